@@ -1,0 +1,53 @@
+# Finds Arrow C++ inside the pyarrow wheel: headers and the versioned shared libraries.
+#
+# The wheel carries no namelinks (libarrow.so), so the versioned files are linked directly. Set
+# MARBLE_PYTHON to the interpreter whose pyarrow is meant; the default is python3 on the PATH.
+# Defines the targets Arrow::arrow, Arrow::compute, Arrow::acero, Arrow::dataset, Arrow::parquet
+# and the variables PyArrow_FOUND, PyArrow_VERSION, PyArrow_LIBRARY_DIR.
+
+if(NOT MARBLE_PYTHON)
+  find_program(MARBLE_PYTHON python3 REQUIRED)
+endif()
+
+execute_process(
+  COMMAND ${MARBLE_PYTHON} -c
+          "import pyarrow as p; print(p.__version__, p.get_include(), p.get_library_dirs()[-1], sep=';')"
+  OUTPUT_VARIABLE _pyarrow_facts
+  OUTPUT_STRIP_TRAILING_WHITESPACE
+  ERROR_QUIET
+  RESULT_VARIABLE _pyarrow_result)
+
+if(_pyarrow_result EQUAL 0)
+  list(GET _pyarrow_facts 0 PyArrow_VERSION)
+  list(GET _pyarrow_facts 1 _pyarrow_include)
+  list(GET _pyarrow_facts 2 PyArrow_LIBRARY_DIR)
+  string(REGEX MATCH "^([0-9]+)\\.([0-9]+)" _pyarrow_minor "${PyArrow_VERSION}")
+  math(EXPR _pyarrow_soversion "${CMAKE_MATCH_1} * 100 + ${CMAKE_MATCH_2}")
+  # pyarrow's directory of libraries may be listed last or be the package itself.
+  get_filename_component(_pyarrow_package "${_pyarrow_include}" DIRECTORY)
+  if(NOT EXISTS "${PyArrow_LIBRARY_DIR}/libarrow.so.${_pyarrow_soversion}")
+    set(PyArrow_LIBRARY_DIR "${_pyarrow_package}")
+  endif()
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(
+  PyArrow
+  REQUIRED_VARS _pyarrow_include PyArrow_LIBRARY_DIR
+  VERSION_VARIABLE PyArrow_VERSION
+  FAIL_MESSAGE "no pyarrow for ${MARBLE_PYTHON}; run tools/setup.sh or set MARBLE_PYTHON")
+
+if(PyArrow_FOUND AND NOT TARGET Arrow::arrow)
+  foreach(_name arrow compute acero dataset parquet)
+    if(_name STREQUAL "arrow" OR _name STREQUAL "parquet")
+      set(_file "lib${_name}.so.${_pyarrow_soversion}")
+    else()
+      set(_file "libarrow_${_name}.so.${_pyarrow_soversion}")
+    endif()
+    add_library(Arrow::${_name} SHARED IMPORTED)
+    set_target_properties(
+      Arrow::${_name}
+      PROPERTIES IMPORTED_LOCATION "${PyArrow_LIBRARY_DIR}/${_file}"
+                 INTERFACE_INCLUDE_DIRECTORIES "${_pyarrow_include}")
+  endforeach()
+endif()

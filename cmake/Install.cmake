@@ -1,0 +1,20 @@
+# `cmake --install` puts the headers, the library and a package config in place, so that another
+# project can `find_package(marble)`. FindPyArrow.cmake goes along, because Arrow comes from pyarrow.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+install(TARGETS marble EXPORT marbleTargets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY include/marble DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT marbleTargets NAMESPACE marble:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/marble)
+
+configure_package_config_file(cmake/marbleConfig.cmake.in
+                              ${CMAKE_CURRENT_BINARY_DIR}/marbleConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/marble)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/marbleConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/marbleConfig.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/marbleConfigVersion.cmake
+              cmake/FindPyArrow.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/marble)

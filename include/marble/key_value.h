@@ -1,0 +1,115 @@
+// The key-value face: what people use RocksDB or LMDB for, over a table {key, value}.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include <marble/database.h>
+
+namespace marble {
+
+/// A value that stays where it is (memtable, mapped file or cached block) for as long as this object
+/// lives. Movable. Empty-handed until filled by GetPinned.
+class PinnedValue {
+ public:
+  std::string_view view() const { return view_; }
+  void Set(std::string_view view, std::shared_ptr<const void> owner) {
+    view_ = view;
+    owner_ = std::move(owner);
+  }
+  void Reset() {
+    view_ = {};
+    owner_.reset();
+  }
+
+ private:
+  std::string_view view_;
+  std::shared_ptr<const void> owner_;
+};
+
+struct ReadOptions {
+  /// nullptr reads the latest state.
+  std::shared_ptr<const Snapshot> snapshot;
+};
+
+/// A range of keys, bytewise ordered. Unbounded unless set.
+struct IteratorOptions {
+  std::optional<std::string> lower;  // inclusive
+  std::optional<std::string> upper;  // exclusive
+  std::shared_ptr<const Snapshot> snapshot;
+};
+
+/// Walks keys in order over one consistent snapshot. Not thread-safe; starts invalid: seek first.
+/// key() and value() stay valid until the next move. After an error Valid() is false and status()
+/// tells. Survives Database::Close.
+class Iterator {
+ public:
+  virtual ~Iterator() = default;
+  virtual bool Valid() const = 0;
+  virtual void SeekToFirst() = 0;
+  virtual void SeekToLast() = 0;
+  /// To the first key >= `key`.
+  virtual void Seek(std::string_view key) = 0;
+  /// To the last key <= `key`.
+  virtual void SeekForPrev(std::string_view key) = 0;
+  virtual void Next() = 0;
+  virtual void Prev() = 0;
+  virtual std::string_view key() const = 0;
+  virtual std::string_view value() const = 0;
+  virtual const arrow::Status& status() const = 0;
+};
+
+/// Thread-safe. Keys up to 64 KiB, values up to 1 GiB; where the key column is utf8, keys must be valid
+/// UTF-8 (and values where the value column is).
+class KeyValue {
+ public:
+  /// `table` must have one binary-like key column and one binary-like value column; it is created as
+  /// {key: utf8, value: binary} if it does not exist and `create_if_missing`.
+  static arrow::Result<std::shared_ptr<KeyValue>> Open(std::shared_ptr<Database> database,
+                                                       const std::string& table = "default",
+                                                       bool create_if_missing = false);
+  virtual ~KeyValue() = default;
+
+  virtual arrow::Status Put(std::string_view key, std::string_view value,
+                            const WriteOptions& options = {}) = 0;
+  /// Puts rows of two equally long binary-like arrays in one commit: faster than one by one.
+  virtual arrow::Status PutMany(const arrow::Array& keys, const arrow::Array& values,
+                                const WriteOptions& options = {}) = 0;
+  /// Deleting an absent key is OK.
+  virtual arrow::Status Delete(std::string_view key, const WriteOptions& options = {}) = 0;
+  /// Deletes [begin, end) in constant time; `end` nullopt means unbounded; begin >= end deletes nothing.
+  virtual arrow::Status DeleteRange(std::string_view begin, std::optional<std::string_view> end,
+                                    const WriteOptions& options = {}) = 0;
+
+  virtual arrow::Result<std::optional<std::string>> Get(std::string_view key,
+                                                        const ReadOptions& options = {}) const = 0;
+  /// True and `value` set if there is one; reuses the string's capacity.
+  virtual arrow::Result<bool> Get(std::string_view key, std::string* value,
+                                  const ReadOptions& options = {}) const = 0;
+  /// Like Get without the copy.
+  virtual arrow::Result<bool> GetPinned(std::string_view key, PinnedValue* value,
+                                        const ReadOptions& options = {}) const = 0;
+  virtual arrow::Result<bool> Exists(std::string_view key, const ReadOptions& options = {}) const = 0;
+  /// One answer per key, in order, all from the same moment.
+  virtual arrow::Result<std::vector<std::optional<std::string>>> MultiGet(
+      std::span<const std::string_view> keys, const ReadOptions& options = {}) const = 0;
+  /// Like Get if the answer is in memory: true and `*found` and `value` set; false if the disk might
+  /// have to be touched. Never waits. (For callers that hold a lock, such as Python's.)
+  virtual arrow::Result<bool> TryGetFromMemory(std::string_view key, std::string* value,
+                                               bool* found) const = 0;
+
+  virtual arrow::Result<std::unique_ptr<Iterator>> NewIterator(
+      const IteratorOptions& options = {}) const = 0;
+
+  virtual const TableInfo& info() const = 0;
+  virtual const std::shared_ptr<Database>& database() const = 0;
+};
+
+}  // namespace marble

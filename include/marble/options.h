@@ -1,0 +1,79 @@
+// Settings. Few, each with a default, a unit and a consequence; everything else is a named constant.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <marble/file_system.h>
+
+namespace marble {
+
+enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
+
+/// What a table keeps beside each SSTable to answer point lookups.
+enum class PointLookup : uint8_t {
+  kNone = 0,         // binary search in the block index only; for tables that are only scanned
+  kBloomFilter = 1,  // about 1.25 bytes a key: rejects misses, hits cost a binary search
+  kPointIndex = 2,   // about 6 bytes a key: the row of a key in one cache miss
+};
+
+/// Options of one database, given at each open.
+struct Options {
+  /// Make the directory and an empty database in it if there is none.
+  bool create_if_missing = true;
+  /// Take no lock and write nothing; every write is refused. Sees the state at the time of opening.
+  bool read_only = false;
+  /// Bytes of memory for write buffers, block cache and pinned indexes together. Half of it at most
+  /// goes to write buffers. Smaller means more flushes and more disk reads.
+  int64_t memory_budget = int64_t{1} << 30;
+  /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes and a
+  /// longer replay after a crash. Bounded by a quarter of memory_budget.
+  int64_t memtable_bytes = int64_t{64} << 20;
+  /// Bytes of log after which idle tables are flushed, so that replay stays short.
+  int64_t log_bytes_max = int64_t{512} << 20;
+  /// Size of a preallocated log segment, bytes.
+  int64_t log_segment_bytes = int64_t{64} << 20;
+  /// Size at which compaction starts a new output file, bytes.
+  int64_t target_file_bytes = int64_t{64} << 20;
+  /// Bytes of level 1; each deeper level holds ten times as much.
+  int64_t level_base_bytes = int64_t{256} << 20;
+  /// Threads for flush and compaction. One of them is kept for flushes when there are two or more.
+  int background_threads = 2;
+  /// Map SSTables into memory. Without it every block is read into the block cache.
+  bool use_mappings = true;
+  /// Compact by itself. Off is for tests and bulk loads that call Compact.
+  bool auto_compaction = true;
+  /// Where the files live; nullptr means the operating system's. Must outlive the database.
+  FileSystem* file_system = nullptr;
+
+  bool operator==(const Options&) const = default;
+};
+
+/// Options of one table, fixed at creation and kept in the manifest.
+struct TableOptions {
+  /// Names of the key columns, in key order. Empty makes an append table.
+  std::vector<std::string> primary_key;
+  Compression compression = Compression::kNone;
+  PointLookup point_lookup = PointLookup::kPointIndex;
+  /// Uncompressed bytes of a block (one record batch of an SSTable). 0 means 32 KiB for a table of one
+  /// binary key and one binary value, 1 MiB otherwise. Small blocks make point reads of compressed
+  /// data cheap, large ones scans.
+  int64_t block_bytes = 0;
+  /// Largest number of rows in a block; 0 means no limit but block_bytes.
+  int64_t block_rows_max = 0;
+
+  bool operator==(const TableOptions&) const = default;
+};
+
+/// Options of one write.
+struct WriteOptions {
+  /// Return only when the commit, and all before it, survive power loss.
+  bool sync = false;
+  /// How long the write may wait for background work when memory or level 0 is full; after that it
+  /// fails with Busy and nothing is written. Negative means as long as it takes.
+  std::chrono::milliseconds timeout = std::chrono::milliseconds(-1);
+};
+
+}  // namespace marble

@@ -1,0 +1,56 @@
+// The table face: rows with a primary key (or none), upserts, columnar scans.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+#include <arrow/table.h>
+
+#include <marble/database.h>
+#include <marble/scan.h>
+
+namespace marble {
+
+/// Thread-safe. Batches handed out share the engine's memory and outlive the database.
+class Table {
+ public:
+  static arrow::Result<std::shared_ptr<Table>> Open(std::shared_ptr<Database> database,
+                                                    const std::string& name);
+  virtual ~Table() = default;
+
+  /// Writes all rows or none. Keyed tables: upsert, the last row of a key wins; append tables: adds.
+  /// Refused, with the column named: a schema that differs (by name, type, nullability or order), a
+  /// null key, invalid UTF-8, a batch that fails ValidateFull.
+  virtual arrow::Status Insert(const std::shared_ptr<arrow::RecordBatch>& batch,
+                               const WriteOptions& options = {}) = 0;
+  /// Same, for many batches in one commit.
+  virtual arrow::Status Insert(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
+                               const WriteOptions& options = {}) = 0;
+  /// Deletes the rows whose keys stand in `keys` (key columns by name; others are ignored).
+  virtual arrow::Status Delete(const std::shared_ptr<arrow::RecordBatch>& keys,
+                               const WriteOptions& options = {}) = 0;
+  /// Deletes [lower, upper) in constant time.
+  virtual arrow::Status DeleteRange(const KeyRange& range, const WriteOptions& options = {}) = 0;
+
+  /// The rows of `keys`, in the order of `keys`, absent ones left out. With `indices` not null it
+  /// receives for each returned row the index in `keys`. Columns as in ScanOptions.
+  virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Get(
+      const std::shared_ptr<arrow::RecordBatch>& keys,
+      const std::optional<std::vector<std::string>>& columns = std::nullopt,
+      std::vector<int64_t>* indices = nullptr,
+      const std::shared_ptr<const Snapshot>& snapshot = nullptr) const = 0;
+
+  /// Lazily, over one snapshot, in key (or insertion) order. Keeps what it needs alive.
+  virtual arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
+      const ScanOptions& options = {}) const = 0;
+  /// Number of rows a scan with these options returns.
+  virtual arrow::Result<int64_t> Count(const ScanOptions& options = {}) const = 0;
+
+  virtual const TableInfo& info() const = 0;
+  virtual const std::shared_ptr<Database>& database() const = 0;
+};
+
+}  // namespace marble

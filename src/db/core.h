@@ -1,0 +1,67 @@
+// The database behind its handles: catalog, log, tables' views, background work. The faces (kv/, table/) use the
+// methods below and nothing else of db/.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <arrow/memory_pool.h>
+#include <arrow/result.h>
+
+#include <marble/database.h>
+
+#include "db/operation.h"
+#include "tree/table_view.h"
+
+namespace marble {
+
+/// A table of an open database. Shared by the catalog and everything that reads it.
+class TableState {
+ public:
+  TableState(TableInfo info, std::shared_ptr<const StoredSchema> schema)
+      : info(std::move(info)), schema(std::move(schema)) {}
+
+  const TableInfo info;
+  const std::shared_ptr<const StoredSchema> schema;
+  /// Set when the table is dropped; operations on it are then refused with NotFound.
+  std::atomic<bool> dropped{false};
+
+  std::shared_ptr<const TableView> view() const { return view_.load(std::memory_order_acquire); }
+  void set_view(std::shared_ptr<const TableView> view) {
+    view_.store(std::move(view), std::memory_order_release);
+  }
+
+ private:
+  std::atomic<std::shared_ptr<const TableView>> view_;
+};
+
+/// What a read works on: everything up to `sequence` in `view`.
+struct ReadPoint {
+  std::shared_ptr<const TableView> view;
+  uint64_t sequence = 0;
+};
+
+class DatabaseCore : public std::enable_shared_from_this<DatabaseCore> {
+ public:
+  virtual ~DatabaseCore() = default;
+
+  virtual arrow::Result<std::shared_ptr<TableState>> FindTable(const std::string& name) const = 0;
+  /// NotFound if the table was dropped, Invalid if the snapshot is of another database.
+  virtual arrow::Result<ReadPoint> BeginRead(const TableState& table, const Snapshot* snapshot) const = 0;
+  /// Commits prepared operations as a whole: one log record, consecutive sequences. Closed and read-only databases
+  /// refuse.
+  virtual arrow::Status Commit(std::span<Operation> operations, const WriteOptions& options) = 0;
+
+  /// Registers a snapshot at the current sequence; Snapshot's destructor calls ReleaseSnapshot.
+  virtual arrow::Result<std::shared_ptr<const Snapshot>> TakeSnapshot() = 0;
+  virtual void ReleaseSnapshot(uint64_t sequence) = 0;
+
+  virtual uint64_t hash_seed() const = 0;
+  virtual arrow::MemoryPool* pool() const = 0;
+};
+
+}  // namespace marble

@@ -1,0 +1,58 @@
+// One operation of a commit, checked and in stored form: what the log writes and memtables apply.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <arrow/memory_pool.h>
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include <marble/scan.h>
+
+#include "row/batch_ops.h"
+
+namespace marble {
+
+class TableState;
+
+/// On disk in commit records; never renumbered.
+enum class OperationKind : uint8_t {
+  kPut = 1,
+  kDelete = 2,
+  kDeleteRange = 3,
+  kInsertRows = 4,   // a record batch of the stored schema, sorted, one row a key
+  kDeleteRows = 5,   // same, tombstone rows
+  kAttach = 6,       // SSTables written before the commit
+  kCreateTable = 7,
+  kDropTable = 8,
+};
+
+struct Operation {
+  OperationKind kind = OperationKind::kPut;
+  TableState* table = nullptr;
+  // kPut, kDelete: key and value. kDeleteRange: encoded begin and end. Referenced until the commit returns.
+  std::string_view key;
+  std::string_view value;
+  bool end_unbounded = false;
+  uint64_t hash = 0;                 // kPut, kDelete: HashKey(key)
+  std::shared_ptr<SortedRows> rows;  // kInsertRows, kDeleteRows
+  std::string range_begin, range_end;  // storage for encoded bounds made by PrepareDeleteRange
+};
+
+/// Check a point operation's key and value (sizes, UTF-8 where the column says so, key-value shape) and fill `op`.
+arrow::Status PreparePut(TableState* table, std::string_view key, std::string_view value, Operation* op);
+arrow::Status PrepareDelete(TableState* table, std::string_view key, Operation* op);
+arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin, std::string_view end,
+                                      bool end_unbounded, Operation* op);
+/// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into `pool`.
+arrow::Result<Operation> PrepareInsert(TableState* table, const std::shared_ptr<arrow::RecordBatch>& batch,
+                                       arrow::MemoryPool* pool);
+arrow::Result<Operation> PrepareDeleteKeys(TableState* table, const std::shared_ptr<arrow::RecordBatch>& keys,
+                                           arrow::MemoryPool* pool);
+arrow::Result<Operation> PrepareDeleteRange(TableState* table, const KeyRange& range);
+
+}  // namespace marble

@@ -1,0 +1,76 @@
+// The one record format, used by the write-ahead log (mapped segments) and the manifest (docs/formats.md).
+//
+//   file header, 64 bytes:
+//     0  magic "MRBLLOG1"    8  format version u32   12 file kind u32 (1 log segment, 2 manifest)
+//     16 database UUID       32 segment number u64   40 predecessor u64 (0: none)
+//     48 flags u16 x 3 (may ignore, may only read, must refuse), 2 zero bytes
+//     56 XXH3-64 of bytes 0..55
+//   record, 8-byte aligned, the first at 64:
+//     0  payload length u64  8  kind u8, 7 zero bytes   16 first sequence u64   24 operation count u64
+//     32 durable_through: segment u64, offset u64 — the log position known to be synced when it was written
+//     48 XXH3-64 of bytes 0..47 and the payload, seeded with SeedOf(segment number, offset)
+//     56 8 zero bytes (payload is 64-byte aligned when the record is)
+//     64 payload, zero-padded to the record alignment
+//   Records are 64-byte aligned, so IPC bodies inside keep their alignment.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <arrow/result.h>
+
+#include "base/uuid.h"
+
+namespace marble {
+
+inline constexpr char kLogMagic[8] = {'M', 'R', 'B', 'L', 'L', 'O', 'G', '1'};
+inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr int64_t kLogHeaderBytes = 64;
+inline constexpr int64_t kLogRecordHeaderBytes = 64;
+inline constexpr int64_t kLogAlignment = 64;
+
+enum class LogFileKind : uint32_t { kSegment = 1, kManifest = 2 };
+
+enum class LogRecordKind : uint8_t {
+  kCommit = 1,   // write-ahead log: operations
+  kEdit = 2,     // manifest: a version edit
+  kCleanEnd = 3, // written by a clean close; nothing follows
+};
+
+/// A byte position in the log: segments are ordered by number.
+struct LogPosition {
+  uint64_t segment = 0;
+  uint64_t offset = 0;
+  auto operator<=>(const LogPosition&) const = default;
+};
+
+struct LogFileHeader {
+  LogFileKind kind = LogFileKind::kSegment;
+  Uuid uuid{};
+  uint64_t number = 0;
+  uint64_t predecessor = 0;
+};
+
+struct LogRecordHeader {
+  LogRecordKind kind = LogRecordKind::kCommit;
+  uint64_t payload_bytes = 0;
+  uint64_t first_sequence = 0;
+  uint64_t count = 0;
+  LogPosition durable_through;
+};
+
+/// Seed of a record's checksum: a record copied to another place or file does not verify.
+uint64_t LogSeed(uint64_t number, uint64_t offset);
+
+std::string EncodeLogFileHeader(const LogFileHeader& header);
+/// Errors: Corruption, IncompatibleFormat (newer version or a must-refuse flag). `path` is for messages.
+arrow::Result<LogFileHeader> DecodeLogFileHeader(std::string_view bytes, const std::string& path);
+
+/// Bytes a record takes in the file, header and padding included.
+inline int64_t LogRecordBytes(uint64_t payload_bytes) {
+  return static_cast<int64_t>((kLogRecordHeaderBytes + payload_bytes + kLogAlignment - 1) /
+                              kLogAlignment * kLogAlignment);
+}
+
+}  // namespace marble

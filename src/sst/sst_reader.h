@@ -1,0 +1,94 @@
+// Reads one SSTable. Opening reads the tail (page checksums + footer) and checks it against the manifest's
+// checksum; pages are read with pread and checked at first touch, later reads use the mapping.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <arrow/memory_pool.h>
+#include <arrow/result.h>
+
+#include <marble/file_system.h>
+
+#include "base/uuid.h"
+#include "row/row_batch.h"
+#include "row/stored_schema.h"
+#include "sst/block_cache.h"
+#include "sst/file_meta.h"
+#include "sst/range_tombstone.h"
+
+namespace marble {
+
+/// A decoded block: rows with all stored columns.
+struct Block {
+  RowBatch rows;  // keys are set for keyed tables; empty for append tables (see SstReader::ReadBlock)
+};
+
+/// Where a key's visible row was found.
+struct FoundRow {
+  uint64_t sequence = 0;
+  RowKind kind = RowKind::kPut;
+  std::string_view value;               // GetValue: the value column's bytes
+  std::shared_ptr<const Block> block;   // GetRow: the block and the row in it
+  int64_t row = 0;
+  std::shared_ptr<const void> owner;    // GetValue with `pin`: keeps `value` alive
+};
+
+struct SstReaderOptions {
+  FileSystem* fs = nullptr;
+  std::string path;
+  Uuid uuid{};
+  uint64_t hash_seed = 0;
+  std::shared_ptr<const StoredSchema> schema;
+  BlockCache* cache = nullptr;
+  bool use_mappings = true;
+  arrow::MemoryPool* pool = nullptr;
+};
+
+/// Thread-safe. Errors that mean damage are Corruption with file and offset.
+class SstReader : public std::enable_shared_from_this<SstReader> {
+ public:
+  static arrow::Result<std::shared_ptr<SstReader>> Open(SstReaderOptions options,
+                                                        const FileMeta& meta);
+  virtual ~SstReader() = default;
+
+  virtual const FileMeta& meta() const = 0;
+  virtual int64_t num_blocks() const = 0;
+  /// Rows before block i; num_blocks() + 1 entries' worth of i are valid.
+  virtual int64_t BlockFirstRow(int64_t block) const = 0;
+  /// Keyed tables: encoded first and last key of a block (from the block index, checked at open or first use).
+  virtual arrow::Result<std::string_view> BlockFirstKey(int64_t block) const = 0;
+  virtual arrow::Result<std::string_view> BlockLastKey(int64_t block) const = 0;
+  /// First block whose last key is >= `key`; num_blocks() if none. (Append tables: by row id.)
+  virtual arrow::Result<int64_t> FindBlock(std::string_view key) const = 0;
+
+  /// Rows of a block with the stored columns `columns` (indices into the stored schema, in that order); only their
+  /// pages, those of the hidden and, if `want_keys`, of the key columns are touched. Uncompressed mapped files give
+  /// zero-copy arrays. For append tables `keys` are row ids when `want_keys`. Bytes are checked (checksums, and
+  /// arrow's Validate) before they are handed out.
+  virtual arrow::Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
+                                            bool want_keys) = 0;
+
+  /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found); nullopt if there
+  /// is none. `hash` = HashKey(key). GetValue needs a key-value table; without `pin` the value is valid while this
+  /// reader lives for mapped files, so callers that copy at once need no owner; blocks from the cache always set
+  /// `owner`. Range tombstones are not looked at.
+  virtual void Prefetch(uint64_t hash) const = 0;
+  virtual arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
+                                                          uint64_t snapshot, bool pin) = 0;
+  virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
+                                                        uint64_t snapshot) = 0;
+
+  virtual const RangeTombstoneSet& range_tombstones() const = 0;
+  /// The zone map section's batch (zone_map.h), read and parsed on each call.
+  virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMaps() = 0;
+  /// Reads and checks every byte of the file, decodes and fully validates every block, and checks order, index,
+  /// counts and bounds. The first damage is returned.
+  virtual arrow::Status Verify() = 0;
+};
+
+}  // namespace marble

@@ -1,0 +1,39 @@
+// The one pull interface from a memtable or a file to a scan, a flush or a compaction.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "row/row_batch.h"
+
+namespace marble {
+
+enum class Direction { kForward, kReverse };
+
+/// What a reader of a source should deliver.
+struct ReadRequest {
+  /// Indices into the stored schema, in the order of the delivered batches.
+  std::vector<int> columns;
+  EncodedRange range;
+  Direction direction = Direction::kForward;
+  /// Rows newer than this need not be delivered (and are not by memtables; files may deliver them).
+  uint64_t snapshot = kSequenceMax;
+  /// Without keys only whole-source pass-through is possible; merges need them.
+  bool want_keys = true;
+  /// Rows of a batch to aim at where the source is free to choose (memtables).
+  int64_t batch_rows = 4096;
+};
+
+/// Delivers the rows of one source within a range as batches: in key order, or last batch first when reading in
+/// reverse (rows inside a batch are always ascending). All versions of a key are in one batch. Not thread-safe.
+class SortedReader {
+ public:
+  virtual ~SortedReader() = default;
+  /// The next batch, never empty; nullopt at the end.
+  virtual arrow::Result<std::optional<RowBatch>> Next() = 0;
+};
+
+}  // namespace marble

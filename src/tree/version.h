@@ -1,0 +1,71 @@
+// Which files a table has, as an immutable value: levels of sorted runs of files.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "sst/file_meta.h"
+#include "sst/sst_reader.h"
+#include "tree/sorted_reader.h"
+
+namespace marble {
+
+inline constexpr int kLevels = 7;
+
+/// A live SSTable: its metadata, and its reader opened at first use. Shared by versions, views and readers; when the last
+/// of them lets go of a file that was marked obsolete, the file is removed.
+class TableFile {
+ public:
+  TableFile(FileMeta meta, SstReaderOptions options);
+  ~TableFile();
+  const FileMeta& meta() const { return meta_; }
+  const std::string& path() const { return options_.path; }
+  /// Thread-safe; opens at the first call. Failures are not remembered.
+  arrow::Result<SstReader*> reader() const;
+  arrow::Result<std::shared_ptr<SstReader>> shared_reader() const;
+  void MarkObsolete() const { obsolete_.store(true, std::memory_order_release); }
+
+  /// May rows or tombstones of this file concern keys >= lower and < upper (nullopt = unbounded)?
+  bool Overlaps(const EncodedRange& range) const;
+  bool MayContain(std::string_view key) const;
+
+ private:
+  const FileMeta meta_;
+  const SstReaderOptions options_;
+  mutable std::atomic<SstReader*> opened_{nullptr};
+  mutable std::mutex open_mutex_;
+  mutable std::shared_ptr<SstReader> reader_;
+  mutable std::atomic<bool> obsolete_{false};
+};
+
+/// Files that do not overlap, ascending by key.
+struct Run {
+  std::vector<std::shared_ptr<const TableFile>> files;
+
+  uint64_t sequence_max() const;
+  uint64_t sequence_min() const;
+  uint64_t bytes() const;
+  /// The file that may hold `key`, or nullptr. O(log files).
+  const TableFile* Find(std::string_view key) const;
+};
+
+/// Immutable. Level 0: any number of runs, newest first; deeper levels: usually one.
+struct Version {
+  std::vector<std::shared_ptr<const Run>> levels[kLevels];
+
+  uint64_t LevelBytes(int level) const;
+  int64_t FileCount() const;
+  /// Is there a file below `level` that overlaps [smallest, largest]?
+  bool HasOverlapBelow(int level, const EncodedRange& range) const;
+};
+
+/// Rows of a run within a range, file after file, opened as they are reached.
+std::unique_ptr<SortedReader> NewRunReader(std::shared_ptr<const Run> run, ReadRequest request);
+
+}  // namespace marble
