@@ -33,9 +33,9 @@ endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(
   PyArrow
-  REQUIRED_VARS _pyarrow_include PyArrow_LIBRARY_DIR
+  REQUIRED_VARS PyArrow_LIBRARY_DIR _pyarrow_include
   VERSION_VARIABLE PyArrow_VERSION
-  FAIL_MESSAGE "no pyarrow for ${MARBLE_PYTHON}; run tools/setup.sh or set MARBLE_PYTHON")
+  REASON_FAILURE_MESSAGE "no pyarrow for ${MARBLE_PYTHON}: run tools/setup.sh or set MARBLE_PYTHON")
 
 if(PyArrow_FOUND AND NOT TARGET Arrow::arrow)
   foreach(_name arrow compute acero dataset parquet)
