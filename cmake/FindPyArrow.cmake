@@ -11,30 +11,27 @@ endif()
 
 execute_process(
   COMMAND ${MARBLE_PYTHON} -c
-          "import pyarrow as p; print(p.__version__, p.get_include(), p.get_library_dirs()[-1], sep=';')"
+          "import pyarrow as p, os; print(p.__version__, p.get_include(), os.path.dirname(p.__file__), sep='|')"
   OUTPUT_VARIABLE _pyarrow_facts
   OUTPUT_STRIP_TRAILING_WHITESPACE
   ERROR_QUIET
   RESULT_VARIABLE _pyarrow_result)
 
+
 if(_pyarrow_result EQUAL 0)
+  string(REPLACE "|" ";" _pyarrow_facts "${_pyarrow_facts}")
   list(GET _pyarrow_facts 0 PyArrow_VERSION)
   list(GET _pyarrow_facts 1 _pyarrow_include)
   list(GET _pyarrow_facts 2 PyArrow_LIBRARY_DIR)
   string(REGEX MATCH "^([0-9]+)\\.([0-9]+)" _pyarrow_minor "${PyArrow_VERSION}")
   math(EXPR _pyarrow_soversion "${CMAKE_MATCH_1} * 100 + ${CMAKE_MATCH_2}")
-  # pyarrow's directory of libraries may be listed last or be the package itself.
-  get_filename_component(_pyarrow_package "${_pyarrow_include}" DIRECTORY)
-  if(NOT EXISTS "${PyArrow_LIBRARY_DIR}/libarrow.so.${_pyarrow_soversion}")
-    set(PyArrow_LIBRARY_DIR "${_pyarrow_package}")
-  endif()
 endif()
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(
   PyArrow
   REQUIRED_VARS PyArrow_LIBRARY_DIR _pyarrow_include
-  VERSION_VARIABLE PyArrow_VERSION
+  VERSION_VAR PyArrow_VERSION
   REASON_FAILURE_MESSAGE "no pyarrow for ${MARBLE_PYTHON}: run tools/setup.sh or set MARBLE_PYTHON")
 
 if(PyArrow_FOUND AND NOT TARGET Arrow::arrow)
