@@ -15,8 +15,8 @@
 
 namespace marble {
 
-/// A value that stays where it is (memtable, mapped file or cached block) for as long as this object
-/// lives. Movable. Empty-handed until filled by GetPinned.
+/// A value that stays where it is (memtable, mapped file or cached block) for as long as this
+/// object lives. Movable. Empty-handed until filled by GetPinned.
 class PinnedValue {
  public:
   std::string_view view() const { return view_; }
@@ -36,14 +36,15 @@ class PinnedValue {
 
 struct ReadOptions {
   /// nullptr reads the latest state.
-  std::shared_ptr<const Snapshot> snapshot;
+  std::shared_ptr<const Snapshot> snapshot = nullptr;
 };
 
 /// A range of keys, bytewise ordered. Unbounded unless set.
 struct IteratorOptions {
-  std::optional<std::string> lower;  // inclusive
-  std::optional<std::string> upper;  // exclusive
-  std::shared_ptr<const Snapshot> snapshot;
+  std::optional<std::string> lower = std::nullopt;  // inclusive
+  std::optional<std::string> upper = std::nullopt;  // exclusive
+  /// nullptr reads the state at the time of the call.
+  std::shared_ptr<const Snapshot> snapshot = nullptr;
 };
 
 /// Walks keys in order over one consistent snapshot. Not thread-safe; starts invalid: seek first.
@@ -66,12 +67,12 @@ class Iterator {
   virtual const arrow::Status& status() const = 0;
 };
 
-/// Thread-safe. Keys up to 64 KiB, values up to 1 GiB; where the key column is utf8, keys must be valid
-/// UTF-8 (and values where the value column is).
+/// Thread-safe. Keys up to 64 KiB, values up to 1 GiB; where the key column is utf8, keys must be
+/// valid UTF-8 (and values where the value column is).
 class KeyValue {
  public:
-  /// `table` must have one binary-like key column and one binary-like value column; it is created as
-  /// {key: utf8, value: binary} if it does not exist and `create_if_missing`.
+  /// `table` must have one binary-like key column and one binary-like value column; it is created
+  /// as {key: utf8, value: binary} if it does not exist and `create_if_missing`.
   static arrow::Result<std::shared_ptr<KeyValue>> Open(std::shared_ptr<Database> database,
                                                        const std::string& table = "default",
                                                        bool create_if_missing = false);
@@ -79,12 +80,14 @@ class KeyValue {
 
   virtual arrow::Status Put(std::string_view key, std::string_view value,
                             const WriteOptions& options = {}) = 0;
-  /// Puts rows of two equally long binary-like arrays in one commit: faster than one by one.
+  /// Puts rows of two equally long binary-like arrays without nulls in one commit: faster than one
+  /// by one. Of equal keys the last wins.
   virtual arrow::Status PutMany(const arrow::Array& keys, const arrow::Array& values,
                                 const WriteOptions& options = {}) = 0;
   /// Deleting an absent key is OK.
   virtual arrow::Status Delete(std::string_view key, const WriteOptions& options = {}) = 0;
-  /// Deletes [begin, end) in constant time; `end` nullopt means unbounded; begin >= end deletes nothing.
+  /// Deletes [begin, end) in constant time; `end` nullopt means unbounded; begin >= end deletes
+  /// nothing.
   virtual arrow::Status DeleteRange(std::string_view begin, std::optional<std::string_view> end,
                                     const WriteOptions& options = {}) = 0;
 
@@ -96,12 +99,13 @@ class KeyValue {
   /// Like Get without the copy.
   virtual arrow::Result<bool> GetPinned(std::string_view key, PinnedValue* value,
                                         const ReadOptions& options = {}) const = 0;
-  virtual arrow::Result<bool> Exists(std::string_view key, const ReadOptions& options = {}) const = 0;
+  virtual arrow::Result<bool> Exists(std::string_view key,
+                                     const ReadOptions& options = {}) const = 0;
   /// One answer per key, in order, all from the same moment.
   virtual arrow::Result<std::vector<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys, const ReadOptions& options = {}) const = 0;
-  /// Like Get if the answer is in memory: true and `*found` and `value` set; false if the disk might
-  /// have to be touched. Never waits. (For callers that hold a lock, such as Python's.)
+  /// Like Get if the answer is in memory: true and `*found` and `value` set; false if the disk
+  /// might have to be touched. Never waits. (For callers that hold a lock, such as Python's.)
   virtual arrow::Result<bool> TryGetFromMemory(std::string_view key, std::string* value,
                                                bool* found) const = 0;
 

@@ -23,11 +23,11 @@ struct KeyRange {
 };
 
 struct ScanOptions {
-  /// Names of top-level columns in the order wanted; nullopt means all, an empty list none (rows are
-  /// counted only).
+  /// Names of top-level columns in the order wanted; nullopt means all, an empty list none (rows
+  /// are counted only).
   std::optional<std::vector<std::string>> columns;
-  /// Rows for which this is true are returned; may name columns that are not in `columns`. The default
-  /// keeps every row.
+  /// Rows for which this is true are returned; may name columns that are not in `columns`. The
+  /// default keeps every row.
   arrow::compute::Expression filter = arrow::compute::literal(true);
   /// Keyed tables only.
   KeyRange range;
@@ -38,8 +38,8 @@ struct ScanOptions {
   /// Reads this snapshot; nullptr means the state at the time of the call. Must belong to the same
   /// database; kept alive by the reader.
   std::shared_ptr<const Snapshot> snapshot;
-  /// Rows of a batch at most; where files cover a range alone their own batches pass through, cut to
-  /// this.
+  /// Rows of a batch at most; where files cover a range alone their own batches pass through, cut
+  /// to this.
   int64_t batch_rows_max = 128 * 1024;
 };
 

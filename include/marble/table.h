@@ -21,9 +21,10 @@ class Table {
                                                     const std::string& name);
   virtual ~Table() = default;
 
-  /// Writes all rows or none. Keyed tables: upsert, the last row of a key wins; append tables: adds.
-  /// Refused, with the column named: a schema that differs (by name, type, nullability or order), a
-  /// null key, invalid UTF-8, a batch that fails ValidateFull.
+  /// Writes all rows or none. Keyed tables: upsert, the last row of a key wins; append tables:
+  /// adds. Refused, with the column named: a schema that differs (by name, type or order), a null
+  /// key or another null where the table's column is not nullable, invalid UTF-8, a batch that
+  /// fails ValidateFull.
   virtual arrow::Status Insert(const std::shared_ptr<arrow::RecordBatch>& batch,
                                const WriteOptions& options = {}) = 0;
   /// Same, for many batches in one commit.

@@ -14,11 +14,11 @@
 
 namespace marble {
 
-/// Operations are applied in the order they were added; a later one wins on the same key. Tables are
-/// resolved and batches checked by Database::Write, so a mistake in any operation writes nothing.
-/// Point operations need a table of one binary-like key column and one binary-like value column (as
-/// `default` is). Keys and values are copied; record batches are referenced until Write returns.
-/// Not thread-safe. Reusable after Clear.
+/// Operations are applied in the order they were added; a later one wins on the same key. Tables
+/// are resolved and batches checked by Database::Write, so a mistake in any operation writes
+/// nothing. Point operations need a table of one binary-like key column and one binary-like value
+/// column (as `default` is). Keys and values are copied; record batches are referenced until Write
+/// returns. Not thread-safe. Reusable after Clear.
 class WriteBatch {
  public:
   void Put(std::string_view table, std::string_view key, std::string_view value);
@@ -39,12 +39,12 @@ class WriteBatch {
 
   enum class Kind : uint8_t { kPut, kDelete, kDeleteRange, kInsert, kDeleteKeys, kDeleteKeyRange };
   struct Operation {
-    Kind kind;
+    Kind kind = Kind::kPut;
     bool end_unbounded = false;
-    uint32_t table = 0;          // index in tables()
-    uint64_t key_offset = 0;     // in arena()
+    uint32_t table = 0;       // index in tables()
+    uint64_t key_offset = 0;  // in arena()
     uint32_t key_size = 0;
-    uint64_t value_size = 0;     // value, or end of the range, follows the key in arena()
+    uint64_t value_size = 0;  // value, or end of the range, follows the key in arena()
     std::shared_ptr<arrow::RecordBatch> batch;
     std::shared_ptr<KeyRange> range;
   };

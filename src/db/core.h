@@ -19,6 +19,8 @@
 
 namespace marble {
 
+struct LiveTable;
+
 /// A table of an open database. Shared by the catalog and everything that reads it.
 class TableState {
  public:
@@ -30,6 +32,10 @@ class TableState {
   /// Set when the table is dropped; operations on it are then refused with NotFound.
   std::atomic<bool> dropped{false};
 
+  /// The table's memtables and files; nullptr once dropped. Guarded by the database's mutex.
+  LiveTable* live = nullptr;
+
+  /// nullptr once dropped.
   std::shared_ptr<const TableView> view() const { return view_.load(std::memory_order_acquire); }
   void set_view(std::shared_ptr<const TableView> view) {
     view_.store(std::move(view), std::memory_order_release);

@@ -40,7 +40,14 @@ struct Operation {
   bool end_unbounded = false;
   uint64_t hash = 0;                 // kPut, kDelete: HashKey(key)
   std::shared_ptr<SortedRows> rows;  // kInsertRows, kDeleteRows
-  std::string range_begin, range_end;  // storage for encoded bounds made by PrepareDeleteRange
+  /// Holds the encoded bounds that PrepareDeleteRange made; `key` and `value` point into it, so an
+  /// Operation may be moved and copied.
+  std::shared_ptr<const std::string> range_bytes;
+
+  /// A delete of a range that holds no key: it changes nothing and need not be logged.
+  bool IsEmptyRange() const {
+    return kind == OperationKind::kDeleteRange && !end_unbounded && key >= value;
+  }
 };
 
 /// Check a point operation's key and value (sizes, UTF-8 where the column says so, key-value shape) and fill `op`.
@@ -48,6 +55,11 @@ arrow::Status PreparePut(TableState* table, std::string_view key, std::string_vi
 arrow::Status PrepareDelete(TableState* table, std::string_view key, Operation* op);
 arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin, std::string_view end,
                                       bool end_unbounded, Operation* op);
+/// Same for callers that keep the database's hash seed: they spare the load of the table's view.
+arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view key,
+                         std::string_view value, Operation* op);
+arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_view key,
+                            Operation* op);
 /// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into `pool`.
 arrow::Result<Operation> PrepareInsert(TableState* table, const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool);

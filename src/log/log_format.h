@@ -1,4 +1,5 @@
-// The one record format, used by the write-ahead log (mapped segments) and the manifest (docs/formats.md).
+// The one record format, used by the write-ahead log (mapped segments) and the manifest
+// (docs/formats.md).
 //
 //   file header, 64 bytes:
 //     0  magic "MRBLLOG1"    8  format version u32   12 file kind u32 (1 log segment, 2 manifest)
@@ -6,15 +7,16 @@
 //     48 flags u16 x 3 (may ignore, may only read, must refuse), 2 zero bytes
 //     56 XXH3-64 of bytes 0..55
 //   record, 8-byte aligned, the first at 64:
-//     0  payload length u64  8  kind u8, 7 zero bytes   16 first sequence u64   24 operation count u64
-//     32 durable_through: segment u64, offset u64 — the log position known to be synced when it was written
-//     48 XXH3-64 of bytes 0..47 and the payload, seeded with SeedOf(segment number, offset)
-//     56 8 zero bytes (payload is 64-byte aligned when the record is)
-//     64 payload, zero-padded to the record alignment
+//     0  payload length u64  8  kind u8, 7 zero bytes   16 first sequence u64   24 operation count
+//     u64 32 durable_through: segment u64, offset u64 — the log position known to be synced when it
+//     was written 48 XXH3-64 of bytes 0..47 and the payload, seeded with SeedOf(segment number,
+//     offset) 56 8 zero bytes (payload is 64-byte aligned when the record is) 64 payload,
+//     zero-padded to the record alignment
 //   Records are 64-byte aligned, so IPC bodies inside keep their alignment.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -33,9 +35,9 @@ inline constexpr int64_t kLogAlignment = 64;
 enum class LogFileKind : uint32_t { kSegment = 1, kManifest = 2 };
 
 enum class LogRecordKind : uint8_t {
-  kCommit = 1,   // write-ahead log: operations
-  kEdit = 2,     // manifest: a version edit
-  kCleanEnd = 3, // written by a clean close; nothing follows
+  kCommit = 1,    // write-ahead log: operations
+  kEdit = 2,      // manifest: a version edit
+  kCleanEnd = 3,  // written by a clean close; nothing follows
 };
 
 /// A byte position in the log: segments are ordered by number.
@@ -50,6 +52,8 @@ struct LogFileHeader {
   Uuid uuid{};
   uint64_t number = 0;
   uint64_t predecessor = 0;
+  // Set by decoding: a newer version asks older ones not to write to this file's database.
+  bool may_only_read = false;
 };
 
 struct LogRecordHeader {
@@ -64,8 +68,20 @@ struct LogRecordHeader {
 uint64_t LogSeed(uint64_t number, uint64_t offset);
 
 std::string EncodeLogFileHeader(const LogFileHeader& header);
-/// Errors: Corruption, IncompatibleFormat (newer version or a must-refuse flag). `path` is for messages.
+/// Errors: Corruption, IncompatibleFormat (newer version or a must-refuse flag). `path` is for
+/// messages.
 arrow::Result<LogFileHeader> DecodeLogFileHeader(std::string_view bytes, const std::string& path);
+
+inline constexpr int64_t kLogRecordCheckedBytes = 48;  // the part of a record header that is hashed
+
+/// Writes the 64 bytes of a record header with this checksum.
+void EncodeLogRecordHeader(const LogRecordHeader& header, uint64_t checksum, char* out);
+/// Reads the 64 bytes of a record header. False if they are none; whether the record verifies is
+/// another question. Any bytes are fine.
+bool DecodeLogRecordHeader(const char* bytes, LogRecordHeader* header, uint64_t* checksum);
+/// Checksum of the first kLogRecordCheckedBytes of a record header and a payload.
+uint64_t LogRecordChecksum(std::string_view checked_header,
+                           std::span<const std::string_view> payload_parts, uint64_t seed);
 
 /// Bytes a record takes in the file, header and padding included.
 inline int64_t LogRecordBytes(uint64_t payload_bytes) {

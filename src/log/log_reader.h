@@ -1,5 +1,6 @@
-// Reads the records of one log file in order and says how it ended. Decides nothing about durability:
-// recovery judges, from `durable_through` marks, whether a bad record is a cut tail or corruption.
+// Reads the records of one log file in order and says how it ended. Decides nothing about
+// durability: recovery judges, from `durable_through` marks, whether a bad record is a cut tail or
+// corruption.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct LogRecord {
   std::shared_ptr<arrow::Buffer> payload;  // 64-byte aligned slice of the file's bytes
 };
 
-/// Not thread-safe. Reads the file in large pieces through ReadableFile::Read; records larger than a piece
-/// are fine. Memory: one piece plus the payloads that the caller holds.
+/// Not thread-safe. Reads the file in large pieces through ReadableFile::Read; records larger than
+/// a piece are fine. Memory: one piece plus the payloads that the caller holds.
 class LogReader {
  public:
   /// Reads and checks the header. Corruption if it is bad (also: wrong kind, uuid or number).
@@ -35,18 +36,26 @@ class LogReader {
   /// The next record, or nullptr at the first place that holds no valid one. Errors are I/O errors.
   arrow::Result<std::unique_ptr<LogRecord>> Next();
 
-  /// After Next returned nullptr: where it stopped, and whether everything from there to the end of the
-  /// file is zero (an untouched tail) or not (a torn, stale or damaged record).
+  /// After Next returned nullptr: where it stopped, and whether everything from there to the end of
+  /// the file is zero (an untouched tail) or not (a torn, stale or damaged record).
   LogPosition stopped_at() const;
   arrow::Result<bool> TailIsZero();
 
-  /// Looks for any later record that verifies at a 64-byte boundary behind the stop, without trusting
-  /// lengths in between; returns the first such, or nullptr. Used to find `durable_through` marks beyond
-  /// damage.
+  /// Looks for any record that verifies at a 64-byte boundary at or behind `offset`, without
+  /// trusting lengths in between; returns the first such, or nullptr. Used to find
+  /// `durable_through` marks beyond damage: go on with the `end` of what was found. Next goes on
+  /// where it was. Corruption when the bytes pretend to more records than an honest file could.
   arrow::Result<std::unique_ptr<LogRecord>> FindAfter(uint64_t offset);
 
  private:
   LogReader() = default;
+  /// Makes piece_ hold [offset, offset + length), which must lie in the file.
+  arrow::Status Load(int64_t offset, int64_t length);
+  const char* At(int64_t offset) const;
+  /// The record at `offset`, or nullptr. Adds to `hashed` the bytes it looked at.
+  arrow::Result<std::unique_ptr<LogRecord>> ReadAt(int64_t offset, int64_t* hashed);
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Payload(int64_t offset, int64_t length) const;
+
   std::shared_ptr<ReadableFile> file_;
   std::string path_;
   LogFileHeader header_;

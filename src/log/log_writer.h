@@ -1,5 +1,6 @@
-// Frames records and appends them to one file: a log segment (random writes into preallocated room) or a
-// manifest (appends). Not thread-safe; Sync may run on another thread beside Append for segments.
+// Frames records and appends them to one file: a log segment (random writes into preallocated room)
+// or a manifest (appends). Not thread-safe; Sync may run on another thread beside Append for
+// segments.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +20,16 @@ namespace marble {
 /// A segment of the write-ahead log.
 class SegmentWriter {
  public:
-  /// Takes a new or recycled segment file and writes its header (a recycled segment's old records no longer
-  /// verify, because their checksums are seeded with the old number).
+  /// Takes a new or recycled segment file and writes its header (a recycled segment's old records
+  /// no longer verify, because their checksums are seeded with the old number).
   static arrow::Result<std::unique_ptr<SegmentWriter>> Start(std::unique_ptr<SegmentFile> file,
                                                              const LogFileHeader& header);
 
   /// Does a record of this payload fit the room that is left?
   bool Fits(uint64_t payload_bytes) const;
-  /// Appends a record whose payload is the concatenation of `parts`. The caller checked Fits. On error
-  /// nothing counts as appended, and the place is overwritten by the next append.
-  /// Returns the position behind the record.
+  /// Appends a record whose payload is the concatenation of `parts` (header.payload_bytes is taken
+  /// from them). The caller checked Fits. On error nothing counts as appended, and the place is
+  /// overwritten by the next append. Returns the position behind the record.
   arrow::Result<LogPosition> Append(const LogRecordHeader& header,
                                     std::span<const std::string_view> parts, WriteVia via);
   /// All appended records survive power loss on return. May run beside Append.
@@ -36,12 +37,18 @@ class SegmentWriter {
   arrow::Status Close();
 
   uint64_t number() const { return number_; }
+  /// Behind the last record; where the next one goes.
   LogPosition position() const { return {number_, static_cast<uint64_t>(offset_)}; }
   int64_t capacity() const { return file_->capacity(); }
 
  private:
   SegmentWriter(std::unique_ptr<SegmentFile> file, uint64_t number)
       : file_(std::move(file)), number_(number) {}
+  arrow::Status AppendSmall(const LogRecordHeader& header, std::span<const std::string_view> parts,
+                            WriteVia via);
+  arrow::Status AppendLarge(const LogRecordHeader& header, std::span<const std::string_view> parts,
+                            WriteVia via);
+
   std::unique_ptr<SegmentFile> file_;
   uint64_t number_;
   int64_t offset_ = 0;

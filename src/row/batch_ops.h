@@ -1,5 +1,6 @@
-// Row movement: sorting, gathering, slicing whole record batches. The only file that copies columns, with
-// kernels of its own for fixed-width, boolean and binary-like columns and Arrow's builders for the rest.
+// Row movement: sorting, gathering, slicing whole record batches. The only file that copies
+// columns, with kernels of its own for fixed-width, boolean and binary-like columns and Arrow's
+// builders for the rest.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@
 
 namespace marble {
 
-/// Consecutive rows of one source, taken in ascending order, or from the last to the first if `descending`.
+/// Consecutive rows of one source, taken in ascending order, or from the last to the first if
+/// `descending`.
 struct RowSlice {
   int32_t source = 0;
   bool descending = false;
@@ -24,8 +26,8 @@ struct RowSlice {
   int64_t length = 0;
 };
 
-/// One batch of the rows of `slices`, in order. All sources have `schema`. One whole ascending slice of one
-/// source is returned without a copy. Memory comes from `pool`.
+/// One batch of the rows of `slices`, in order. All sources have `schema`. One whole ascending
+/// slice of one source is returned without a copy. Memory comes from `pool`.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
@@ -37,8 +39,8 @@ struct SortedRows {
   EncodedKeys keys;
 };
 
-/// Sorts `batch` by `keys` (row i has keys[i]); of equal keys the last row stays. Always a copy into memory
-/// of `pool` (never a reference to the caller's buffers), even if already sorted.
+/// Sorts `batch` by `keys` (row i has keys[i]); of equal keys the last row stays. Always a copy
+/// into memory of `pool` (never a reference to the caller's buffers), even if already sorted.
 arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& batch,
                                     const EncodedKeys& keys, const KeyCodec& codec,
                                     arrow::MemoryPool* pool);
@@ -50,7 +52,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> CopyBatch(
 /// Bytes that the rows of `batch` occupy (slices count only their rows).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
 
-/// A record batch as one IPC message (metadata and body, no schema), 64-byte aligned body, for the log.
+/// A record batch as one IPC message (metadata and body, no schema), 64-byte aligned body, for the
+/// log.
 arrow::Result<std::shared_ptr<arrow::Buffer>> SerializeBatch(const arrow::RecordBatch& batch,
                                                              arrow::MemoryPool* pool);
 /// Inverse; checks with ValidateFull. `bytes` must outlive the batch (which refers to it).

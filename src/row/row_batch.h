@@ -1,5 +1,5 @@
-// The unit that moves between memtables, SSTables, merges and scans: rows of one sorted source with their
-// keys, sequence numbers and kinds beside the columns.
+// The unit that moves between memtables, SSTables, merges and scans: rows of one sorted source with
+// their keys, sequence numbers and kinds beside the columns.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace marble {
 
 /// Rows sorted by (key ascending, sequence descending). Immutable once published; cheap to copy.
 struct RowBatch {
-  /// Stored columns, projected to what the reader asked for; no hidden columns. Never null (may have zero
-  /// columns, then its num_rows still counts).
+  /// Stored columns, projected to what the reader asked for; no hidden columns. Never null (may
+  /// have zero columns, then its num_rows still counts).
   std::shared_ptr<arrow::RecordBatch> columns;
   /// Keys of all rows, in step with `columns`.
   EncodedKeys keys;
@@ -34,7 +34,9 @@ struct RowBatch {
   std::shared_ptr<const void> owner;
 
   int64_t num_rows() const { return columns->num_rows(); }
-  uint64_t SequenceAt(int64_t row) const { return sequences == nullptr ? sequence : sequences[row]; }
+  uint64_t SequenceAt(int64_t row) const {
+    return sequences == nullptr ? sequence : sequences[row];
+  }
   RowKind KindAt(int64_t row) const {
     return kinds == nullptr ? RowKind::kPut : static_cast<RowKind>(kinds[row]);
   }

@@ -1,9 +1,9 @@
 // How a table's columns are stored: the user's schema, the physical types in files, and the key.
 //
-// Some types are stored as another one and given back as they were (a file's schema shows the stored type,
-// the manifest keeps the user's): views as large_utf8 / large_binary, list_view as large_list,
-// dictionary<K, V> as V, run_end_encoded<R, V> as V, extension types as their storage; inside lists,
-// structs and maps alike. Unions and unknown types are refused by column name.
+// Some types are stored as another one and given back as they were (a file's schema shows the
+// stored type, the manifest keeps the user's): views as large_utf8 / large_binary, list_view as
+// large_list, dictionary<K, V> as V, run_end_encoded<R, V> as V, extension types as their storage;
+// inside lists, structs and maps alike. Unions and unknown types are refused by column name.
 #pragma once
 
 #include <memory>
@@ -23,15 +23,16 @@ namespace marble {
 /// Immutable, thread-safe.
 class StoredSchema {
  public:
-  /// Checks names (reserved `_sequence`, `_kind`; duplicates; empty), count, types and the primary key.
-  /// `options.primary_key` empty and no metadata key `marble.primary_key` makes an append table. Key
-  /// columns become non-nullable in both schemas.
+  /// Checks names (reserved `_sequence`, `_kind`; duplicates; empty), count, types and the primary
+  /// key. `options.primary_key` empty and no metadata key `marble.primary_key` makes an append
+  /// table. Key columns become non-nullable in both schemas.
   static arrow::Result<std::shared_ptr<const StoredSchema>> Make(
       const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options);
 
   /// As the user gave it (key fields non-nullable).
   const std::shared_ptr<arrow::Schema>& user_schema() const { return user_schema_; }
-  /// Same fields with stored types; each field's metadata has `marble.column_id`. No hidden columns.
+  /// Same fields with stored types; each field's metadata has `marble.column_id`. No hidden
+  /// columns.
   const std::shared_ptr<arrow::Schema>& stored_schema() const { return stored_schema_; }
   const TableOptions& options() const { return options_; }
 
@@ -43,22 +44,23 @@ class StoredSchema {
   /// Bytes of a block to aim at (options.block_bytes or the default for the shape).
   int64_t block_bytes() const;
 
-  /// Checks a batch from outside and turns it into the stored types (zero-copy where the types agree).
-  /// Errors name the first differing field, or the column and what is wrong (ValidateFull, UTF-8, nulls in
-  /// a non-nullable column, null key). -0.0 and NaN in float keys are made canonical.
+  /// Checks a batch from outside and turns it into the stored types (zero-copy where the types
+  /// agree). Errors name the first differing field, or the column and what is wrong (ValidateFull,
+  /// UTF-8, nulls in a non-nullable column, null key). -0.0 and NaN in float keys are made
+  /// canonical.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToStored(
       const std::shared_ptr<arrow::RecordBatch>& batch) const;
-  /// The key columns (by name) of `keys`, checked as above, as a batch of the stored key columns in key
-  /// order (for deletes and lookups).
+  /// The key columns (by name) of `keys`, checked as above, as a batch of the stored key columns in
+  /// key order (for deletes and lookups).
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> KeysToStored(
       const std::shared_ptr<arrow::RecordBatch>& keys) const;
-  /// A stored-schema batch that has the key columns of `keys` (as KeysToStored gives them) and defaults
-  /// (zero, empty) or nulls in the other columns: the rows of a delete.
+  /// A stored-schema batch that has the key columns of `keys` (as KeysToStored gives them) and
+  /// defaults (zero, empty) or nulls in the other columns: the rows of a delete.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> TombstoneRows(
       const std::shared_ptr<arrow::RecordBatch>& keys) const;
 
-  /// The user's types again. `batch` holds the stored columns `columns` (indices into the schema), in
-  /// that order. Zero-copy where types agree.
+  /// The user's types again. `batch` holds the stored columns `columns` (indices into the schema),
+  /// in that order. Zero-copy where types agree.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToUser(
       const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<int>& columns) const;
   /// User schema of a projection.
@@ -73,7 +75,8 @@ class StoredSchema {
   bool is_key_value_ = false;
 };
 
-/// Bytes of a schema for log and manifest (Arrow IPC schema message) and back. Hostile bytes give a Status.
+/// Bytes of a schema for log and manifest (Arrow IPC schema message) and back. Hostile bytes give a
+/// Status.
 arrow::Result<std::string> SerializeSchema(const arrow::Schema& schema);
 arrow::Result<std::shared_ptr<arrow::Schema>> DeserializeSchema(std::string_view bytes);
 

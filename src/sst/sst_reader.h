@@ -1,5 +1,6 @@
-// Reads one SSTable. Opening reads the tail (page checksums + footer) and checks it against the manifest's
-// checksum; pages are read with pread and checked at first touch, later reads use the mapping.
+// Reads one SSTable. Opening reads the tail (page checksums + footer) and checks it against the
+// manifest's checksum; pages are read with pread and checked at first touch, later reads use the
+// mapping.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +26,17 @@ namespace marble {
 
 /// A decoded block: rows with all stored columns.
 struct Block {
-  RowBatch rows;  // keys are set for keyed tables; empty for append tables (see SstReader::ReadBlock)
+  RowBatch rows;  // keys are set only where they are the column's own bytes (one binary key column)
 };
 
 /// Where a key's visible row was found.
 struct FoundRow {
   uint64_t sequence = 0;
   RowKind kind = RowKind::kPut;
-  std::string_view value;               // GetValue: the value column's bytes
-  std::shared_ptr<const Block> block;   // GetRow: the block and the row in it
+  std::string_view value;              // GetValue: the value's bytes; null pointer if it is null
+  std::shared_ptr<const Block> block;  // GetRow: the block and the row in it
   int64_t row = 0;
-  std::shared_ptr<const void> owner;    // GetValue with `pin`: keeps `value` alive
+  std::shared_ptr<const void> owner;  // GetValue with `pin`: keeps `value` alive
 };
 
 struct SstReaderOptions {
@@ -44,7 +45,9 @@ struct SstReaderOptions {
   Uuid uuid{};
   uint64_t hash_seed = 0;
   std::shared_ptr<const StoredSchema> schema;
-  BlockCache* cache = nullptr;
+  /// Shared: readers may outlive the database (a pinned value, a batch in a user's hands). Never
+  /// null.
+  std::shared_ptr<BlockCache> cache;
   bool use_mappings = true;
   arrow::MemoryPool* pool = nullptr;
 };
@@ -60,24 +63,32 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   virtual int64_t num_blocks() const = 0;
   /// Rows before block i; num_blocks() + 1 entries' worth of i are valid.
   virtual int64_t BlockFirstRow(int64_t block) const = 0;
-  /// Keyed tables: encoded first and last key of a block (from the block index, checked at open or first use).
+  /// Keyed tables: encoded first and last key of a block (from the block index, checked at open or
+  /// first use).
   virtual arrow::Result<std::string_view> BlockFirstKey(int64_t block) const = 0;
   virtual arrow::Result<std::string_view> BlockLastKey(int64_t block) const = 0;
   /// First block whose last key is >= `key`; num_blocks() if none. (Append tables: by row id.)
   virtual arrow::Result<int64_t> FindBlock(std::string_view key) const = 0;
 
-  /// Rows of a block with the stored columns `columns` (indices into the stored schema, in that order); only their
-  /// pages, those of the hidden and, if `want_keys`, of the key columns are touched. Uncompressed mapped files give
-  /// zero-copy arrays. For append tables `keys` are row ids when `want_keys`. Bytes are checked (checksums, and
-  /// arrow's Validate) before they are handed out.
+  /// Rows of a block with the stored columns `columns` (indices into the stored schema, in that
+  /// order); only their pages, those of the hidden and, if `want_keys`, of the key columns are
+  /// touched. Uncompressed mapped files give zero-copy arrays. For append tables `keys` are row ids
+  /// when `want_keys`. Bytes are checked (checksums, and arrow's Validate) before they are handed
+  /// out.
   virtual arrow::Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                                             bool want_keys) = 0;
 
-  /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found); nullopt if there
-  /// is none. `hash` = HashKey(key). GetValue needs a key-value table; without `pin` the value is valid while this
-  /// reader lives for mapped files, so callers that copy at once need no owner; blocks from the cache always set
-  /// `owner`. Range tombstones are not looked at.
+  /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found);
+  /// nullopt if there is none. `hash` = HashKey(key). GetValue needs a key-value table; without
+  /// `pin` the value is valid while this reader lives for mapped files, so callers that copy at
+  /// once need no owner; blocks from the cache always set `owner`. Range tombstones are not looked
+  /// at.
   virtual void Prefetch(uint64_t hash) const = 0;
+  /// Further stages for many lookups at once, each after the one before for all keys: the row's
+  /// offsets, then its key and value. They do nothing where that would need a page that was not
+  /// checked yet.
+  virtual void PrefetchRow(uint64_t hash) const = 0;
+  virtual void PrefetchValue(uint64_t hash) const = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
                                                           uint64_t snapshot, bool pin) = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
@@ -86,8 +97,8 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   virtual const RangeTombstoneSet& range_tombstones() const = 0;
   /// The zone map section's batch (zone_map.h), read and parsed on each call.
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMaps() = 0;
-  /// Reads and checks every byte of the file, decodes and fully validates every block, and checks order, index,
-  /// counts and bounds. The first damage is returned.
+  /// Reads and checks every byte of the file, decodes and fully validates every block, and checks
+  /// order, index, counts and bounds. The first damage is returned.
   virtual arrow::Status Verify() = 0;
 };
 

@@ -1,8 +1,9 @@
-// Zone maps: minimum, maximum and null count of each column, per block and per file. Stored as one IPC stream of
-// one record batch: a row per block and a last row for the file, and per user column i the columns
-// "<i>.min", "<i>.max" (stored type, nullable) and "<i>.nulls" (int64). A null min means "no statistics": nested
-// types, a block with NaN, types that min_max cannot order. Strings are cut to 64 bytes, maxima rounded up (a
-// string of 64 0xFF bytes has no maximum).
+// Zone maps: minimum, maximum and null count of each column, per block and per file. Stored as one
+// IPC stream of one record batch: a row per block and a last row for the file, and per user column
+// i the columns
+// "<i>.min", "<i>.max" (stored type, nullable) and "<i>.nulls" (int64). A null min means "no
+// statistics": nested types, a block with NaN, types that min_max cannot order. Strings are cut to
+// 64 bytes, maxima rounded up (a string of 64 0xFF bytes has no maximum).
 #pragma once
 
 #include <memory>

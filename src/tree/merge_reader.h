@@ -1,8 +1,10 @@
-// Merges sorted sources: a vectorised k-way merge that finds stretches by galloping and moves rows by slices.
+// Merges sorted sources: a vectorised k-way merge that finds stretches by galloping and moves rows
+// by slices.
 //
-// Two policies. Reading: of each key the newest row with sequence <= snapshot, unless that is a delete or covered by a
-// newer range tombstone (<= snapshot); no hidden columns come out. Compacting: of each key every version that is the
-// newest seen by some snapshot (the current moment is one), with sequences and kinds.
+// Two policies. Reading: of each key the newest row with sequence <= snapshot, unless that is a
+// delete or covered by a newer range tombstone (<= snapshot); no hidden columns come out.
+// Compacting: of each key every version that is the newest seen by some snapshot (the current
+// moment is one), with sequences and kinds.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +29,18 @@ struct MergeReadOptions {
   /// Of all sources together; nullptr or empty if there is none.
   std::shared_ptr<const RangeTombstoneSet> tombstones;
   int64_t batch_rows_max = 128 * 1024;
-  /// Deliver the first batches small (a seek wants few rows), doubling up to batch_rows_max; 0 = off.
+  /// Deliver the first batches small (a seek wants few rows), doubling up to batch_rows_max; 0 =
+  /// off.
   int64_t batch_rows_first = 0;
+  /// Deliver keys (when ascending). Without them a lone source need not have any either, as long as
+  /// there are no tombstones and its keys are unique.
+  bool want_keys = true;
   arrow::MemoryPool* pool = nullptr;
 };
 
-/// Visible rows in key order (descending if reverse). Where one source covers a stretch of keys alone and needs no
-/// filtering, its batches pass through as zero-copy slices. `keys` of the delivered batches are set when ascending.
+/// Visible rows in key order (descending if reverse). Where one source covers a stretch of keys
+/// alone and needs no filtering, its batches pass through as zero-copy slices. `keys` of the
+/// delivered batches are set when ascending.
 arrow::Result<std::unique_ptr<SortedReader>> MergeForRead(
     std::vector<std::unique_ptr<SortedReader>> sources, MergeReadOptions options);
 
@@ -43,14 +50,15 @@ struct CompactOptions {
   std::vector<uint64_t> snapshots;
   /// Tombstones of all inputs (ask: hidden from every snapshot that sees the row?).
   std::shared_ptr<const RangeTombstoneSet> tombstones;
-  /// Nothing lies below the inputs: a delete that every snapshot sees (sequence <= lowest snapshot, or no snapshots)
-  /// is dropped together with what it hides.
+  /// Nothing lies below the inputs: a delete that every snapshot sees (sequence <= lowest snapshot,
+  /// or no snapshots) is dropped together with what it hides.
   bool bottommost = false;
   int64_t batch_rows_max = 16 * 1024;
   arrow::MemoryPool* pool = nullptr;
 };
 
-/// Delivered batches have keys, sequences and kinds (kinds nullptr if all are puts), unique_keys set truthfully.
+/// Delivered batches have keys, sequences and kinds (kinds nullptr if all are puts), unique_keys
+/// set truthfully.
 arrow::Result<std::unique_ptr<SortedReader>> MergeForCompaction(
     std::vector<std::unique_ptr<SortedReader>> sources, CompactOptions options);
 

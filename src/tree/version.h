@@ -46,6 +46,8 @@ class TableFile {
 
 /// Files that do not overlap, ascending by key.
 struct Run {
+  /// Level 0: the number that the manifest groups its files by. 0 in deeper levels.
+  uint64_t id = 0;
   std::vector<std::shared_ptr<const TableFile>> files;
 
   uint64_t sequence_max() const;
@@ -64,6 +66,21 @@ struct Version {
   /// Is there a file below `level` that overlaps [smallest, largest]?
   bool HasOverlapBelow(int level, const EncodedRange& range) const;
 };
+
+/// A file that enters a version: where, and the file.
+struct PlacedFile {
+  int level = 0;
+  uint64_t run = 0;
+  std::shared_ptr<const TableFile> file;
+};
+
+/// `base` without the files numbered `removed` and with `added`. Level 0 is ordered by sequence, newest first;
+/// each deeper level is one run ordered by key.
+std::shared_ptr<const Version> MakeVersion(const Version& base, const std::vector<uint64_t>& removed,
+                                           const std::vector<PlacedFile>& added);
+
+/// The smallest range that holds every key and tombstone of `files`; empty range if there are none.
+EncodedRange RangeOf(const std::vector<std::shared_ptr<const TableFile>>& files);
 
 /// Rows of a run within a range, file after file, opened as they are reached.
 std::unique_ptr<SortedReader> NewRunReader(std::shared_ptr<const Run> run, ReadRequest request);

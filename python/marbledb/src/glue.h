@@ -1,0 +1,129 @@
+// Small C++ for what Cython says badly: results into variables, option structs, spans, array views.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <arrow/api.h>
+#include <arrow/util/checked_cast.h>
+
+#include <marble/database.h>
+#include <marble/key_value.h>
+#include <marble/table.h>
+
+namespace marble_python {
+
+using SnapshotRef = std::shared_ptr<const marble::Snapshot>;
+
+/// `arrow::Result` into `*out`, so that one Cython expression without the GIL does a whole call.
+template <typename T>
+arrow::Status Take(arrow::Result<T> result, T* out) {
+  return std::move(result).Value(out);
+}
+
+inline int KindNumber(const arrow::Status& status) {
+  return static_cast<int>(marble::KindOf(status));
+}
+
+inline std::string DetailFile(const arrow::Status& status) {
+  const marble::ErrorDetail* detail = marble::DetailOf(status);
+  return detail == nullptr ? std::string() : detail->file();
+}
+
+inline int64_t DetailOffset(const arrow::Status& status) {
+  const marble::ErrorDetail* detail = marble::DetailOf(status);
+  return detail == nullptr ? -1 : detail->offset();
+}
+
+/// `timeout` in seconds; negative waits as long as it takes.
+inline marble::WriteOptions MakeWriteOptions(bool sync, double timeout) {
+  marble::WriteOptions options;
+  options.sync = sync;
+  options.timeout =
+      std::chrono::milliseconds(timeout < 0 ? -1 : static_cast<int64_t>(timeout * 1000.0));
+  return options;
+}
+
+inline marble::ReadOptions MakeReadOptions(std::shared_ptr<const marble::Snapshot> snapshot) {
+  return marble::ReadOptions{std::move(snapshot)};
+}
+
+inline arrow::Status DeleteRange(marble::KeyValue& kv, std::string_view begin, bool bounded,
+                                 std::string_view end, const marble::WriteOptions& options) {
+  std::optional<std::string_view> limit;
+  if (bounded) limit = end;
+  return kv.DeleteRange(begin, limit, options);
+}
+
+using Values = std::vector<std::optional<std::string>>;
+
+inline arrow::Status MultiGet(const marble::KeyValue& kv, const std::vector<std::string_view>& keys,
+                              const marble::ReadOptions& options, Values* out) {
+  return kv.MultiGet(std::span<const std::string_view>(keys), options).Value(out);
+}
+
+/// Views into `array` (utf8, binary, and their large forms), without nulls. The caller keeps
+/// `array`.
+inline arrow::Status ViewsOf(const arrow::Array& array, std::vector<std::string_view>* out) {
+  if (array.null_count() != 0) return arrow::Status::Invalid("keys must not be null");
+  out->reserve(static_cast<size_t>(array.length()));
+  const auto collect = [&](const auto& typed) {
+    for (int64_t i = 0; i < typed.length(); ++i) out->push_back(typed.GetView(i));
+  };
+  switch (array.type_id()) {
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY:
+      collect(arrow::internal::checked_cast<const arrow::BinaryArray&>(array));
+      return arrow::Status::OK();
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LARGE_BINARY:
+      collect(arrow::internal::checked_cast<const arrow::LargeBinaryArray&>(array));
+      return arrow::Status::OK();
+    default:
+      return arrow::Status::TypeError("keys must be strings or binary, not ",
+                                      array.type()->ToString());
+  }
+}
+
+/// The values as a large_binary array, absent ones null.
+inline arrow::Status ArrayOf(const Values& values, std::shared_ptr<arrow::Array>* out) {
+  arrow::LargeBinaryBuilder builder;
+  int64_t bytes = 0;
+  for (const auto& value : values) bytes += value ? static_cast<int64_t>(value->size()) : 0;
+  ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(values.size())));
+  ARROW_RETURN_NOT_OK(builder.ReserveData(bytes));
+  for (const auto& value : values) {
+    if (value) {
+      builder.UnsafeAppend(*value);
+    } else {
+      builder.UnsafeAppendNull();
+    }
+  }
+  return builder.Finish(out);
+}
+
+/// Gathers keys and values one by one for KeyValue::PutMany.
+class PairBuilder {
+ public:
+  arrow::Status Append(std::string_view key, std::string_view value) {
+    ARROW_RETURN_NOT_OK(keys_.Append(key.data(), static_cast<int64_t>(key.size())));
+    return values_.Append(value.data(), static_cast<int64_t>(value.size()));
+  }
+  arrow::Status Put(marble::KeyValue& kv, const marble::WriteOptions& options) {
+    ARROW_ASSIGN_OR_RAISE(auto keys, keys_.Finish());
+    ARROW_ASSIGN_OR_RAISE(auto values, values_.Finish());
+    return kv.PutMany(*keys, *values, options);
+  }
+
+ private:
+  arrow::LargeBinaryBuilder keys_;
+  arrow::LargeBinaryBuilder values_;
+};
+
+}  // namespace marble_python

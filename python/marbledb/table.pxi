@@ -1,0 +1,226 @@
+# The table face.
+
+
+cdef int fill_bound(vector[shared_ptr[CScalar]]& bound, list scalars) except -1:
+    for scalar in scalars:
+        bound.push_back(pyarrow_unwrap_scalar(scalar))
+    return 0
+
+
+cdef int fill_range(CKeyRange& key_range, object pair, Table table) except -1:
+    lower, upper = _convert.range_of(pair, table.schema, table.primary_key)
+    fill_bound(key_range.lower, lower)
+    fill_bound(key_range.upper, upper)
+    return 0
+
+
+cdef int fill_names(optional[vector[string]]& names, object columns) except -1:
+    cdef vector[string] listed
+    if columns is None:
+        return 0
+    for name in _convert.names_of(columns):
+        listed.push_back(utf8(name))
+    names = listed
+    return 0
+
+
+cdef class Table:
+    """Rows with a primary key, or none; made by `Database.table` or `Database.create_table`.
+
+    Anything that takes Arrow data can take a Table: it offers ``__arrow_c_stream__``. Thread-safe."""
+
+    cdef shared_ptr[CTable] table
+    cdef readonly Database database
+    cdef readonly str name
+    cdef readonly object schema
+    cdef readonly tuple primary_key
+    cdef int generation
+
+    def __init__(self):
+        raise TypeError("use Database.table(name)")
+
+    def __dealloc__(self):
+        if self.generation != ForkGeneration():
+            Leak(self.table)
+
+    cdef attach(self, Database database):
+        cdef vector[string] key = self.table.get().info().options.primary_key
+        cdef shared_ptr[CSchema] c_schema = self.table.get().info().schema
+        cdef size_t i
+        self.database = database
+        self.name = self.table.get().info().name.decode("utf-8")
+        self.schema = pyarrow_wrap_schema(c_schema)
+        self.primary_key = tuple([key[i].decode("utf-8") for i in range(key.size())])
+
+    def __repr__(self):
+        key = f" key {self.primary_key}" if self.primary_key else ""
+        return f"<marbledb.Table {self.name!r}{key} of {self.database!r}>"
+
+    # Writing
+
+    def insert(self, data, *, sync=False, timeout=None):
+        """Writes all rows of `data` or none: upsert on keyed tables, where the last row of a key
+        wins; append on others.
+
+        `data` is a RecordBatch, Table, RecordBatchReader, any object with ``__arrow_c_stream__``
+        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. A schema that differs, a null
+        key, invalid UTF-8: SchemaError that names the column. With `sync` the rows survive power loss
+        on return; `timeout`, in seconds, bounds the wait for background work (BusyError)."""
+        cdef CStatus status
+        cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
+        cdef vector[shared_ptr[CRecordBatch]] batches
+        check_process(self.generation)
+        for batch in _convert.batches_of(data, self.schema):
+            batches.push_back(pyarrow_unwrap_batch(batch))
+        with nogil:
+            status = self.table.get().Insert(batches, options)
+        check_rows(status)
+
+    def upsert(self, data, *, sync=False, timeout=None):
+        """`insert` into a keyed table; SchemaError if the table has no key."""
+        if not self.primary_key:
+            raise SchemaError(f"table '{self.name}' has no primary key: use insert")
+        self.insert(data, sync=sync, timeout=timeout)
+
+    def delete(self, keys, *, sync=False, timeout=None):
+        """Deletes rows by key, in one commit; absent ones are fine.
+
+        `keys` is one key (a value; a tuple if the key has several columns; a dict), a list of keys,
+        or Arrow data that has the key columns."""
+        cdef CStatus status
+        cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
+        cdef shared_ptr[CRecordBatch] c_keys
+        check_process(self.generation)
+        batch = _convert.key_batch(keys, self.schema, self.primary_key)
+        c_keys = pyarrow_unwrap_batch(batch)
+        with nogil:
+            status = self.table.get().Delete(c_keys, options)
+        check_rows(status)
+
+    def delete_range(self, start=None, end=None, *, sync=False, timeout=None):
+        """Deletes the rows whose keys are in [start, end), in constant time. A bound is a value, or
+        a tuple of values for the first key columns; None is unbounded."""
+        cdef CStatus status
+        cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
+        cdef CKeyRange key_range
+        check_process(self.generation)
+        if not self.primary_key:
+            raise SchemaError(f"table '{self.name}' has no primary key")
+        fill_range(key_range, (start, end), self)
+        with nogil:
+            status = self.table.get().DeleteRange(key_range, options)
+        check_rows(status)
+
+    # Reading
+
+    def get(self, keys, columns=None, *, Snapshot snapshot=None):
+        """Looks up rows by key. One key (a value; a tuple if the key has several columns; a dict)
+        gives a dict or None; a list of keys, or Arrow data with the key columns, gives a
+        pyarrow.Table of the rows that exist, in the order of the keys."""
+        cdef CStatus status
+        cdef shared_ptr[CRecordBatch] c_keys, found
+        cdef optional[vector[string]] names
+        cdef SnapshotRef c_snapshot = moment(snapshot)
+        cdef vector[int64_t] indices
+        check_process(self.generation)
+        fill_names(names, columns)
+        batch = _convert.key_batch(keys, self.schema, self.primary_key)
+        c_keys = pyarrow_unwrap_batch(batch)
+        with nogil:
+            status = Take(self.table.get().Get(c_keys, names, &indices, c_snapshot), &found)
+        check_rows(status)
+        rows = pyarrow_wrap_batch(found)
+        if _convert.is_one_key(keys, len(self.primary_key)):
+            return rows.to_pylist()[0] if rows.num_rows else None
+        return pa.Table.from_batches([rows])
+
+    cdef int fill_scan(self, CScanOptions& options, columns, filter, range, limit, reverse,
+                       Snapshot snapshot) except -1:
+        check_process(self.generation)
+        fill_names(options.columns, columns)
+        if filter is not None:
+            if not isinstance(filter, Expression):
+                raise TypeError("filter is a pyarrow.compute.Expression, not "
+                                + type(filter).__name__)
+            options.filter = (<Expression> filter).unwrap()
+        if range is not None:
+            fill_range(options.range, range, self)
+        if limit is not None:
+            if limit < 0:
+                raise ValueError("limit must not be negative")
+            options.limit = limit
+        options.reverse = reverse
+        options.snapshot = moment(snapshot)
+        return 0
+
+    def scan(self, columns=None, filter=None, range=None, limit=None, reverse=False, *,
+             Snapshot snapshot=None, batch_rows_max=131072):
+        """A pyarrow.RecordBatchReader over one snapshot, lazily, in key (or insertion) order.
+
+        Parameters
+        ----------
+        columns : list of str, optional
+            Columns wanted, in this order; all if None.
+        filter : pyarrow.compute.Expression, optional
+            Rows for which it is true; it may name columns that are not in `columns`.
+        range : (start, end), optional
+            Keys in [start, end); each a value, a tuple of values for the first key columns, or None.
+        limit : int, optional
+            At most this many rows, after the filter.
+        reverse : bool
+            Descending key order; latest row first on tables without a key.
+        snapshot : Snapshot, optional
+            Read this moment, not the latest.
+        batch_rows_max : int
+            Most rows in one batch.
+
+        The reader keeps what it needs: it goes on after `Database.close`."""
+        cdef CStatus status
+        cdef CScanOptions options
+        cdef shared_ptr[CRecordBatchReader] c_reader
+        cdef RecordBatchReader reader
+        self.fill_scan(options, columns, filter, range, limit, reverse, snapshot)
+        if batch_rows_max < 1:
+            raise ValueError("batch_rows_max must be positive")
+        options.batch_rows_max = batch_rows_max
+        with nogil:
+            status = Take(self.table.get().Scan(options), &c_reader)
+        check(status)
+        reader = RecordBatchReader.__new__(RecordBatchReader)
+        reader.reader = Guard(c_reader)
+        return reader
+
+    def to_table(self, columns=None, filter=None, range=None, limit=None, reverse=False, *,
+                 Snapshot snapshot=None):
+        """Like `scan`, as one pyarrow.Table."""
+        return self.scan(columns, filter, range, limit, reverse, snapshot=snapshot).read_all()
+
+    def count(self, filter=None, range=None, *, Snapshot snapshot=None):
+        """The exact number of rows."""
+        cdef CStatus status
+        cdef CScanOptions options
+        cdef int64_t rows = 0
+        self.fill_scan(options, [], filter, range, None, False, snapshot)
+        with nogil:
+            status = Take(self.table.get().Count(options), &rows)
+        check(status)
+        return rows
+
+    def __len__(self):
+        """The exact number of rows: reads the keys."""
+        return self.count()
+
+    def __bool__(self):
+        return self.to_table([], limit=1).num_rows > 0
+
+    def __arrow_c_schema__(self):
+        """The schema as an Arrow C schema capsule."""
+        return self.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        """All rows, lazily, over one snapshot, as an Arrow C stream capsule."""
+        return self.scan().__arrow_c_stream__(requested_schema)
+
+    def stats(self):
+        """Sizes of this table, as a dict: levels, files, rows and bytes in them, memory."""
+        return self.database.stats()["tables"][self.name]

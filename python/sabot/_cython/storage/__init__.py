@@ -1,0 +1,1 @@
+"""The storage interface of sabot: see `storage_shim`."""

@@ -1,0 +1,1 @@
+"""Stores over one engine each: see `marbledb_store`."""

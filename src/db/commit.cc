@@ -1,0 +1,381 @@
+// Writes: one log record a commit, then the memtables, then the sequence is published. The whole step runs under the
+// database's mutex (a put holds it for some 300 ns); waiting for the device does not.
+
+#include <chrono>
+#include <thread>
+
+#include <arrow/util/io_util.h>
+
+#include <marble/error.h>
+
+#include "base/check.h"
+#include "db/open_database.h"
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+/// Sealed memtables of a table that may wait for their flush before writers wait for it.
+constexpr size_t kSealedMax = 2;
+/// Runs of level 0 from which writes are slowed down, and at which they stop.
+constexpr size_t kSlowRuns = 12;
+constexpr size_t kStopRuns = 28;
+/// Longest delay of one write while slowed down.
+constexpr std::chrono::microseconds kDelayMax(1000);
+
+/// An operation that changes nothing: it gets no sequence and no place in the log.
+bool IsEmpty(const Operation& op) {
+  if (op.kind == OperationKind::kDeleteRange) return op.IsEmptyRange();
+  return op.rows != nullptr && op.rows->columns->num_rows() == 0;
+}
+
+/// Commits are limited to 4 GiB.
+constexpr uint64_t kCommitBytesMax = uint64_t{4} << 30;
+
+}  // namespace
+
+bool IsRoomError(const arrow::Status& status) {
+  const int code = arrow::internal::ErrnoFromStatus(status);
+  return code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
+arrow::Status OpenDatabase::Commit(std::span<Operation> operations, const WriteOptions& options) {
+  std::vector<RowsPayload> payloads;
+  ARROW_RETURN_NOT_OK(PrepareRows(operations, &payloads));
+  std::chrono::microseconds delay(0);
+  arrow::Status status;
+  bool reached_log = false;
+  {
+    MutexLock lock(&mutex_);
+    LogPosition end;
+    status = CommitLocked(operations, &payloads, options, &end, &reached_log);
+    if (status.ok() && pending_segment_ != 0) {
+      // The commit stands whatever becomes of this edit: without room it goes with the next one.
+      arrow::Status installed = Install({}, nullptr, nullptr);
+      if (!installed.ok() && !IsRoomError(installed)) return installed;
+    }
+    if (status.ok() && options.sync) return WaitDurable(end);
+    if (status.ok()) delay = WriteDelay(operations);
+  }
+  if (!reached_log) {
+    // Once the record may be in the log, the files are left to recovery: it knows whether they are needed.
+    for (const RowsPayload& payload : payloads) {
+      for (const FileMeta& file : payload.files) {
+        environment_.fs->Remove(SstPath(environment_.directory, file.number)).Warn();
+      }
+    }
+  }
+  if (delay.count() > 0) std::this_thread::sleep_for(delay);
+  return status;
+}
+
+arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
+                                        std::vector<RowsPayload>* payloads) {
+  for (size_t i = 0; i < operations.size(); ++i) {
+    Operation& op = operations[i];
+    if (op.rows == nullptr || IsEmpty(op)) continue;
+    payloads->resize(operations.size());
+    RowsPayload& payload = (*payloads)[i];
+    const bool bulk = op.kind == OperationKind::kInsertRows &&
+                      BatchBytes(*op.rows->columns) > memtable_bytes_max_;
+    if (!bulk) {
+      ARROW_ASSIGN_OR_RAISE(payload.message, SerializeBatch(*op.rows->columns, environment_.pool));
+      continue;
+    }
+    {
+      MutexLock lock(&mutex_);
+      ARROW_RETURN_NOT_OK(CheckWritable());
+    }
+    OutputContext context = environment_.MakeOutputContext(op.table->schema, {});
+    ARROW_ASSIGN_OR_RAISE(payload.files, WriteBulk(*op.rows, context));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::CheckWritable() const {
+  if (closing_) return ClosedError("the database is closed");
+  if (environment_.options.read_only) {
+    return ReadOnlyError("the database " + environment_.directory + " is open read-only");
+  }
+  return write_error_;
+}
+
+arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
+                                         std::vector<RowsPayload>* payloads,
+                                         const WriteOptions& options, LogPosition* end,
+                                         bool* reached_log) {
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  ARROW_RETURN_NOT_OK(MakeRoom(operations, options));
+  for (const Operation& op : operations) {
+    if (op.table->live == nullptr) {
+      return NotFoundError("table '" + op.table->info.name + "' was dropped");
+    }
+  }
+  const uint64_t sequence = last_sequence_.load(std::memory_order_relaxed) + 1;
+  EncodeOperations(operations, payloads, sequence);
+  if (record_.count() == 0) {
+    *end = log_->position();
+    return arrow::Status::OK();
+  }
+  if (record_.payload_bytes() > kCommitBytesMax) {
+    TakeBackRowIds(operations);
+    return arrow::Status::CapacityError("a commit of ", record_.payload_bytes(),
+                                        " bytes is over the limit of ", kCommitBytesMax);
+  }
+  const WriteVia via = options.sync ? WriteVia::kSystemCall : WriteVia::kMapping;
+  *reached_log = true;
+  auto appended = AppendToLog(via, sequence);
+  if (!appended.ok()) {
+    TakeBackRowIds(operations);
+    return appended.status();
+  }
+  *end = *appended;
+  arrow::Status applied = ApplyOperations(operations, *payloads, sequence, end->segment);
+  if (!applied.ok()) {
+    // The record is in the log and may be replayed: memory and disk disagree from here on.
+    FailWrites(applied);
+    return write_error_;
+  }
+  ++counters_.commits;
+  last_sequence_.store(sequence + record_.count() - 1, std::memory_order_release);
+  SealFullMemtables(operations);
+  return arrow::Status::OK();
+}
+
+void OpenDatabase::EncodeOperations(std::span<Operation> operations,
+                                    std::vector<RowsPayload>* payloads, uint64_t sequence) {
+  record_.Clear();
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const Operation& op = operations[i];
+    if (IsEmpty(op)) continue;
+    const uint32_t table = op.table->info.id;
+    switch (op.kind) {
+      case OperationKind::kPut: record_.AddPut(table, op.key, op.value); continue;
+      case OperationKind::kDelete: record_.AddDelete(table, op.key); continue;
+      case OperationKind::kDeleteRange:
+        record_.AddDeleteRange(table, op.key, op.value, op.end_unbounded);
+        continue;
+      default: break;
+    }
+    RowsPayload& payload = (*payloads)[i];
+    const bool append = op.table->schema->is_append();
+    if (append) {
+      payload.first_row_id = op.table->live->next_row_id;
+      op.table->live->next_row_id += static_cast<uint64_t>(op.rows->columns->num_rows());
+    }
+    if (payload.files.empty()) {
+      record_.AddRows(op.kind, table, payload.first_row_id, std::string_view(*payload.message));
+      continue;
+    }
+    for (FileMeta& file : payload.files) {
+      file.constant_sequence = sequence + record_.count();
+      file.sequence_min = file.sequence_max = *file.constant_sequence;
+      if (!append) continue;
+      file.first_row_id += payload.first_row_id;
+      file.smallest = EncodeRowId(file.first_row_id);
+      file.largest = EncodeRowId(file.first_row_id + file.rows - 1);
+    }
+    record_.AddAttach(table, payload.first_row_id, payload.files);
+  }
+}
+
+void OpenDatabase::TakeBackRowIds(std::span<Operation> operations) {
+  for (const Operation& op : operations) {
+    if (op.rows == nullptr || !op.table->schema->is_append()) continue;
+    op.table->live->next_row_id -= static_cast<uint64_t>(op.rows->columns->num_rows());
+  }
+}
+
+arrow::Result<LogPosition> OpenDatabase::AppendToLog(WriteVia via, uint64_t sequence) {
+  LogRecordHeader header;
+  header.kind = LogRecordKind::kCommit;
+  header.first_sequence = sequence;
+  header.count = record_.count();
+  auto end = log_->Append(header, record_.Parts(), record_.payload_bytes(), via);
+  if (!end.ok() && !IsRoomError(end.status())) FailWrites(end.status());
+  return end;
+}
+
+arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
+                                            const std::vector<RowsPayload>& payloads,
+                                            uint64_t sequence, uint64_t segment) {
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const Operation& op = operations[i];
+    if (IsEmpty(op)) continue;
+    LiveTable* table = op.table->live;
+    if (!payloads.empty() && !payloads[i].files.empty()) {
+      tables_.Seal(table);
+      tables_.Attach(table, payloads[i].files);
+      const uint64_t run = table->next_run - 1;
+      for (const FileMeta& file : payloads[i].files) {
+        pending_.For(table->record.id)->added.push_back({0, run, file});
+      }
+      if (pending_segment_ == 0) pending_segment_ = segment;
+      work_.notify_all();
+    } else {
+      if (table->active().first_segment == 0) table->active().first_segment = segment;
+      const uint64_t first_row_id = op.rows != nullptr ? payloads[i].first_row_id : 0;
+      ARROW_RETURN_NOT_OK(ApplyOperation(op, sequence, first_row_id, table));
+      CountMemtableBytes(table);
+    }
+    ++sequence;
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::ApplyOperation(const Operation& op, uint64_t sequence,
+                                           uint64_t first_row_id, LiveTable* table) {
+  Memtable& memtable = *table->active().memtable;
+  switch (op.kind) {
+    case OperationKind::kPut: return memtable.Put(sequence, op.key, op.hash, op.value);
+    case OperationKind::kDelete: return memtable.Delete(sequence, op.key, op.hash);
+    case OperationKind::kDeleteRange: {
+      RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
+      if (!op.end_unbounded) tombstone.end = std::string(op.value);
+      return memtable.DeleteRange(std::move(tombstone));
+    }
+    case OperationKind::kInsertRows:
+    case OperationKind::kDeleteRows: {
+      const RowKind kind =
+          op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
+      return memtable.InsertRows(sequence, *op.rows, kind, first_row_id);
+    }
+    default: return arrow::Status::Invalid("not an operation on rows");
+  }
+}
+
+void OpenDatabase::CountMemtableBytes(LiveTable* table) {
+  const int64_t bytes = table->active().memtable->bytes();
+  memtable_bytes_ += bytes - table->counted_bytes;
+  table->counted_bytes = bytes;
+}
+
+void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
+  auto seal = [&](LiveTable* table) {
+    tables_.Seal(table);
+    table->counted_bytes = 0;
+    memtable_bytes_ = tables_.MemtableBytes();
+    work_.notify_all();
+  };
+  for (const Operation& op : operations) {
+    LiveTable* table = op.table->live;
+    if (table->active().memtable->bytes() >= memtable_bytes_max_) seal(table);
+  }
+  if (memtable_bytes_ > environment_.options.memory_budget * 3 / 8) {
+    LiveTable* largest = nullptr;
+    bool waiting = false;
+    for (auto& [id, table] : tables_.all()) {
+      waiting = waiting || table->has_sealed();
+      if (largest == nullptr ||
+          table->active().memtable->bytes() > largest->active().memtable->bytes()) {
+        largest = table.get();
+      }
+    }
+    if (!waiting && largest != nullptr) seal(largest);
+  }
+  if (log_->current_segment() != log_->oldest_segment() &&
+      log_->bytes() > environment_.options.log_bytes_max) {
+    for (auto& [id, table] : tables_.all()) {
+      if (table->active().first_segment == log_->oldest_segment()) seal(table.get());
+    }
+  }
+}
+
+std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
+  for (const Operation& op : operations) {
+    const LiveTable* table = op.table->live;
+    if (table == nullptr) continue;
+    if (table->memtables.size() > kSealedMax + 1) {
+      return "table '" + table->record.name + "' has " +
+             std::to_string(table->memtables.size() - 1) + " memtables waiting to be flushed";
+    }
+    const size_t runs = table->version->levels[0].size();
+    if (environment_.options.auto_compaction && runs >= kStopRuns) {
+      return "level 0 of table '" + table->record.name + "' has " + std::to_string(runs) + " runs";
+    }
+  }
+  if (memtable_bytes_ > environment_.options.memory_budget / 2) {
+    return "memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
+           std::to_string(environment_.options.memory_budget);
+  }
+  return "";
+}
+
+arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {
+  std::string reason = ReasonToWait(operations);
+  if (reason.empty()) return arrow::Status::OK();
+  const auto start = std::chrono::steady_clock::now();
+  ++counters_.write_stops;
+  counters_.write_delay_reason = reason;
+  arrow::Status status;
+  while (!reason.empty() && status.ok()) {
+    work_.notify_all();
+    status = CheckWritable();
+    // The disk is full: waiting would be for ever, so the write is refused with the cause.
+    if (status.ok()) status = room_error_;
+    if (!status.ok()) break;
+    if (options.timeout.count() < 0) {
+      progress_.wait(mutex_);
+    } else if (progress_.wait_until(mutex_, start + options.timeout) == std::cv_status::timeout) {
+      status = BusyError("nothing was written within the timeout: " + reason);
+    }
+    reason = ReasonToWait(operations);
+  }
+  counters_.write_delay_micros += std::chrono::duration_cast<std::chrono::microseconds>(
+                                      std::chrono::steady_clock::now() - start)
+                                      .count();
+  return reason.empty() ? CheckWritable() : status;
+}
+
+std::chrono::microseconds OpenDatabase::WriteDelay(std::span<Operation> operations) {
+  if (!environment_.options.auto_compaction) return std::chrono::microseconds(0);
+  size_t runs = 0;
+  for (const Operation& op : operations) {
+    if (op.table->live == nullptr) continue;
+    runs = std::max(runs, op.table->live->version->levels[0].size());
+  }
+  if (runs < kSlowRuns) return std::chrono::microseconds(0);
+  // In proportion to the debt: from nothing at the threshold to the longest delay where writes would stop.
+  const auto delay = kDelayMax * static_cast<int64_t>(runs - kSlowRuns + 1) /
+                     static_cast<int64_t>(kStopRuns - kSlowRuns);
+  ++counters_.write_delays;
+  counters_.write_delay_micros += delay.count();
+  counters_.write_delay_reason = "level 0 has " + std::to_string(runs) + " runs";
+  return delay;
+}
+
+arrow::Status OpenDatabase::WaitDurable(const LogPosition& position) {
+  while (log_->durable_through() < position) {
+    ARROW_RETURN_NOT_OK(write_error_);
+    if (sync_running_) {
+      progress_.wait(mutex_);
+      continue;
+    }
+    sync_running_ = true;
+    const WriteAheadLog::SyncTarget target = log_->PrepareSync();
+    mutex_.unlock();
+    arrow::Status status = log_->Sync(target);
+    mutex_.lock();
+    sync_running_ = false;
+    if (status.ok()) {
+      ++counters_.log_syncs;
+      log_->MarkSynced(target);
+    } else {
+      // The kernel may have dropped the pages it could not write: a retry would succeed and lie.
+      FailWrites(status);
+    }
+    progress_.notify_all();
+  }
+  return arrow::Status::OK();
+}
+
+void OpenDatabase::FailWrites(const arrow::Status& cause) {
+  if (!write_error_.ok()) return;
+  write_error_ = ReadOnlyError("writes to " + environment_.directory +
+                               " are refused after an error; reopen the database. The error was: " +
+                               cause.message());
+  progress_.notify_all();
+}
+
+}  // namespace marble

@@ -1,0 +1,137 @@
+// Database handles: the public face of an open database.
+
+#include <marble/database.h>
+
+#include <atomic>
+
+#include "db/open_database.h"
+#include "db/registry.h"
+
+namespace marble {
+
+namespace {
+
+class DatabaseHandle : public Database {
+ public:
+  DatabaseHandle(std::string path, std::shared_ptr<OpenDatabase> database)
+      : path_(std::move(path)), database_(std::move(database)) {}
+  ~DatabaseHandle() override { Close().Warn(); }
+
+  arrow::Status Close() override {
+    if (closed_.exchange(true)) return arrow::Status::OK();
+    return ReleaseDatabase(database_);
+  }
+  bool closed() const override { return closed_.load(std::memory_order_acquire); }
+
+  arrow::Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                            const TableOptions& options) override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->CreateTable(name, schema, options);
+  }
+  arrow::Status DropTable(const std::string& name) override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->DropTable(name);
+  }
+  arrow::Result<std::vector<std::string>> ListTables() const override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->ListTables();
+  }
+  arrow::Result<TableInfo> GetTable(const std::string& name) const override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    ARROW_ASSIGN_OR_RAISE(auto table, database_->FindTable(name));
+    return table->info;
+  }
+
+  arrow::Status Write(const WriteBatch& batch, const WriteOptions& options) override;
+
+  arrow::Result<std::shared_ptr<const Snapshot>> GetSnapshot() override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->TakeSnapshot();
+  }
+  arrow::Status Flush() override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->Flush();
+  }
+  arrow::Status SyncLog() override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->SyncLog();
+  }
+  arrow::Status Compact(const std::string& table) override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->Compact(table);
+  }
+  arrow::Status WaitForBackground() override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->WaitForBackground();
+  }
+  arrow::Result<Stats> GetStats() const override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->GetStats();
+  }
+  const std::string& path() const override { return path_; }
+  const Options& options() const override { return database_->options(); }
+  arrow::Result<std::shared_ptr<DatabaseCore>> core() const override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return std::shared_ptr<DatabaseCore>(database_);
+  }
+
+ private:
+  arrow::Status CheckOpen() const {
+    if (!closed()) return arrow::Status::OK();
+    return ClosedError("the database " + path_ + " was closed");
+  }
+  arrow::Result<Operation> Prepare(const WriteBatch& batch, const WriteBatch::Operation& from,
+                                   TableState* table) const;
+
+  const std::string path_;
+  const std::shared_ptr<OpenDatabase> database_;
+  std::atomic<bool> closed_{false};
+};
+
+arrow::Result<Operation> DatabaseHandle::Prepare(const WriteBatch& batch,
+                                                 const WriteBatch::Operation& from,
+                                                 TableState* table) const {
+  Operation op;
+  switch (from.kind) {
+    case WriteBatch::Kind::kPut:
+      ARROW_RETURN_NOT_OK(PreparePut(table, batch.key(from), batch.value(from), &op));
+      return op;
+    case WriteBatch::Kind::kDelete:
+      ARROW_RETURN_NOT_OK(PrepareDelete(table, batch.key(from), &op));
+      return op;
+    case WriteBatch::Kind::kDeleteRange:
+      ARROW_RETURN_NOT_OK(PreparePointDeleteRange(table, batch.key(from), batch.value(from),
+                                                  from.end_unbounded, &op));
+      return op;
+    case WriteBatch::Kind::kInsert: return PrepareInsert(table, from.batch, database_->pool());
+    case WriteBatch::Kind::kDeleteKeys:
+      return PrepareDeleteKeys(table, from.batch, database_->pool());
+    case WriteBatch::Kind::kDeleteKeyRange: return PrepareDeleteRange(table, *from.range);
+  }
+  return arrow::Status::Invalid("unknown operation");
+}
+
+arrow::Status DatabaseHandle::Write(const WriteBatch& batch, const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  std::vector<std::shared_ptr<TableState>> tables;
+  for (const std::string& name : batch.tables()) {
+    ARROW_ASSIGN_OR_RAISE(tables.emplace_back(), database_->FindTable(name));
+  }
+  std::vector<Operation> operations;
+  operations.reserve(batch.operations().size());
+  for (const WriteBatch::Operation& from : batch.operations()) {
+    ARROW_ASSIGN_OR_RAISE(Operation op, Prepare(batch, from, tables[from.table].get()));
+    operations.push_back(std::move(op));
+  }
+  return database_->Commit(operations, options);
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<Database>> Database::Open(const std::string& path,
+                                                        const Options& options) {
+  ARROW_ASSIGN_OR_RAISE(auto database, AcquireDatabase(path, options));
+  return std::make_shared<DatabaseHandle>(path, std::move(database));
+}
+
+}  // namespace marble

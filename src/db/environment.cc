@@ -1,0 +1,82 @@
+#include "db/environment.h"
+
+#include <vector>
+
+#include "base/check.h"
+#include "base/mutex.h"
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+struct PoolEntry {
+  explicit PoolEntry(arrow::MemoryPool* base) : pool(base) {}
+  arrow::ProxyMemoryPool pool;
+  bool in_use = true;
+};
+
+struct PoolList {
+  Mutex mutex;
+  std::vector<std::unique_ptr<PoolEntry>> entries MARBLE_GUARDED_BY(mutex);
+};
+
+/// Never destroyed: buffers may be freed by other static destructors.
+PoolList& Pools() {
+  static auto* pools = std::make_unique<PoolList>().release();
+  return *pools;
+}
+
+}  // namespace
+
+arrow::MemoryPool* AcquireMemoryPool() {
+  PoolList& pools = Pools();
+  MutexLock lock(&pools.mutex);
+  for (auto& entry : pools.entries) {
+    if (!entry->in_use && entry->pool.bytes_allocated() == 0) {
+      entry->in_use = true;
+      return &entry->pool;
+    }
+  }
+  pools.entries.push_back(std::make_unique<PoolEntry>(arrow::default_memory_pool()));
+  return &pools.entries.back()->pool;
+}
+
+void ReleaseMemoryPool(arrow::MemoryPool* pool) {
+  PoolList& pools = Pools();
+  MutexLock lock(&pools.mutex);
+  for (auto& entry : pools.entries) {
+    if (&entry->pool == pool) entry->in_use = false;
+  }
+}
+
+SstReaderOptions Environment::ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
+                                            uint64_t file_number) const {
+  SstReaderOptions reader;
+  reader.fs = fs;
+  reader.path = SstPath(directory, file_number);
+  reader.uuid = uuid;
+  reader.hash_seed = hash_seed;
+  reader.schema = schema;
+  reader.cache = cache;
+  reader.use_mappings = options.use_mappings;
+  reader.pool = pool;
+  return reader;
+}
+
+OutputContext Environment::MakeOutputContext(const std::shared_ptr<const StoredSchema>& schema,
+                                             std::vector<uint64_t> snapshots) {
+  OutputContext context;
+  context.fs = fs;
+  context.directory = directory;
+  context.uuid = uuid;
+  context.hash_seed = hash_seed;
+  context.schema = schema;
+  context.pool = pool;
+  context.target_file_bytes = options.target_file_bytes;
+  context.next_file_number = &next_file_number;
+  context.snapshots = std::move(snapshots);
+  return context;
+}
+
+}  // namespace marble

@@ -1,0 +1,42 @@
+// What everything in an open database shares: where its files are, who it is, its memory.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <arrow/memory_pool.h>
+
+#include <marble/options.h>
+
+#include "base/uuid.h"
+#include "sst/block_cache.h"
+#include "tree/compaction_job.h"
+#include "tree/version.h"
+
+namespace marble {
+
+/// Fixed after open, except the counter. Owned by the OpenDatabase.
+struct Environment {
+  FileSystem* fs = nullptr;
+  std::string directory;
+  Options options;
+  Uuid uuid{};
+  uint64_t hash_seed = 0;
+  std::shared_ptr<BlockCache> cache;
+  arrow::MemoryPool* pool = nullptr;
+  std::atomic<uint64_t> next_file_number{1};
+
+  SstReaderOptions ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
+                                 uint64_t file_number) const;
+  OutputContext MakeOutputContext(const std::shared_ptr<const StoredSchema>& schema,
+                                  std::vector<uint64_t> snapshots);
+};
+
+/// A memory pool of ours that counts what one database has allocated. Pools live for ever, because batches handed to
+/// users free their buffers through them after the database is gone; one that is empty again is given out anew.
+arrow::MemoryPool* AcquireMemoryPool();
+void ReleaseMemoryPool(arrow::MemoryPool* pool);
+
+}  // namespace marble

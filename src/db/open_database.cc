@@ -1,0 +1,308 @@
+// The catalog, reads, snapshots, statistics and closing of an open database.
+
+#include "db/open_database.h"
+
+#include <arrow/util/utf8.h>
+
+#include <marble/error.h>
+
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+constexpr size_t kTableNameBytesMax = 255;
+
+/// Names are data and never paths, but a name that looks like one is a mistake worth refusing.
+arrow::Status CheckTableName(const std::string& name) {
+  auto refuse = [&](const char* why) {
+    return arrow::Status::Invalid("table name '", name.substr(0, 64), "' ", why);
+  };
+  if (name.empty()) return arrow::Status::Invalid("a table name must not be empty");
+  if (name.size() > kTableNameBytesMax) return refuse("(shortened) is longer than 255 bytes");
+  arrow::util::InitializeUTF8();
+  if (!arrow::util::ValidateUTF8(reinterpret_cast<const uint8_t*>(name.data()),
+                                 static_cast<int64_t>(name.size()))) {
+    return arrow::Status::Invalid("a table name must be valid UTF-8");
+  }
+  if (name.find('/') != std::string::npos) return refuse("contains '/'");
+  if (name == "." || name.find("..") != std::string::npos) return refuse("contains '..'");
+  for (unsigned char c : name) {
+    if (c < 0x20 || c == 0x7f) return refuse("contains a control character");
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+OpenDatabase::~OpenDatabase() {
+  Close().Warn();
+  ReleaseMemoryPool(environment_.pool);
+}
+
+arrow::Status OpenDatabase::CreateTable(const std::string& name,
+                                        const std::shared_ptr<arrow::Schema>& schema,
+                                        const TableOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckTableName(name));
+  auto stored = StoredSchema::Make(schema, options);
+  if (!stored.ok()) return stored.status().WithMessage("table '", name, "': ", stored.status().message());
+  MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  if (const LiveTable* found = tables_.Find(name)) {
+    const StoredSchema& old = *found->state->schema;
+    if (old.user_schema()->Equals(*(*stored)->user_schema()) &&
+        old.options().primary_key == (*stored)->options().primary_key) {
+      return arrow::Status::OK();
+    }
+    return ConflictError("table '" + name + "' exists with another schema or key");
+  }
+  TableRecord record;
+  record.id = next_table_id_;
+  record.name = name;
+  record.options = (*stored)->options();
+  ARROW_ASSIGN_OR_RAISE(record.schema, SerializeSchema(*schema));
+  record_.Clear();
+  record_.AddCreate(record);
+  const uint64_t sequence = last_sequence_.load() + 1;
+  ARROW_ASSIGN_OR_RAISE(LogPosition end, AppendToLog(WriteVia::kSystemCall, sequence));
+  arrow::Status added = tables_.Add(record, nullptr).status();
+  if (!added.ok()) {
+    FailWrites(added);
+    return write_error_;
+  }
+  ++next_table_id_;
+  last_sequence_.store(sequence, std::memory_order_release);
+  pending_.created.push_back(std::move(record));
+  if (pending_segment_ == 0) pending_segment_ = end.segment;
+  return Install({}, nullptr, nullptr);
+}
+
+arrow::Status OpenDatabase::DropTable(const std::string& name) {
+  MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  LiveTable* table = tables_.Find(name);
+  if (table == nullptr) return NotFoundError("no table '" + name + "' in " + environment_.directory);
+  if (name == "default") return arrow::Status::Invalid("the table 'default' cannot be dropped");
+  const uint32_t id = table->record.id;
+  // Jobs on the table hold pointers to it; new ones are not started while this holds the table busy.
+  while ((table = tables_.Find(id)) != nullptr && (table->flushing || table->compacting)) {
+    progress_.wait(mutex_);
+    ARROW_RETURN_NOT_OK(CheckWritable());
+  }
+  if (table == nullptr) return NotFoundError("no table '" + name + "' in " + environment_.directory);
+  record_.Clear();
+  record_.AddDrop(id);
+  const uint64_t sequence = last_sequence_.load() + 1;
+  ARROW_ASSIGN_OR_RAISE(LogPosition end, AppendToLog(WriteVia::kSystemCall, sequence));
+  last_sequence_.store(sequence, std::memory_order_release);
+  table->flushing = table->compacting = true;
+  table->state->dropped.store(true);
+  table->state->live = nullptr;
+  pending_.dropped.push_back(id);
+  if (pending_segment_ == 0) pending_segment_ = end.segment;
+  arrow::Status status = Install({}, nullptr, nullptr);
+  // Without a durable edit the files must stay: the manifest on disk still names them.
+  tables_.Remove(id, /*remove_files=*/status.ok());
+  memtable_bytes_ = tables_.MemtableBytes();
+  progress_.notify_all();
+  return status;
+}
+
+std::vector<std::string> OpenDatabase::ListTables() const {
+  MutexLock lock(&mutex_);
+  std::vector<std::string> names;
+  for (const auto& [id, table] : tables_.all()) names.push_back(table->record.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+arrow::Result<std::shared_ptr<TableState>> OpenDatabase::FindTable(const std::string& name) const {
+  MutexLock lock(&mutex_);
+  const LiveTable* table = tables_.Find(name);
+  if (table == nullptr) return NotFoundError("no table '" + name + "' in " + environment_.directory);
+  return table->state;
+}
+
+arrow::Result<ReadPoint> OpenDatabase::BeginRead(const TableState& table,
+                                                 const Snapshot* snapshot) const {
+  if (snapshot != nullptr && snapshot->core() != this) {
+    return arrow::Status::Invalid("the snapshot belongs to another database");
+  }
+  // The view first: a sequence read later covers everything in it, while a view taken after the sequence could already
+  // have lost versions that the sequence should see.
+  ReadPoint point;
+  point.view = table.view();
+  point.sequence =
+      snapshot != nullptr ? snapshot->sequence() : last_sequence_.load(std::memory_order_acquire);
+  if (point.view == nullptr) return NotFoundError("table '" + table.info.name + "' was dropped");
+  return point;
+}
+
+arrow::Result<std::shared_ptr<const Snapshot>> OpenDatabase::TakeSnapshot() {
+  MutexLock lock(&mutex_);
+  if (closing_) return ClosedError("the database is closed");
+  const uint64_t sequence = last_sequence_.load();
+  snapshots_.insert(sequence);
+  auto self = std::static_pointer_cast<DatabaseCore>(shared_from_this());
+  return std::make_shared<const Snapshot>(std::move(self), sequence);
+}
+
+void OpenDatabase::ReleaseSnapshot(uint64_t sequence) {
+  MutexLock lock(&mutex_);
+  auto found = snapshots_.find(sequence);
+  if (found != snapshots_.end()) snapshots_.erase(found);
+}
+
+Snapshot::Snapshot(std::shared_ptr<DatabaseCore> core, uint64_t sequence)
+    : core_(std::move(core)), sequence_(sequence) {}
+
+Snapshot::~Snapshot() { core_->ReleaseSnapshot(sequence_); }
+
+arrow::Status OpenDatabase::Flush() {
+  MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  return FlushAll(nullptr);
+}
+
+arrow::Status OpenDatabase::SyncLog() {
+  MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  return WaitDurable(log_->PrepareSync().position);
+}
+
+arrow::Status OpenDatabase::Compact(const std::string& name) {
+  std::vector<uint32_t> ids;
+  {
+    MutexLock lock(&mutex_);
+    ARROW_RETURN_NOT_OK(CheckWritable());
+    if (!name.empty() && tables_.Find(name) == nullptr) {
+      return NotFoundError("no table '" + name + "' in " + environment_.directory);
+    }
+    for (const auto& [id, table] : tables_.all()) {
+      if (name.empty() || table->record.name == name) ids.push_back(id);
+    }
+  }
+  for (uint32_t id : ids) ARROW_RETURN_NOT_OK(CompactTable(id));
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::WaitForBackground() {
+  MutexLock lock(&mutex_);
+  if (environment_.options.read_only) return arrow::Status::OK();
+  auto due = [&] {
+    if (running_jobs_ > 0) return true;
+    for (const auto& [id, table] : tables_.all()) {
+      if (table->has_sealed()) return true;
+      if (environment_.options.auto_compaction &&
+          PickCompaction(*table->version, LimitsFor(*table)).has_value()) {
+        return true;
+      }
+    }
+    return false;
+  };
+  while (!closing_ && due()) {
+    ARROW_RETURN_NOT_OK(write_error_);
+    ARROW_RETURN_NOT_OK(room_error_);
+    work_.notify_all();
+    progress_.wait(mutex_);
+  }
+  return write_error_;
+}
+
+TableStats OpenDatabase::StatsOf(const LiveTable& table) const {
+  TableStats stats;
+  stats.name = table.record.name;
+  for (int level = 0; level < kLevels; ++level) {
+    LevelStats sums;
+    sums.level = level;
+    for (const auto& run : table.version->levels[level]) {
+      ++sums.runs;
+      sums.files += static_cast<int64_t>(run->files.size());
+      sums.bytes += static_cast<int64_t>(run->bytes());
+      for (const auto& file : run->files) sums.rows += static_cast<int64_t>(file->meta().rows);
+    }
+    stats.rows_in_files += sums.rows;
+    stats.bytes_in_files += sums.bytes;
+    if (sums.runs > 0) stats.levels.push_back(sums);
+  }
+  for (const MemtableSlot& slot : table.memtables) {
+    stats.memtable_bytes += slot.memtable->bytes();
+    ++stats.memtables;
+  }
+  return stats;
+}
+
+Stats OpenDatabase::GetStats() const {
+  MutexLock lock(&mutex_);
+  Stats stats = counters_;
+  stats.last_sequence = last_sequence_.load();
+  if (log_ != nullptr) {
+    stats.log_bytes_written = log_->bytes_appended();
+    stats.log_bytes = log_->bytes();
+  }
+  stats.log_tail_cut_bytes = recovered_.cut_bytes;
+  stats.snapshots = static_cast<int64_t>(snapshots_.size());
+  stats.memory_budget = environment_.options.memory_budget;
+  stats.block_cache_bytes = environment_.cache->bytes();
+  stats.block_cache_hits = environment_.cache->hits();
+  stats.block_cache_misses = environment_.cache->misses();
+  stats.pinned_index_bytes = environment_.cache->pinned_bytes();
+  for (const auto& [id, table] : tables_.all()) {
+    stats.tables.push_back(StatsOf(*table));
+    stats.memtable_bytes += stats.tables.back().memtable_bytes;
+    stats.files += table->version->FileCount();
+    stats.file_bytes += stats.tables.back().bytes_in_files;
+  }
+  std::sort(stats.tables.begin(), stats.tables.end(),
+            [](const TableStats& a, const TableStats& b) { return a.name < b.name; });
+  if (!room_error_.ok()) stats.background_error = room_error_.message();
+  if (!write_error_.ok()) stats.background_error = write_error_.message();
+  return stats;
+}
+
+void OpenDatabase::StopThreads() {
+  {
+    MutexLock lock(&mutex_);
+    stop_jobs_.store(true);
+    work_.notify_all();
+    progress_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+arrow::Status OpenDatabase::FlushForClose() {
+  ARROW_RETURN_NOT_OK(write_error_);
+  for (auto& [id, table] : tables_.all()) {
+    tables_.Seal(table.get());
+    while (table->has_sealed()) ARROW_RETURN_NOT_OK(FlushOldest(table.get()));
+  }
+  return Install({}, nullptr, nullptr);
+}
+
+arrow::Status OpenDatabase::Close() {
+  {
+    MutexLock lock(&mutex_);
+    if (closing_) return arrow::Status::OK();
+    closing_ = true;
+  }
+  StopThreads();
+  MutexLock lock(&mutex_);
+  // Compactions asked for by callers run on their threads.
+  while (running_jobs_ > 0 || manifest_busy_ || sync_running_) progress_.wait(mutex_);
+  arrow::Status status;
+  if (opened_ && log_ != nullptr) {
+    status = FlushForClose();
+    // CURRENT says "clean" only when nothing in the log is needed any more; then the log goes.
+    if (status.ok()) status = manifest_->CloseClean();
+    arrow::Status closed = log_->Close(status.ok());
+    if (status.ok()) status = closed;
+  }
+  closed_ = true;
+  progress_.notify_all();
+  lock_.reset();
+  return status;
+}
+
+}  // namespace marble

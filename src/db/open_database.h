@@ -1,0 +1,171 @@
+// An open database: the catalog, the log, the manifest and the background threads, under one mutex.
+//
+// Commit point of a write: its log record (with sync: the return of fdatasync). Commit point of a flush or compaction: its
+// manifest edit. Of a bulk insert: the log record with the attach operation, after its files were synced.
+//
+// The members are defined in four files: open_database.cc (catalog, reads, close), recovery.cc (open), commit.cc (writes)
+// and background.cc (flush, compaction, installing edits).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "db/commit_record.h"
+#include "db/core.h"
+#include "db/environment.h"
+#include "db/log_recovery.h"
+#include "db/table_set.h"
+#include "db/write_ahead_log.h"
+#include "tree/compaction_picker.h"
+#include "tree/manifest.h"
+
+namespace marble {
+
+class OpenDatabase : public DatabaseCore {
+ public:
+  static arrow::Result<std::shared_ptr<OpenDatabase>> Open(const std::string& directory,
+                                                           const Options& options);
+  ~OpenDatabase() override;
+
+  /// Flushes, stops the threads, marks the database clean and releases the lock. Idempotent. After an error the log is
+  /// left for the next open to replay.
+  arrow::Status Close();
+
+  arrow::Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
+                            const TableOptions& options);
+  arrow::Status DropTable(const std::string& name);
+  std::vector<std::string> ListTables() const;
+  arrow::Status Flush();
+  arrow::Status SyncLog();
+  arrow::Status Compact(const std::string& name);
+  arrow::Status WaitForBackground();
+  Stats GetStats() const;
+  const Options& options() const { return environment_.options; }
+
+  arrow::Result<std::shared_ptr<TableState>> FindTable(const std::string& name) const override;
+  arrow::Result<ReadPoint> BeginRead(const TableState& table, const Snapshot* snapshot) const override;
+  arrow::Status Commit(std::span<Operation> operations, const WriteOptions& options) override;
+  arrow::Result<std::shared_ptr<const Snapshot>> TakeSnapshot() override;
+  void ReleaseSnapshot(uint64_t sequence) override;
+  uint64_t hash_seed() const override { return environment_.hash_seed; }
+  arrow::MemoryPool* pool() const override { return environment_.pool; }
+
+ private:
+  OpenDatabase() : tables_(&environment_) {}
+
+  // --- recovery.cc
+  arrow::Status OpenFiles(const std::string& directory, const Options& options);
+  arrow::Status CheckDirectoryIsFree();
+  arrow::Status CreateFresh() MARBLE_REQUIRES(mutex_);
+  arrow::Status LoadExisting() MARBLE_REQUIRES(mutex_);
+  arrow::Status AddTables() MARBLE_REQUIRES(mutex_);
+  arrow::Status Replay() MARBLE_REQUIRES(mutex_);
+  arrow::Status ReplayOperation(uint64_t sequence, const LoggedOperation& op, uint64_t segment)
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status ReplayToMemtable(uint64_t sequence, const LoggedOperation& op, uint64_t segment,
+                                 LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Status ReplayAttach(uint64_t sequence, const LoggedOperation& op, LiveTable* table)
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status FlushRecovered(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Status StartWriting() MARBLE_REQUIRES(mutex_);
+  arrow::Status RemoveSpareSegments(const std::vector<DirectoryEntry>& entries);
+  arrow::Status RemoveOrphans() MARBLE_REQUIRES(mutex_);
+
+  // --- commit.cc
+  struct RowsPayload {
+    std::shared_ptr<arrow::Buffer> message;  // in the log record
+    std::vector<FileMeta> files;             // or already in files: attach
+    uint64_t first_row_id = 0;               // append tables
+  };
+  arrow::Status PrepareRows(std::span<Operation> operations, std::vector<RowsPayload>* payloads);
+  arrow::Status CheckWritable() const MARBLE_REQUIRES(mutex_);
+  arrow::Status MakeRoom(std::span<Operation> operations, const WriteOptions& options)
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status CommitLocked(std::span<Operation> operations, std::vector<RowsPayload>* payloads,
+                             const WriteOptions& options, LogPosition* end, bool* reached_log)
+      MARBLE_REQUIRES(mutex_);
+  void TakeBackRowIds(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
+  void EncodeOperations(std::span<Operation> operations, std::vector<RowsPayload>* payloads,
+                        uint64_t sequence) MARBLE_REQUIRES(mutex_);
+  arrow::Status ApplyOperations(std::span<Operation> operations,
+                                const std::vector<RowsPayload>& payloads, uint64_t sequence,
+                                uint64_t segment) MARBLE_REQUIRES(mutex_);
+  arrow::Status ApplyOperation(const Operation& op, uint64_t sequence, uint64_t first_row_id,
+                               LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Result<LogPosition> AppendToLog(WriteVia via, uint64_t sequence) MARBLE_REQUIRES(mutex_);
+  void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
+  std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
+  std::chrono::microseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
+  void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Status WaitDurable(const LogPosition& position) MARBLE_REQUIRES(mutex_);
+  void FailWrites(const arrow::Status& cause) MARBLE_REQUIRES(mutex_);
+
+  // --- background.cc
+  void StartThreads();
+  void ThreadLoop(int thread);
+  bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
+  arrow::Status FlushOldest(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Status RunPlan(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
+  void NoteJobResult(const arrow::Status& status, const char* what) MARBLE_REQUIRES(mutex_);
+  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that changes versions.
+  arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
+  CompactionLimits LimitsFor(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
+  std::vector<uint64_t> PinnedSequences() const MARBLE_REQUIRES(mutex_);
+  arrow::Status FlushAll(LiveTable* only) MARBLE_REQUIRES(mutex_);
+  arrow::Status CompactTable(uint32_t id) MARBLE_EXCLUDES(mutex_);
+
+  // --- open_database.cc
+  void StopThreads() MARBLE_EXCLUDES(mutex_);
+  arrow::Status FlushForClose() MARBLE_REQUIRES(mutex_);
+  TableStats StatsOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
+
+  // Constant after open.
+  Environment environment_;
+  std::unique_ptr<FileLock> lock_;
+  bool clean_ = false;            // how the database was found
+  bool exists_ = false;
+  bool opened_ = false;           // OpenFiles succeeded; before that Close must not write
+  int64_t memtable_bytes_max_ = 0;  // of one table
+
+  mutable Mutex mutex_;
+  mutable CondVar work_;      // background threads wait for jobs
+  mutable CondVar progress_;  // writers and waiters wait for the threads
+
+  TableSet tables_ MARBLE_GUARDED_BY(mutex_);
+  std::unique_ptr<WriteAheadLog> log_ MARBLE_GUARDED_BY(mutex_);
+  std::unique_ptr<Manifest> manifest_ MARBLE_GUARDED_BY(mutex_);
+  ManifestState manifest_state_ MARBLE_GUARDED_BY(mutex_);  // what the manifest says
+  uint64_t manifest_number_ MARBLE_GUARDED_BY(mutex_) = 0;
+  bool manifest_busy_ MARBLE_GUARDED_BY(mutex_) = false;
+  VersionEdit pending_ MARBLE_GUARDED_BY(mutex_);           // committed, applied, not in the manifest yet
+  uint64_t pending_segment_ MARBLE_GUARDED_BY(mutex_) = 0;  // first log segment of pending_; 0 if empty
+  uint32_t next_table_id_ MARBLE_GUARDED_BY(mutex_) = 1;
+  CommitRecordBuilder record_ MARBLE_GUARDED_BY(mutex_);
+  bool sync_running_ MARBLE_GUARDED_BY(mutex_) = false;
+  std::multiset<uint64_t> snapshots_ MARBLE_GUARDED_BY(mutex_);
+  arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);  // final: writes are refused with it
+  arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);   // passing: no room or no descriptors
+  bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
+  bool closed_ MARBLE_GUARDED_BY(mutex_) = false;
+  int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;
+  int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
+  Stats counters_ MARBLE_GUARDED_BY(mutex_);  // the counting fields only
+  LogRecoveryResult recovered_;
+
+  std::atomic<uint64_t> last_sequence_{0};
+  std::atomic<bool> stop_jobs_{false};
+  std::vector<std::thread> threads_;
+};
+
+/// Is this an error that passes when there is room or when descriptors are free again?
+bool IsRoomError(const arrow::Status& status);
+
+}  // namespace marble

@@ -1,0 +1,413 @@
+// Opening a database: lock, manifest, replay of the log, a fresh log and manifest, orphans.
+//
+// Until the new manifest is in place, recovery only reads and adds files that nothing names: it may be interrupted and
+// repeated. Replayed rows are flushed to SSTables rather than left to the old segments, whose pages may not be what the
+// device holds (a failed or missing fsync before the crash).
+
+#include <set>
+
+
+#include <marble/error.h>
+
+#include "base/checksum.h"
+#include "db/open_database.h"
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+/// Reading while the owner changes the directory: how often a read-only open starts again.
+constexpr int kReadOnlyAttempts = 20;
+
+arrow::Status CheckOptions(const Options& options) {
+  auto positive = [](int64_t value, const char* name) {
+    return value > 0 ? arrow::Status::OK()
+                     : arrow::Status::Invalid("option ", name, " must be positive, not ", value);
+  };
+  ARROW_RETURN_NOT_OK(positive(options.memory_budget, "memory_budget"));
+  ARROW_RETURN_NOT_OK(positive(options.memtable_bytes, "memtable_bytes"));
+  ARROW_RETURN_NOT_OK(positive(options.log_bytes_max, "log_bytes_max"));
+  ARROW_RETURN_NOT_OK(positive(options.target_file_bytes, "target_file_bytes"));
+  ARROW_RETURN_NOT_OK(positive(options.level_base_bytes, "level_base_bytes"));
+  ARROW_RETURN_NOT_OK(positive(options.background_threads, "background_threads"));
+  if (options.log_segment_bytes < 64 * 1024) {
+    return arrow::Status::Invalid("option log_segment_bytes must be at least 65536, not ",
+                                  options.log_segment_bytes);
+  }
+  return arrow::Status::OK();
+}
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(const std::string& directory,
+                                                                const Options& options) {
+  ARROW_RETURN_NOT_OK(CheckOptions(options));
+  arrow::Status status;
+  const int attempts = options.read_only ? kReadOnlyAttempts : 1;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    std::shared_ptr<OpenDatabase> database(new OpenDatabase());
+    status = database->OpenFiles(directory, options);
+    if (status.ok()) return database;
+    // A writer may have replaced what CURRENT named between two reads: that is no damage. Look again.
+    if (IsIncompatibleFormat(status) || status.IsInvalid()) break;
+  }
+  return status;
+}
+
+arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Options& options) {
+  environment_.directory = directory;
+  environment_.options = options;
+  environment_.fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
+  environment_.pool = AcquireMemoryPool();
+  environment_.cache = std::make_shared<BlockCache>(options.memory_budget * 3 / 8);
+  memtable_bytes_max_ = std::min(options.memtable_bytes, options.memory_budget / 4);
+  FileSystem* fs = environment_.fs;
+  const bool may_create = options.create_if_missing && !options.read_only;
+  ARROW_ASSIGN_OR_RAISE(bool there, fs->Exists(directory));
+  if (!there && !may_create) {
+    return arrow::Status::Invalid("there is no database at ", directory);
+  }
+  if (!there) {
+    ARROW_RETURN_NOT_OK(fs->CreateDirectory(directory));
+    ARROW_RETURN_NOT_OK(fs->SyncDirectory(ParentOf(directory)));
+  }
+  ARROW_ASSIGN_OR_RAISE(exists_, fs->Exists(CurrentPath(directory)));
+  if (!exists_ && !may_create) {
+    return arrow::Status::Invalid(directory, " is not a Marble database (it has no CURRENT)");
+  }
+  if (!exists_) ARROW_RETURN_NOT_OK(CheckDirectoryIsFree());
+  if (!options.read_only) {
+    ARROW_ASSIGN_OR_RAISE(lock_, fs->Lock(LockPath(directory)));
+    // Another process may have created or changed the database before the lock was ours.
+    ARROW_ASSIGN_OR_RAISE(exists_, fs->Exists(CurrentPath(directory)));
+  }
+  MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(exists_ ? LoadExisting() : CreateFresh());
+  if (!options.read_only) {
+    ARROW_RETURN_NOT_OK(StartWriting());
+    StartThreads();
+  }
+  opened_ = true;
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::CheckDirectoryIsFree() {
+  ARROW_ASSIGN_OR_RAISE(auto entries, environment_.fs->List(environment_.directory));
+  for (const DirectoryEntry& entry : entries) {
+    const bool manifest = ParseManifestName(entry.name).has_value();
+    if (entry.name == "LOCK" || entry.name == "CURRENT.tmp" || entry.name == "wal" ||
+        entry.name == "sst") {
+      continue;  // left by a creation that was interrupted
+    }
+    if (manifest && entry.name == ManifestName(1)) continue;
+    if (manifest) {
+      return CorruptionError(CurrentPath(environment_.directory), -1,
+                             "CURRENT is missing beside " + entry.name);
+    }
+    return arrow::Status::Invalid(environment_.directory,
+                                  " is not a Marble database and not empty: it holds '", entry.name,
+                                  "'");
+  }
+  ARROW_ASSIGN_OR_RAISE(bool has_sst, environment_.fs->Exists(SstDirectory(environment_.directory)));
+  if (!has_sst) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(auto files, environment_.fs->List(SstDirectory(environment_.directory)));
+  if (files.empty()) return arrow::Status::OK();
+  return CorruptionError(CurrentPath(environment_.directory), -1, "CURRENT is missing beside SSTables");
+}
+
+arrow::Status OpenDatabase::CreateFresh() {
+  FileSystem* fs = environment_.fs;
+  for (const std::string& directory :
+       {LogDirectory(environment_.directory), SstDirectory(environment_.directory)}) {
+    ARROW_RETURN_NOT_OK(fs->CreateDirectory(directory));
+  }
+  ARROW_RETURN_NOT_OK(fs->SyncDirectory(environment_.directory));
+  manifest_state_.uuid = RandomUuid();
+  manifest_state_.hash_seed = RandomSeed();
+  environment_.uuid = manifest_state_.uuid;
+  environment_.hash_seed = manifest_state_.hash_seed;
+  // Exists from the first moment, so that no crash leaves a database without it.
+  TableRecord record;
+  record.id = manifest_state_.next_table_id++;
+  record.name = "default";
+  record.options.primary_key = {"key"};
+  const arrow::Schema schema(
+      {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())});
+  ARROW_ASSIGN_OR_RAISE(record.schema, SerializeSchema(schema));
+  manifest_state_.tables[record.id].record = record;
+  next_table_id_ = manifest_state_.next_table_id;
+  return AddTables();
+}
+
+arrow::Status OpenDatabase::LoadExisting() {
+  ARROW_ASSIGN_OR_RAISE(LoadedManifest loaded,
+                        Manifest::Load(environment_.fs, environment_.directory));
+  manifest_state_ = std::move(loaded.state);
+  manifest_number_ = loaded.number;
+  clean_ = loaded.clean;
+  environment_.uuid = manifest_state_.uuid;
+  environment_.hash_seed = manifest_state_.hash_seed;
+  next_table_id_ = manifest_state_.next_table_id;
+  last_sequence_.store(manifest_state_.last_sequence);
+  ARROW_RETURN_NOT_OK(AddTables());
+  if (clean_) return arrow::Status::OK();
+  return Replay();
+}
+
+arrow::Status OpenDatabase::AddTables() {
+  std::map<uint64_t, int64_t> on_disk;
+  ARROW_ASSIGN_OR_RAISE(auto entries, environment_.fs->List(SstDirectory(environment_.directory)));
+  uint64_t highest = 0;
+  for (const DirectoryEntry& entry : entries) {
+    if (auto number = ParseSstName(entry.name)) {
+      on_disk[*number] = entry.size;
+      highest = std::max(highest, *number);
+    }
+  }
+  environment_.next_file_number.store(std::max(manifest_state_.next_file_number, highest + 1));
+  for (const auto& [id, table] : manifest_state_.tables) {
+    for (const auto& [number, file] : table.files) {
+      const std::string path = SstPath(environment_.directory, number);
+      auto found = on_disk.find(number);
+      if (found == on_disk.end()) {
+        return CorruptionError(path, -1, "the manifest names this file of table '" +
+                                             table.record.name + "', but it is missing");
+      }
+      if (found->second != static_cast<int64_t>(file.meta.size)) {
+        return CorruptionError(path, found->second,
+                               "the file has " + std::to_string(found->second) +
+                                   " bytes, the manifest says " + std::to_string(file.meta.size));
+      }
+    }
+    arrow::Status added = tables_.Add(table.record, &table).status();
+    if (!added.ok()) {
+      return CorruptionError(ManifestPath(environment_.directory, manifest_number_), -1,
+                             "table '" + table.record.name + "': " + added.message());
+    }
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::Replay() {
+  auto visit = [this](const LogRecord& record) -> arrow::Status {
+    uint64_t sequence = record.header.first_sequence;
+    arrow::Status status = ReadCommitRecord(
+        record.payload, record.header.count, [&](const LoggedOperation& op) {
+          return ReplayOperation(sequence++, op, record.begin.segment);
+        });
+    if (status.ok() || DetailOf(status) != nullptr || status.IsIOError() || status.IsOutOfMemory()) {
+      return status;
+    }
+    const std::string path = LogSegmentPath(environment_.directory, record.begin.segment);
+    if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
+    return CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message());
+  };
+  ARROW_ASSIGN_OR_RAISE(recovered_, RecoverLog(environment_.fs, environment_.directory,
+                                               manifest_state_, clean_, visit));
+  last_sequence_.store(recovered_.last_sequence);
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOperation& op,
+                                            uint64_t segment) {
+  last_sequence_.store(std::max(last_sequence_.load(), sequence));
+  if (op.kind == OperationKind::kCreateTable) {
+    if (op.record.id < next_table_id_) return arrow::Status::OK();  // the manifest knows of it
+    ARROW_RETURN_NOT_OK(tables_.Add(op.record, nullptr).status());
+    next_table_id_ = op.record.id + 1;
+    VersionEdit edit;
+    edit.created.push_back(op.record);
+    edit.next_table_id = next_table_id_;
+    return manifest_state_.Apply(edit);
+  }
+  LiveTable* table = tables_.Find(op.table);
+  if (table == nullptr) {
+    // Dropped later, and the manifest knows that already.
+    if (op.table < next_table_id_) return arrow::Status::OK();
+    return arrow::Status::Invalid("an operation on the unknown table ", op.table);
+  }
+  if (op.kind == OperationKind::kDropTable) {
+    // The manifest on disk still names its files: they are orphans once the new one is in place.
+    VersionEdit edit;
+    edit.dropped.push_back(op.table);
+    ARROW_RETURN_NOT_OK(manifest_state_.Apply(edit));
+    tables_.Remove(op.table, /*remove_files=*/false);
+    return arrow::Status::OK();
+  }
+  if (sequence <= table->recovered_sequence) return arrow::Status::OK();
+  if (op.kind == OperationKind::kAttach) return ReplayAttach(sequence, op, table);
+  ARROW_RETURN_NOT_OK(ReplayToMemtable(sequence, op, segment, table));
+  CountMemtableBytes(table);
+  if (environment_.options.read_only) return arrow::Status::OK();
+  if (table->active().memtable->bytes() >= memtable_bytes_max_) return FlushRecovered(table);
+  if (memtable_bytes_ <= environment_.options.memory_budget / 2) return arrow::Status::OK();
+  LiveTable* largest = table;
+  for (auto& [id, other] : tables_.all()) {
+    if (other->counted_bytes > largest->counted_bytes) largest = other.get();
+  }
+  return FlushRecovered(largest);
+}
+
+arrow::Status OpenDatabase::ReplayToMemtable(uint64_t sequence, const LoggedOperation& op,
+                                             uint64_t segment, LiveTable* table) {
+  const StoredSchema& schema = *table->state->schema;
+  if (table->active().first_segment == 0) table->active().first_segment = segment;
+  Memtable& memtable = *table->active().memtable;
+  if (op.kind == OperationKind::kDeleteRange) {
+    RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
+    if (!op.end_unbounded) tombstone.end = std::string(op.value);
+    return memtable.DeleteRange(std::move(tombstone));
+  }
+  if (op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete) {
+    if (!schema.is_key_value()) return arrow::Status::Invalid("a point write to a table of rows");
+    const uint64_t hash = HashKey(op.key, environment_.hash_seed);
+    return op.kind == OperationKind::kPut ? memtable.Put(sequence, op.key, hash, op.value)
+                                          : memtable.Delete(sequence, op.key, hash);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto batch, DeserializeBatch(op.message, schema.stored_schema()));
+  SortedRows rows;
+  rows.columns = std::move(batch);
+  if (schema.is_append()) {
+    table->next_row_id = op.first_row_id + static_cast<uint64_t>(rows.columns->num_rows());
+  } else {
+    ARROW_ASSIGN_OR_RAISE(rows.keys, schema.codec()->Encode(*rows.columns));
+  }
+  const RowKind kind = op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
+  return memtable.InsertRows(sequence, rows, kind, op.first_row_id);
+}
+
+arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperation& op,
+                                         LiveTable* table) {
+  const ManifestTable& known = manifest_state_.tables.at(op.table);
+  if (!op.files.empty() && known.files.contains(op.files.front().number)) return arrow::Status::OK();
+  for (const FileMeta& file : op.files) {
+    const std::string path = SstPath(environment_.directory, file.number);
+    ARROW_ASSIGN_OR_RAISE(bool exists, environment_.fs->Exists(path));
+    if (!exists) return CorruptionError(path, -1, "the log names this file, but it is missing");
+    ARROW_ASSIGN_OR_RAISE(int64_t size, environment_.fs->FileSize(path));
+    if (size != static_cast<int64_t>(file.size)) {
+      return CorruptionError(path, size, "the log says that this file has " +
+                                             std::to_string(file.size) + " bytes");
+    }
+    if (file.constant_sequence != sequence) {
+      return arrow::Status::Invalid("attached file ", file.number, " has another sequence");
+    }
+    environment_.next_file_number.store(
+        std::max(environment_.next_file_number.load(), file.number + 1));
+    table->next_row_id = std::max(table->next_row_id, file.first_row_id + file.rows);
+  }
+  if (environment_.options.read_only) {
+    tables_.Seal(table);
+  } else {
+    ARROW_RETURN_NOT_OK(FlushRecovered(table));
+  }
+  VersionEdit edit;
+  const uint64_t run = table->next_run;
+  for (const FileMeta& file : op.files) edit.For(op.table)->added.push_back({0, run, file});
+  ARROW_RETURN_NOT_OK(manifest_state_.Apply(edit));
+  tables_.Attach(table, op.files);
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::FlushRecovered(LiveTable* table) {
+  tables_.Seal(table);
+  table->counted_bytes = 0;
+  while (table->has_sealed()) {
+    const std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
+    OutputContext context = environment_.MakeOutputContext(table->state->schema, {});
+    ARROW_ASSIGN_OR_RAISE(auto files, FlushMemtable(*memtable, context,
+                                                    table->version->FileCount() == 0));
+    VersionEdit edit;
+    TableEdit* change = edit.For(table->record.id);
+    const uint64_t run = table->next_run++;
+    for (FileMeta& file : files) change->added.push_back({0, run, std::move(file)});
+    ARROW_RETURN_NOT_OK(manifest_state_.Apply(edit));
+    tables_.Apply(table, *change, memtable.get());
+    ++counters_.flushes;
+  }
+  memtable_bytes_ = tables_.MemtableBytes();
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::StartWriting() {
+  for (auto& [id, table] : tables_.all()) ARROW_RETURN_NOT_OK(FlushRecovered(table.get()));
+  uint64_t highest = std::max(recovered_.highest_segment, manifest_state_.log_start);
+  ARROW_ASSIGN_OR_RAISE(auto segments, environment_.fs->List(LogDirectory(environment_.directory)));
+  for (const DirectoryEntry& entry : segments) {
+    if (auto number = ParseLogSegmentName(entry.name)) highest = std::max(highest, *number);
+  }
+  ARROW_RETURN_NOT_OK(RemoveSpareSegments(segments));
+  ARROW_ASSIGN_OR_RAISE(
+      log_, WriteAheadLog::Start(environment_.fs, environment_.directory, environment_.uuid,
+                                 environment_.options.log_segment_bytes, highest + 1));
+  // The manifest must not name a segment that a power cut could take away.
+  ARROW_RETURN_NOT_OK(log_->Sync(log_->PrepareSync()));
+  manifest_state_.log_start = log_->current_segment();
+  manifest_state_.durable_through = log_->position();
+  manifest_state_.last_sequence = last_sequence_.load();
+  manifest_state_.next_table_id = next_table_id_;
+  manifest_state_.next_file_number = environment_.next_file_number.load();
+  for (auto& [id, table] : tables_.all()) {
+    ManifestTable& known = manifest_state_.tables.at(id);
+    known.flushed_sequence = last_sequence_.load();
+    known.next_row_id = table->next_row_id;
+  }
+  ARROW_ASSIGN_OR_RAISE(auto entries, environment_.fs->List(environment_.directory));
+  for (const DirectoryEntry& entry : entries) {
+    // A manifest of an attempt that died before CURRENT named it has a higher number.
+    if (auto number = ParseManifestName(entry.name)) {
+      manifest_number_ = std::max(manifest_number_, *number);
+    }
+  }
+  ++manifest_number_;
+  ARROW_ASSIGN_OR_RAISE(manifest_, Manifest::Create(environment_.fs, environment_.directory,
+                                                    manifest_number_, manifest_state_));
+  return RemoveOrphans();
+}
+
+arrow::Status OpenDatabase::RemoveSpareSegments(const std::vector<DirectoryEntry>& entries) {
+  for (const DirectoryEntry& entry : entries) {
+    if (!ParseSpareSegmentName(entry.name).has_value()) continue;
+    ARROW_RETURN_NOT_OK(
+        environment_.fs->Remove(LogDirectory(environment_.directory) + "/" + entry.name));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::RemoveOrphans() {
+  FileSystem* fs = environment_.fs;
+  const std::string& directory = environment_.directory;
+  std::set<uint64_t> live;
+  for (const auto& [id, table] : manifest_state_.tables) {
+    for (const auto& [number, file] : table.files) live.insert(number);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto files, fs->List(SstDirectory(directory)));
+  for (const DirectoryEntry& entry : files) {
+    auto number = ParseSstName(entry.name);
+    if (!number.has_value() || live.contains(*number)) continue;
+    ARROW_RETURN_NOT_OK(fs->Remove(SstDirectory(directory) + "/" + entry.name));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto segments, fs->List(LogDirectory(directory)));
+  for (const DirectoryEntry& entry : segments) {
+    auto number = ParseLogSegmentName(entry.name);
+    if (!number.has_value() || *number >= manifest_state_.log_start) continue;
+    ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));
+  }
+  ARROW_ASSIGN_OR_RAISE(auto entries, fs->List(directory));
+  for (const DirectoryEntry& entry : entries) {
+    auto number = ParseManifestName(entry.name);
+    const bool old = number.has_value() && *number != manifest_number_;
+    if (!old && entry.name != "CURRENT.tmp") continue;
+    ARROW_RETURN_NOT_OK(fs->Remove(directory + "/" + entry.name));
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace marble

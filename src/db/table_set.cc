@@ -1,0 +1,181 @@
+#include "db/table_set.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace marble {
+
+namespace {
+
+/// Newest first: memtables and runs of level 0 by their highest sequence, then the deeper runs, shallowest first.
+std::vector<Source> OrderSources(const LiveTable& table) {
+  std::vector<Source> sources;
+  for (size_t i = 0; i + 1 < table.memtables.size(); ++i) {
+    sources.push_back({table.memtables[i].memtable, nullptr});
+  }
+  for (const auto& run : table.version->levels[0]) sources.push_back({nullptr, run});
+  std::stable_sort(sources.begin(), sources.end(), [](const Source& a, const Source& b) {
+    auto newest = [](const Source& s) {
+      return s.memtable != nullptr ? s.memtable->sequence_max() : s.run->sequence_max();
+    };
+    return newest(a) > newest(b);
+  });
+  // The active memtable may be empty; whatever it gets is newer than everything else.
+  sources.insert(sources.begin(), {table.memtables.back().memtable, nullptr});
+  for (int level = 1; level < kLevels; ++level) {
+    for (const auto& run : table.version->levels[level]) sources.push_back({nullptr, run});
+  }
+  return sources;
+}
+
+}  // namespace
+
+arrow::Result<LiveTable*> TableSet::Add(TableRecord record, const ManifestTable* files) {
+  ARROW_ASSIGN_OR_RAISE(auto user_schema, DeserializeSchema(record.schema));
+  ARROW_ASSIGN_OR_RAISE(auto schema, StoredSchema::Make(user_schema, record.options));
+  TableInfo info;
+  info.name = record.name;
+  info.id = record.id;
+  info.schema = schema->user_schema();
+  info.options = schema->options();
+  info.is_key_value = schema->is_key_value();
+  auto table = std::make_unique<LiveTable>();
+  table->record = std::move(record);
+  table->state = std::make_shared<TableState>(std::move(info), schema);
+  std::vector<PlacedFile> placed;
+  if (files != nullptr) {
+    table->next_row_id = files->next_row_id;
+    table->recovered_sequence = files->flushed_sequence;
+    for (const auto& [number, added] : files->files) {
+      placed.push_back({static_cast<int>(added.level), added.run,
+                        std::make_shared<TableFile>(added.meta,
+                                                    environment_->ReaderOptions(schema, number))});
+      table->next_run = std::max(table->next_run, added.run + 1);
+    }
+  }
+  table->version = MakeVersion(Version(), {}, placed);
+  table->memtables.push_back({NewMemtable(*table), 0});
+  RefreshView(table.get());
+  LiveTable* added = table.get();
+  added->state->live = added;
+  ids_[added->record.name] = added->record.id;
+  tables_[added->record.id] = std::move(table);
+  return added;
+}
+
+void TableSet::Remove(uint32_t id, bool remove_files) {
+  auto found = tables_.find(id);
+  MARBLE_CHECK(found != tables_.end());
+  LiveTable& table = *found->second;
+  table.state->dropped.store(true);
+  for (const auto& level : table.version->levels) {
+    for (const auto& run : level) {
+      for (const auto& file : run->files) {
+        if (remove_files) file->MarkObsolete();
+      }
+    }
+  }
+  // Readers keep the view they hold; new ones are refused, so the memory and the files go with the last reader.
+  table.state->set_view(nullptr);
+  table.state->live = nullptr;
+  ids_.erase(table.record.name);
+  tables_.erase(found);
+}
+
+LiveTable* TableSet::Find(const std::string& name) {
+  auto found = ids_.find(name);
+  return found == ids_.end() ? nullptr : Find(found->second);
+}
+
+LiveTable* TableSet::Find(uint32_t id) {
+  auto found = tables_.find(id);
+  return found == tables_.end() ? nullptr : found->second.get();
+}
+
+std::shared_ptr<Memtable> TableSet::NewMemtable(const LiveTable& table) const {
+  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool);
+}
+
+void TableSet::RefreshView(LiveTable* table) {
+  auto view = std::make_shared<TableView>();
+  view->schema = table->state->schema;
+  view->hash_seed = environment_->hash_seed;
+  view->pool = environment_->pool;
+  view->sources = OrderSources(*table);
+  table->state->set_view(std::move(view));
+}
+
+void TableSet::Seal(LiveTable* table) {
+  if (table->active().memtable->empty()) return;
+  table->memtables.push_back({NewMemtable(*table), 0});
+  RefreshView(table);
+}
+
+void TableSet::Attach(LiveTable* table, const std::vector<FileMeta>& files) {
+  MARBLE_CHECK(table->active().memtable->empty());
+  TableEdit edit;
+  const uint64_t run = table->next_run++;
+  for (const FileMeta& file : files) edit.added.push_back({0, run, file});
+  Apply(table, edit, nullptr);
+}
+
+void TableSet::Apply(LiveTable* table, const TableEdit& edit, const Memtable* flushed) {
+  std::map<uint64_t, std::shared_ptr<const TableFile>> known;
+  for (const auto& level : table->version->levels) {
+    for (const auto& run : level) {
+      for (const auto& file : run->files) known[file->meta().number] = file;
+    }
+  }
+  std::vector<PlacedFile> placed;
+  std::vector<uint64_t> gone = edit.removed;
+  for (const AddedFile& added : edit.added) {
+    // A file that only changes its level keeps its reader.
+    std::shared_ptr<const TableFile> file;
+    if (auto found = known.find(added.meta.number); found != known.end()) {
+      file = found->second;
+      std::erase(gone, added.meta.number);
+    } else {
+      file = std::make_shared<TableFile>(
+          added.meta, environment_->ReaderOptions(table->state->schema, added.meta.number));
+    }
+    placed.push_back({static_cast<int>(added.level), added.run, std::move(file)});
+  }
+  table->version = MakeVersion(*table->version, edit.removed, placed);
+  for (uint64_t number : gone) known.at(number)->MarkObsolete();
+  if (flushed != nullptr) {
+    MARBLE_CHECK(table->has_sealed() && table->memtables.front().memtable.get() == flushed);
+    table->memtables.pop_front();
+  }
+  RefreshView(table);
+}
+
+uint64_t TableSet::FlushedSequence(const LiveTable& table, uint64_t last_sequence,
+                                   const Memtable* flushed) {
+  for (const MemtableSlot& slot : table.memtables) {
+    if (slot.memtable.get() == flushed || slot.memtable->empty()) continue;
+    return slot.memtable->sequence_min() - 1;
+  }
+  return last_sequence;
+}
+
+uint64_t TableSet::OldestSegmentNeeded(uint64_t current, const Memtable* flushed) const {
+  uint64_t oldest = current;
+  for (const auto& [id, table] : tables_) {
+    for (const MemtableSlot& slot : table->memtables) {
+      if (slot.memtable.get() == flushed || slot.first_segment == 0) continue;
+      oldest = std::min(oldest, slot.first_segment);
+    }
+  }
+  return oldest;
+}
+
+int64_t TableSet::MemtableBytes() const {
+  int64_t bytes = 0;
+  for (const auto& [id, table] : tables_) {
+    for (const MemtableSlot& slot : table->memtables) bytes += slot.memtable->bytes();
+  }
+  return bytes;
+}
+
+}  // namespace marble

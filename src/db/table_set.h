@@ -1,0 +1,86 @@
+// The tables of an open database: memtables, versions, and the views that readers load. Decides nothing and touches no
+// disk; externally synchronised (the database's mutex), except that readers load TableState::view at any time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "db/core.h"
+#include "db/environment.h"
+#include "tree/manifest.h"
+#include "tree/version.h"
+
+namespace marble {
+
+/// A memtable and the first log segment that holds one of its rows.
+struct MemtableSlot {
+  std::shared_ptr<Memtable> memtable;
+  uint64_t first_segment = 0;  // 0 while empty
+};
+
+struct LiveTable {
+  TableRecord record;
+  std::shared_ptr<TableState> state;
+  /// Oldest first; the last one is active, the others are sealed and wait to be flushed in this order.
+  std::deque<MemtableSlot> memtables;
+  std::shared_ptr<const Version> version;
+  uint64_t next_row_id = 0;
+  uint64_t next_run = 1;
+  /// Sequence up to which recovery found everything in files.
+  uint64_t recovered_sequence = 0;
+  int64_t counted_bytes = 0;  // of the active memtable, in the database's sum
+  bool flushing = false;
+  bool compacting = false;
+
+  MemtableSlot& active() { return memtables.back(); }
+  bool has_sealed() const { return memtables.size() > 1; }
+};
+
+class TableSet {
+ public:
+  explicit TableSet(Environment* environment) : environment_(environment) {}
+
+  /// A table with what the manifest knows of its files (nullptr: none).
+  arrow::Result<LiveTable*> Add(TableRecord record, const ManifestTable* files);
+  /// Takes the table out of the catalog. With `remove_files` its files go when the last reader is done; without, they
+  /// stay for the next open to judge.
+  void Remove(uint32_t id, bool remove_files);
+
+  LiveTable* Find(const std::string& name);
+  LiveTable* Find(uint32_t id);
+  const LiveTable* Find(const std::string& name) const {
+    return const_cast<TableSet*>(this)->Find(name);
+  }
+  std::map<uint32_t, std::unique_ptr<LiveTable>>& all() { return tables_; }
+  const std::map<uint32_t, std::unique_ptr<LiveTable>>& all() const { return tables_; }
+
+  /// Seals the active memtable (if it holds something) and starts a new one.
+  void Seal(LiveTable* table);
+  /// Adds freshly written files as one run of level 0; the active memtable must be empty.
+  void Attach(LiveTable* table, const std::vector<FileMeta>& files);
+  /// Applies a flush or a compaction; `flushed` (may be null) is the memtable that is now in files.
+  void Apply(LiveTable* table, const TableEdit& edit, const Memtable* flushed);
+
+  /// Every operation of the table up to this sequence is in its files.
+  static uint64_t FlushedSequence(const LiveTable& table, uint64_t last_sequence,
+                                  const Memtable* flushed = nullptr);
+  /// The oldest log segment that holds a row of a memtable; `current` if none does.
+  uint64_t OldestSegmentNeeded(uint64_t current, const Memtable* flushed) const;
+  int64_t MemtableBytes() const;
+
+ private:
+  std::shared_ptr<Memtable> NewMemtable(const LiveTable& table) const;
+  void RefreshView(LiveTable* table);
+
+  Environment* environment_;
+  std::map<uint32_t, std::unique_ptr<LiveTable>> tables_;
+  std::map<std::string, uint32_t, std::less<>> ids_;
+};
+
+}  // namespace marble

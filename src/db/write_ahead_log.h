@@ -1,0 +1,77 @@
+// The write-ahead log: a chain of preallocated, recycled segments. Appending, rolling over, retiring; and what has to be
+// synced to make a position durable.
+//
+// Externally synchronised (the database's mutex), except WriteAheadLog::Sync, which runs beside everything else.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include <marble/file_system.h>
+
+#include "base/uuid.h"
+#include "log/log_writer.h"
+
+namespace marble {
+
+class WriteAheadLog {
+ public:
+  /// Starts with a new segment `first_number`. Older segments are recovery's to remove.
+  static arrow::Result<std::unique_ptr<WriteAheadLog>> Start(FileSystem* fs, std::string directory,
+                                                             const Uuid& uuid, int64_t segment_bytes,
+                                                             uint64_t first_number);
+
+  /// Appends one record; rolls over to a new segment when it does not fit (an oversized record gets a segment of its
+  /// own). On error nothing counts as appended. Large payloads go by system call whatever `via` says.
+  arrow::Result<LogPosition> Append(LogRecordHeader header, const std::vector<std::string_view>& parts,
+                                    uint64_t payload_bytes, WriteVia via);
+
+  /// What has to reach the device for everything appended so far to be durable.
+  struct SyncTarget {
+    std::vector<std::shared_ptr<SegmentWriter>> segments;  // oldest first
+    LogPosition position;
+    bool directory = false;  // segments were created or renamed since the last sync
+  };
+  SyncTarget PrepareSync() const;
+  /// Needs no lock. Old segments are synced before their successors.
+  arrow::Status Sync(const SyncTarget& target) const;
+  void MarkSynced(const SyncTarget& target);
+
+  /// Segments below `log_start` are not needed any more: some are kept for recycling, the others removed.
+  arrow::Status Retire(uint64_t log_start);
+  /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to replay.
+  arrow::Status Close(bool remove);
+
+  LogPosition position() const { return current()->position(); }
+  const LogPosition& durable_through() const { return durable_through_; }
+  uint64_t current_segment() const { return current()->number(); }
+  uint64_t oldest_segment() const { return segments_.front()->number(); }
+  /// Bytes of all live segments.
+  int64_t bytes() const;
+  int64_t bytes_appended() const { return bytes_appended_; }
+
+ private:
+  WriteAheadLog(FileSystem* fs, std::string directory, const Uuid& uuid, int64_t segment_bytes)
+      : fs_(fs), directory_(std::move(directory)), uuid_(uuid), segment_bytes_(segment_bytes) {}
+  const std::shared_ptr<SegmentWriter>& current() const { return segments_.back(); }
+  arrow::Status Roll(uint64_t payload_bytes);
+  arrow::Status StartSegment(uint64_t number, uint64_t predecessor, int64_t capacity);
+
+  FileSystem* fs_;
+  const std::string directory_;
+  const Uuid uuid_;
+  const int64_t segment_bytes_;
+  std::deque<std::shared_ptr<SegmentWriter>> segments_;  // live, oldest first; the last is written
+  std::vector<std::string> spares_;                      // paths
+  uint64_t next_spare_ = 1;
+  LogPosition durable_through_;
+  bool directory_dirty_ = false;
+  int64_t bytes_appended_ = 0;
+};
+
+}  // namespace marble

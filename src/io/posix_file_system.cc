@@ -1,0 +1,192 @@
+#include "io/posix_file_system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "io/posix_file_lock.h"
+#include "io/posix_readable_file.h"
+#include "io/posix_segment_file.h"
+#include "io/posix_util.h"
+#include "io/posix_writable_file.h"
+
+namespace marble {
+
+namespace {
+
+constexpr mode_t kDirectoryMode = S_IRWXU;
+constexpr mode_t kPermissionBits = 0777;
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using DirectoryStream = std::unique_ptr<DIR, CloseDirectory>;
+
+arrow::Result<struct stat> StatPath(const std::string& path) {
+  ARROW_RETURN_NOT_OK(CheckPath(path));
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) return PosixError(errno, "stat", path);
+  return info;
+}
+
+arrow::Result<struct stat> StatDirectory(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const struct stat info, StatPath(path));
+  if (!S_ISDIR(info.st_mode)) return PosixError(ENOTDIR, "use as a directory", path);
+  return info;
+}
+
+arrow::Result<UniqueFd> OpenDirectory(const std::string& path) {
+  ARROW_RETURN_NOT_OK(CheckPath(path));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.is_open()) return PosixError(errno, "open the directory", path);
+  return fd;
+}
+
+arrow::Result<DirectoryStream> OpenStream(const std::string& path) {
+  ARROW_RETURN_NOT_OK(CheckPath(path));
+  DirectoryStream stream(::opendir(path.c_str()));
+  if (stream == nullptr) return PosixError(errno, "list", path);
+  return stream;
+}
+
+}  // namespace
+
+template <typename Open>
+auto PosixFileSystem::WithDescriptors(Open open) -> decltype(open()) {
+  auto result = open();
+  if (result.ok() || !IsOutOfDescriptors(result.status())) return result;
+  descriptors_->Clear();
+  return open();
+}
+
+arrow::Result<std::shared_ptr<ReadableFile>> PosixFileSystem::OpenReadable(
+    const std::string& path) {
+  return PosixReadableFile::Open(descriptors_, path);
+}
+
+arrow::Result<std::unique_ptr<WritableFile>> PosixFileSystem::CreateWritable(
+    const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(UniqueFd fd, WithDescriptors([&] { return CreateFile(path, O_WRONLY); }));
+  return std::make_unique<PosixWritableFile>(std::move(fd), path, 0);
+}
+
+arrow::Result<std::unique_ptr<WritableFile>> PosixFileSystem::OpenAppend(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(UniqueFd fd, WithDescriptors([&] { return OpenFile(path, O_WRONLY); }));
+  ARROW_ASSIGN_OR_RAISE(const struct stat info, StatDescriptor(fd, path));
+  return std::make_unique<PosixWritableFile>(std::move(fd), path, info.st_size);
+}
+
+arrow::Result<std::unique_ptr<SegmentFile>> PosixFileSystem::CreateSegment(const std::string& path,
+                                                                           int64_t capacity) {
+  if (capacity <= 0) return arrow::Status::Invalid(path, ": capacity ", capacity);
+  ARROW_ASSIGN_OR_RAISE(UniqueFd fd, WithDescriptors([&] { return CreateFile(path, O_RDWR); }));
+  auto file = PosixSegmentFile::Create(std::move(fd), path, capacity);
+  if (file.ok()) return std::move(file).ValueUnsafe();
+  // Half a reservation would be taken for a whole segment, and holds room that is wanted.
+  const arrow::Status removed = Remove(path);
+  if (removed.ok()) return file.status();
+  return file.status().WithMessage(file.status().message(), "; and ", removed.message());
+}
+
+arrow::Result<std::unique_ptr<SegmentFile>> PosixFileSystem::OpenSegment(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(UniqueFd fd, WithDescriptors([&] { return OpenFile(path, O_RDWR); }));
+  return PosixSegmentFile::Open(std::move(fd), path);
+}
+
+arrow::Result<bool> PosixFileSystem::Exists(const std::string& path) {
+  ARROW_RETURN_NOT_OK(CheckPath(path));
+  struct stat info;
+  if (::stat(path.c_str(), &info) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return PosixError(errno, "stat", path);
+}
+
+arrow::Result<int64_t> PosixFileSystem::FileSize(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(const struct stat info, StatPath(path));
+  if (!S_ISREG(info.st_mode)) return PosixError(EINVAL, "take the size of a non-file", path);
+  return static_cast<int64_t>(info.st_size);
+}
+
+arrow::Result<std::vector<DirectoryEntry>> PosixFileSystem::List(const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(const DirectoryStream stream,
+                        WithDescriptors([&] { return OpenStream(directory); }));
+  std::vector<DirectoryEntry> entries;
+  for (;;) {
+    errno = 0;
+    const dirent* found = ::readdir(stream.get());
+    if (found == nullptr) {
+      if (errno != 0) return PosixError(errno, "list", directory);
+      break;
+    }
+    DirectoryEntry entry{found->d_name};
+    if (entry.name == "." || entry.name == "..") continue;
+    struct stat info;
+    if (::fstatat(::dirfd(stream.get()), found->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;  // removed in the meantime
+      return PosixError(errno, "stat", directory + "/" + entry.name);
+    }
+    entry.is_directory = S_ISDIR(info.st_mode);
+    if (!entry.is_directory) entry.size = info.st_size;
+    entries.push_back(std::move(entry));
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const DirectoryEntry& a, const DirectoryEntry& b) { return a.name < b.name; });
+  return entries;
+}
+
+arrow::Status PosixFileSystem::CreateDirectory(const std::string& path) {
+  ARROW_RETURN_NOT_OK(CheckPath(path));
+  if (::mkdir(path.c_str(), kDirectoryMode) != 0) {
+    if (errno != EEXIST) return PosixError(errno, "create the directory", path);
+    return StatDirectory(path).status();
+  }
+  // A umask can take bits from the mode of mkdir(2), never add any.
+  ARROW_ASSIGN_OR_RAISE(const struct stat info, StatDirectory(path));
+  if ((info.st_mode & kPermissionBits) != kDirectoryMode &&
+      ::chmod(path.c_str(), kDirectoryMode) != 0) {
+    return PosixError(errno, "set the permissions", path);
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status PosixFileSystem::Rename(const std::string& from, const std::string& to) {
+  ARROW_RETURN_NOT_OK(CheckPath(from));
+  ARROW_RETURN_NOT_OK(CheckPath(to));
+  if (::rename(from.c_str(), to.c_str()) != 0) return PosixError(errno, "rename to " + to, from);
+  return arrow::Status::OK();
+}
+
+arrow::Status PosixFileSystem::Remove(const std::string& path) {
+  ARROW_RETURN_NOT_OK(CheckPath(path));
+  if (std::remove(path.c_str()) != 0) return PosixError(errno, "remove", path);
+  return arrow::Status::OK();
+}
+
+arrow::Status PosixFileSystem::SyncDirectory(const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(UniqueFd fd, WithDescriptors([&] { return OpenDirectory(directory); }));
+  ARROW_RETURN_NOT_OK(SyncDescriptor(fd.get(), directory, /*whole=*/true));
+  return fd.Close(directory);
+}
+
+arrow::Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {
+  return WithDescriptors([&] { return PosixFileLock::Take(path); });
+}
+
+arrow::Result<std::string> PosixFileSystem::Identity(const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(const struct stat info, StatDirectory(directory));
+  return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
+
+FileSystem* DefaultFileSystem() {
+  // Never destroyed: files and buffers may be used by threads that outlive main's statics.
+  static FileSystem* const file_system = new PosixFileSystem;
+  return file_system;
+}
+
+}  // namespace marble

@@ -1,0 +1,231 @@
+// The key-value face over one table. A handle holds the table and the core of the database; point
+// calls allocate nothing but the caller's string. Thread-safe: all members are fixed after Open.
+#include <marble/key_value.h>
+
+#include <utility>
+
+#include <arrow/array.h>
+#include <arrow/compute/cast.h>
+
+#include "db/core.h"
+#include "kv/iterator.h"
+#include "row/row_kind.h"
+
+namespace marble {
+namespace {
+
+class TableKeyValue final : public KeyValue {
+ public:
+  TableKeyValue(std::shared_ptr<Database> database, std::shared_ptr<DatabaseCore> core,
+                std::shared_ptr<TableState> table)
+      : database_(std::move(database)),
+        core_(std::move(core)),
+        table_(std::move(table)),
+        hash_seed_(core_->hash_seed()) {}
+
+  arrow::Status Put(std::string_view key, std::string_view value,
+                    const WriteOptions& options) override;
+  arrow::Status PutMany(const arrow::Array& keys, const arrow::Array& values,
+                        const WriteOptions& options) override;
+  arrow::Status Delete(std::string_view key, const WriteOptions& options) override;
+  arrow::Status DeleteRange(std::string_view begin, std::optional<std::string_view> end,
+                            const WriteOptions& options) override;
+  arrow::Result<std::optional<std::string>> Get(std::string_view key,
+                                                const ReadOptions& options) const override;
+  arrow::Result<bool> Get(std::string_view key, std::string* value,
+                          const ReadOptions& options) const override;
+  arrow::Result<bool> GetPinned(std::string_view key, PinnedValue* value,
+                                const ReadOptions& options) const override;
+  arrow::Result<bool> Exists(std::string_view key, const ReadOptions& options) const override;
+  arrow::Result<std::vector<std::optional<std::string>>> MultiGet(
+      std::span<const std::string_view> keys, const ReadOptions& options) const override;
+  arrow::Result<bool> TryGetFromMemory(std::string_view key, std::string* value,
+                                       bool* found) const override;
+  arrow::Result<std::unique_ptr<Iterator>> NewIterator(
+      const IteratorOptions& options) const override;
+
+  const TableInfo& info() const override { return table_->info; }
+  const std::shared_ptr<Database>& database() const override { return database_; }
+
+ private:
+  arrow::Status CheckOpen() const {
+    if (!database_->closed()) [[likely]] {
+      return arrow::Status::OK();
+    }
+    return ClosedError("the database '" + database_->path() + "' was closed");
+  }
+  arrow::Result<ReadPoint> BeginRead(const Snapshot* snapshot) const {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return core_->BeginRead(*table_, snapshot);
+  }
+  // The array as the type of column `column`, values unchanged.
+  arrow::Result<std::shared_ptr<arrow::Array>> AsColumn(const arrow::Array& array,
+                                                        int column) const;
+
+  const std::shared_ptr<Database> database_;
+  const std::shared_ptr<DatabaseCore> core_;
+  const std::shared_ptr<TableState> table_;
+  const uint64_t hash_seed_;
+};
+
+arrow::Status TableKeyValue::Put(std::string_view key, std::string_view value,
+                                 const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  Operation op;
+  ARROW_RETURN_NOT_OK(PreparePut(table_.get(), hash_seed_, key, value, &op));
+  return core_->Commit({&op, 1}, options);
+}
+
+arrow::Result<std::shared_ptr<arrow::Array>> TableKeyValue::AsColumn(const arrow::Array& array,
+                                                                     int column) const {
+  const std::shared_ptr<arrow::Field>& field = table_->schema->user_schema()->field(column);
+  if (array.type()->Equals(*field->type())) return arrow::MakeArray(array.data());
+  if (!arrow::is_base_binary_like(array.type_id()) &&
+      !arrow::is_binary_view_like(array.type_id())) {
+    return arrow::Status::Invalid("column '", field->name(), "' of table '", table_->info.name,
+                                  "' is ", field->type()->ToString(), ", and the array given is ",
+                                  array.type()->ToString());
+  }
+  return arrow::compute::Cast(array, field->type());
+}
+
+arrow::Status TableKeyValue::PutMany(const arrow::Array& keys, const arrow::Array& values,
+                                     const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  if (keys.length() != values.length()) {
+    return arrow::Status::Invalid("table '", table_->info.name, "': ", keys.length(), " keys and ",
+                                  values.length(), " values were given");
+  }
+  if (values.null_count() != 0) {
+    return arrow::Status::Invalid("table '", table_->info.name,
+                                  "': a value of a key-value pair cannot be null");
+  }
+  if (keys.length() == 0) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(auto key_column, AsColumn(keys, 0));
+  ARROW_ASSIGN_OR_RAISE(auto value_column, AsColumn(values, 1));
+  auto batch = arrow::RecordBatch::Make(table_->schema->user_schema(), keys.length(),
+                                        {std::move(key_column), std::move(value_column)});
+  ARROW_ASSIGN_OR_RAISE(Operation op, PrepareInsert(table_.get(), batch, core_->pool()));
+  return core_->Commit({&op, 1}, options);
+}
+
+arrow::Status TableKeyValue::Delete(std::string_view key, const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  Operation op;
+  ARROW_RETURN_NOT_OK(PrepareDelete(table_.get(), hash_seed_, key, &op));
+  return core_->Commit({&op, 1}, options);
+}
+
+arrow::Status TableKeyValue::DeleteRange(std::string_view begin,
+                                         std::optional<std::string_view> end,
+                                         const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  Operation op;
+  ARROW_RETURN_NOT_OK(PreparePointDeleteRange(table_.get(), begin, end.value_or(""),
+                                              /*end_unbounded=*/!end.has_value(), &op));
+  if (op.IsEmptyRange()) return arrow::Status::OK();
+  return core_->Commit({&op, 1}, options);
+}
+
+arrow::Result<std::optional<std::string>> TableKeyValue::Get(std::string_view key,
+                                                             const ReadOptions& options) const {
+  std::optional<std::string> value;
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/false));
+  if (found.has_value()) value.emplace(found->value);
+  return value;
+}
+
+arrow::Result<bool> TableKeyValue::Get(std::string_view key, std::string* value,
+                                       const ReadOptions& options) const {
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/false));
+  if (!found.has_value()) return false;
+  value->assign(found->value);
+  return true;
+}
+
+arrow::Result<bool> TableKeyValue::GetPinned(std::string_view key, PinnedValue* value,
+                                             const ReadOptions& options) const {
+  value->Reset();
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/true));
+  if (!found.has_value()) return false;
+  // A value in a memtable has no owner of its own; the view keeps the memtable.
+  if (found->owner == nullptr) found->owner = std::move(point.view);
+  value->Set(found->value, std::move(found->owner));
+  return true;
+}
+
+arrow::Result<bool> TableKeyValue::Exists(std::string_view key, const ReadOptions& options) const {
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/false));
+  return found.has_value();
+}
+
+arrow::Result<std::vector<std::optional<std::string>>> TableKeyValue::MultiGet(
+    std::span<const std::string_view> keys, const ReadOptions& options) const {
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  std::vector<std::optional<FoundRow>> found;
+  ARROW_RETURN_NOT_OK(FindValues(*point.view, keys, point.sequence, &found));
+  std::vector<std::optional<std::string>> values(keys.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (found[i].has_value()) values[i].emplace(found[i]->value);
+  }
+  return values;
+}
+
+arrow::Result<bool> TableKeyValue::TryGetFromMemory(std::string_view key, std::string* value,
+                                                    bool* found) const {
+  *found = false;
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(/*snapshot=*/nullptr));
+  auto row = FindValue(*point.view, key, point.sequence, /*pin=*/false, /*memory_only=*/true);
+  if (!row.ok()) {
+    if (row.status().IsCancelled()) return false;
+    return row.status();
+  }
+  if (row->has_value()) {
+    value->assign((*row)->value);
+    *found = true;
+  }
+  return true;
+}
+
+arrow::Result<std::unique_ptr<Iterator>> TableKeyValue::NewIterator(
+    const IteratorOptions& options) const {
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  return std::make_unique<TableIterator>(core_, std::move(point), options);
+}
+
+arrow::Result<std::shared_ptr<TableState>> FindOrCreate(Database* database,
+                                                        const DatabaseCore& core,
+                                                        const std::string& table,
+                                                        bool create_if_missing) {
+  auto found = core.FindTable(table);
+  if (found.ok() || !create_if_missing || !IsNotFound(found.status())) return found;
+  auto schema = arrow::schema({arrow::field("key", arrow::utf8(), /*nullable=*/false),
+                               arrow::field("value", arrow::binary())});
+  ARROW_RETURN_NOT_OK(database->CreateTable(table, schema, {.primary_key = {"key"}}));
+  return core.FindTable(table);
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<KeyValue>> KeyValue::Open(std::shared_ptr<Database> database,
+                                                        const std::string& table,
+                                                        bool create_if_missing) {
+  if (database == nullptr) {
+    return arrow::Status::Invalid("KeyValue::Open needs a database, not null");
+  }
+  ARROW_ASSIGN_OR_RAISE(auto core, database->core());
+  ARROW_ASSIGN_OR_RAISE(auto state, FindOrCreate(database.get(), *core, table, create_if_missing));
+  if (!state->schema->is_key_value()) {
+    return arrow::Status::Invalid("table '", table,
+                                  "' is no key-value table: it needs one binary-like key column "
+                                  "and one binary-like value column, and its columns are ",
+                                  state->schema->user_schema()->ToString());
+  }
+  return std::make_shared<TableKeyValue>(std::move(database), std::move(core), std::move(state));
+}
+
+}  // namespace marble

@@ -1,0 +1,145 @@
+#include "log/log_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <marble/error.h>
+
+#include "base/coding.h"
+
+namespace marble {
+
+namespace {
+
+constexpr int64_t kPieceBytes = 1 << 20;
+/// FindAfter gives up when false headers made it hash the file this many times over. Records do not
+/// overlap in an honest file, so once would do, and stale records beside live ones make it a little
+/// more.
+constexpr int64_t kHashedTimes = 64;
+
+bool IsZero(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
+}
+
+bool IsAligned(const void* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % kLogAlignment == 0;
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<LogReader>> LogReader::Open(std::shared_ptr<ReadableFile> file,
+                                                          std::string path, LogFileKind kind,
+                                                          const Uuid* uuid, uint64_t number) {
+  std::unique_ptr<LogReader> reader(new LogReader);
+  reader->file_ = std::move(file);
+  reader->path_ = std::move(path);
+  const int64_t available = std::min(reader->file_->size(), kLogHeaderBytes);
+  ARROW_RETURN_NOT_OK(reader->Load(0, available));
+  const std::string_view bytes(reader->At(0), static_cast<size_t>(available));
+  ARROW_ASSIGN_OR_RAISE(reader->header_, DecodeLogFileHeader(bytes, reader->path_));
+  const LogFileHeader& header = reader->header_;
+  if (header.kind != kind) {
+    return CorruptionError(reader->path_, 0, "a log file of another kind stands here");
+  }
+  if (uuid != nullptr && header.uuid != *uuid) {
+    return CorruptionError(
+        reader->path_, 0,
+        "the file belongs to database " + ToHex(header.uuid) + ", not to " + ToHex(*uuid));
+  }
+  if (header.number != number) {
+    return CorruptionError(reader->path_, 0,
+                           "the file says it is number " + std::to_string(header.number) +
+                               ", not " + std::to_string(number));
+  }
+  reader->offset_ = kLogHeaderBytes;
+  return reader;
+}
+
+arrow::Status LogReader::Load(int64_t offset, int64_t length) {
+  if (piece_ != nullptr && offset >= piece_offset_ &&
+      offset + length <= piece_offset_ + piece_->size()) {
+    return arrow::Status::OK();
+  }
+  const int64_t wanted = std::max(length, std::min(kPieceBytes, file_->size() - offset));
+  ARROW_ASSIGN_OR_RAISE(piece_, file_->Read(offset, wanted));
+  piece_offset_ = offset;
+  return arrow::Status::OK();
+}
+
+const char* LogReader::At(int64_t offset) const {
+  return reinterpret_cast<const char*>(piece_->data()) + (offset - piece_offset_);
+}
+
+arrow::Result<std::shared_ptr<arrow::Buffer>> LogReader::Payload(int64_t offset,
+                                                                 int64_t length) const {
+  if (IsAligned(At(offset))) return arrow::SliceBuffer(piece_, offset - piece_offset_, length);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> copy, arrow::AllocateBuffer(length));
+  std::copy_n(At(offset), length, reinterpret_cast<char*>(copy->mutable_data()));
+  return copy;
+}
+
+arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset, int64_t* hashed) {
+  if (file_->size() - offset < kLogRecordHeaderBytes) return nullptr;
+  ARROW_RETURN_NOT_OK(Load(offset, kLogRecordHeaderBytes));
+  LogRecordHeader header;
+  uint64_t checksum;
+  if (!DecodeLogRecordHeader(At(offset), &header, &checksum)) return nullptr;
+  // The length may be any number: compared before it is used.
+  const int64_t room = file_->size() - offset - kLogRecordHeaderBytes;
+  if (header.payload_bytes > static_cast<uint64_t>(room)) return nullptr;
+  const int64_t bytes = LogRecordBytes(header.payload_bytes);
+  if (bytes > file_->size() - offset) return nullptr;
+  ARROW_RETURN_NOT_OK(Load(offset, bytes));
+  *hashed += bytes;
+  const std::string_view payload(At(offset + kLogRecordHeaderBytes), header.payload_bytes);
+  const std::string_view checked(At(offset), static_cast<size_t>(kLogRecordCheckedBytes));
+  const uint64_t seed = LogSeed(header_.number, static_cast<uint64_t>(offset));
+  if (LogRecordChecksum(checked, {&payload, 1}, seed) != checksum) return nullptr;
+  const int64_t padding = bytes - kLogRecordHeaderBytes - static_cast<int64_t>(payload.size());
+  if (!IsZero({payload.data() + payload.size(), static_cast<size_t>(padding)})) return nullptr;
+  auto record = std::make_unique<LogRecord>();
+  record->header = header;
+  record->begin = {header_.number, static_cast<uint64_t>(offset)};
+  record->end = {header_.number, static_cast<uint64_t>(offset + bytes)};
+  ARROW_ASSIGN_OR_RAISE(record->payload, Payload(offset + kLogRecordHeaderBytes,
+                                                 static_cast<int64_t>(payload.size())));
+  return record;
+}
+
+arrow::Result<std::unique_ptr<LogRecord>> LogReader::Next() {
+  int64_t hashed = 0;
+  ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(offset_, &hashed));
+  if (record != nullptr) offset_ = static_cast<int64_t>(record->end.offset);
+  return record;
+}
+
+LogPosition LogReader::stopped_at() const {
+  return {header_.number, static_cast<uint64_t>(offset_)};
+}
+
+arrow::Result<bool> LogReader::TailIsZero() {
+  for (int64_t offset = offset_; offset < file_->size();) {
+    const int64_t length = std::min(kPieceBytes, file_->size() - offset);
+    ARROW_RETURN_NOT_OK(Load(offset, length));
+    if (!IsZero({At(offset), static_cast<size_t>(length)})) return false;
+    offset += length;
+  }
+  return true;
+}
+
+arrow::Result<std::unique_ptr<LogRecord>> LogReader::FindAfter(uint64_t offset) {
+  if (offset >= static_cast<uint64_t>(file_->size())) return nullptr;
+  const auto start = std::max(static_cast<int64_t>(offset), kLogHeaderBytes);
+  int64_t hashed = 0;
+  for (int64_t at = (start + kLogAlignment - 1) / kLogAlignment * kLogAlignment; at < file_->size();
+       at += kLogAlignment) {
+    ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(at, &hashed));
+    if (record != nullptr) return record;
+    if (hashed / kHashedTimes > file_->size()) {
+      return CorruptionError(path_, at, "more record headers overlap here than a log can hold");
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace marble

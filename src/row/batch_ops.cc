@@ -1,0 +1,180 @@
+// Whole-batch operations on top of the gather kernels (gather.cc) and the key sort (key_sort.cc).
+#include "row/batch_ops.h"
+
+#include <arrow/io/memory.h>
+#include <arrow/ipc/dictionary.h>
+#include <arrow/ipc/reader.h>
+#include <arrow/ipc/writer.h>
+#include <arrow/util/bit_util.h>
+#include <arrow/util/byte_size.h>
+#include <arrow/util/checked_cast.h>
+
+#include "row/gather.h"
+#include "row/key_sort.h"
+
+namespace marble {
+
+namespace {
+
+using arrow::ArrayData;
+using arrow::Status;
+using arrow::Type;
+
+/// Bytes of the offsets of `length` rows and of what they point to in `data` from row `offset` on;
+/// begin and end of the latter in elements.
+template <typename Offset>
+int64_t OffsetBytes(const ArrayData& data, int64_t offset, int64_t length, int64_t* begin,
+                    int64_t* end) {
+  *begin = *end = 0;
+  if (length == 0 || data.buffers[1] == nullptr) return 0;
+  const auto* offsets = reinterpret_cast<const Offset*>(data.buffers[1]->data()) + offset;
+  *begin = offsets[0];
+  *end = offsets[length];
+  return (length + 1) * static_cast<int64_t>(sizeof(Offset));
+}
+
+/// Bytes of the physical rows [offset, offset + length) of `data`.
+int64_t ColumnBytes(const ArrayData& data, int64_t offset, int64_t length);
+
+template <typename Offset>
+int64_t VariableBytes(const ArrayData& data, int64_t offset, int64_t length) {
+  int64_t begin = 0;
+  int64_t end = 0;
+  const int64_t bytes = OffsetBytes<Offset>(data, offset, length, &begin, &end);
+  if (data.child_data.empty()) return bytes + end - begin;
+  const ArrayData& child = *data.child_data[0];
+  return bytes + ColumnBytes(child, child.offset + begin, end - begin);
+}
+
+int64_t ColumnBytes(const ArrayData& data, int64_t offset, int64_t length) {
+  const arrow::DataType& type = *data.type;
+  const bool has_bitmap = !data.buffers.empty() && data.buffers[0] != nullptr;
+  const int64_t validity = has_bitmap ? arrow::bit_util::BytesForBits(length) : 0;
+  switch (type.id()) {
+    case Type::NA:
+      return 0;
+    case Type::BOOL:
+      return validity + arrow::bit_util::BytesForBits(length);
+    case Type::STRING:
+    case Type::BINARY:
+    case Type::LIST:
+    case Type::MAP:
+      return validity + VariableBytes<int32_t>(data, offset, length);
+    case Type::LARGE_STRING:
+    case Type::LARGE_BINARY:
+    case Type::LARGE_LIST:
+      return validity + VariableBytes<int64_t>(data, offset, length);
+    case Type::FIXED_SIZE_LIST: {
+      const int64_t size =
+          arrow::internal::checked_cast<const arrow::FixedSizeListType&>(type).list_size();
+      const ArrayData& child = *data.child_data[0];
+      return validity + ColumnBytes(child, child.offset + offset * size, length * size);
+    }
+    case Type::STRUCT: {
+      int64_t bytes = validity;
+      for (const std::shared_ptr<ArrayData>& child : data.child_data) {
+        bytes += ColumnBytes(*child, child->offset + offset, length);
+      }
+      return bytes;
+    }
+    default:
+      break;
+  }
+  if (arrow::is_fixed_width(type.id()) && type.id() != Type::DICTIONARY) {
+    return validity + length * type.byte_width();
+  }
+  // The user's own types (views, dictionaries ...), before they are turned into stored ones.
+  const std::shared_ptr<ArrayData> slice = data.Slice(offset - data.offset, length);
+  return arrow::util::ReferencedBufferSize(*slice).ValueOr(arrow::util::TotalBufferSize(*slice));
+}
+
+}  // namespace
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
+    const std::shared_ptr<arrow::Schema>& schema,
+    std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
+    arrow::MemoryPool* pool) {
+  if (slices.size() == 1 && !slices[0].descending) {
+    const RowSlice& slice = slices[0];
+    const arrow::RecordBatch& source = *sources[static_cast<size_t>(slice.source)];
+    std::vector<std::shared_ptr<ArrayData>> columns;
+    columns.reserve(static_cast<size_t>(source.num_columns()));
+    const bool is_whole = slice.start == 0 && slice.length == source.num_rows();
+    for (int i = 0; i < source.num_columns(); ++i) {
+      const std::shared_ptr<ArrayData>& data = source.column_data(i);
+      columns.push_back(is_whole ? data : data->Slice(slice.start, slice.length));
+    }
+    return arrow::RecordBatch::Make(schema, slice.length, std::move(columns));
+  }
+  ARROW_ASSIGN_OR_RAISE(const RowSelection selection,
+                        RowSelection::FromSlices(slices, sources.size(), pool));
+  return GatherRows(schema, sources, selection, pool);
+}
+
+arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& batch,
+                                    const EncodedKeys& keys, const KeyCodec& codec,
+                                    arrow::MemoryPool* pool) {
+  SortedRows rows;
+  ARROW_ASSIGN_OR_RAISE(const SortedIndices sorted, SortKeys(keys, pool));
+  if (sorted.is_identity) {
+    ARROW_ASSIGN_OR_RAISE(rows.columns, CopyBatch(batch, pool));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(
+        rows.columns,
+        GatherRows(batch->schema(), {&batch, 1}, RowSelection::FromIndices(sorted.indices), pool));
+  }
+  // Encoding the sorted columns is cheaper than gathering keys of any width, and for a single
+  // binary column it gives views of the copy.
+  ARROW_ASSIGN_OR_RAISE(rows.keys, codec.Encode(*rows.columns, pool));
+  return rows;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> CopyBatch(
+    const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool) {
+  const RowSlice all{0, false, 0, batch->num_rows()};
+  ARROW_ASSIGN_OR_RAISE(const RowSelection selection, RowSelection::FromSlices({&all, 1}, 1, pool));
+  return GatherRows(batch->schema(), {&batch, 1}, selection, pool);
+}
+
+int64_t BatchBytes(const arrow::RecordBatch& batch) {
+  int64_t bytes = 0;
+  for (int i = 0; i < batch.num_columns(); ++i) {
+    const ArrayData& data = *batch.column_data(i);
+    bytes += ColumnBytes(data, data.offset, data.length);
+  }
+  return bytes;
+}
+
+arrow::Result<std::shared_ptr<arrow::Buffer>> SerializeBatch(const arrow::RecordBatch& batch,
+                                                             arrow::MemoryPool* pool) {
+  arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
+  options.memory_pool = pool;
+  options.alignment = 64;
+  options.use_threads = false;
+  options.allow_64bit = true;
+  return arrow::ipc::SerializeRecordBatch(batch, options);
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> DeserializeBatch(
+    const std::shared_ptr<arrow::Buffer>& bytes, const std::shared_ptr<arrow::Schema>& schema) {
+  arrow::ipc::IpcReadOptions options = arrow::ipc::IpcReadOptions::Defaults();
+  options.use_threads = false;
+  // Misaligned buffers would be undefined behaviour in typed access; such (damaged or foreign)
+  // input is copied.
+  options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
+  const arrow::ipc::DictionaryMemo no_dictionaries;
+  arrow::io::BufferReader reader(bytes);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> batch,
+                        arrow::ipc::ReadRecordBatch(schema, &no_dictionaries, options, &reader));
+  for (int i = 0; i < schema->num_fields(); ++i) {
+    if (!batch->column_data(i)->type->Equals(*schema->field(i)->type())) {
+      return Status::Invalid("column '", schema->field(i)->name(), "' of a serialized batch is ",
+                             batch->column_data(i)->type->ToString(), " instead of ",
+                             schema->field(i)->type()->ToString());
+    }
+  }
+  ARROW_RETURN_NOT_OK(batch->ValidateFull());
+  return batch;
+}
+
+}  // namespace marble

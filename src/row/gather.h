@@ -1,0 +1,52 @@
+// Moving rows of columns by a selection: the kernels behind Gather, SortByKey and CopyBatch. Knows
+// every stored type (stored_schema.h) and no other. Internal to the row layer; no state.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <arrow/buffer.h>
+#include <arrow/memory_pool.h>
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+namespace marble {
+
+struct RowSlice;
+
+/// Which rows to take, in which order. Two forms: slices, which move long stretches with memcpy,
+/// and one packed (source, row) word per row, which moves scattered rows without a branch per row.
+class RowSelection {
+ public:
+  /// Takes the packed form when the slices are short. `slices` must outlive the selection if it
+  /// does not.
+  static arrow::Result<RowSelection> FromSlices(std::span<const RowSlice> slices,
+                                                size_t num_sources, arrow::MemoryPool* pool);
+  /// Rows of source 0. `indices` must outlive the selection.
+  static RowSelection FromIndices(std::span<const uint64_t> indices);
+
+  static constexpr int kRowBits = 40;
+  static constexpr uint64_t kRowMask = (uint64_t{1} << kRowBits) - 1;
+
+  int64_t num_rows() const { return num_rows_; }
+  bool is_packed() const { return packed_ != nullptr; }
+  const uint64_t* packed() const { return packed_; }
+  std::span<const RowSlice> slices() const { return slices_; }
+
+ private:
+  int64_t num_rows_ = 0;
+  const uint64_t* packed_ = nullptr;
+  std::shared_ptr<arrow::Buffer> packed_owner_;
+  std::span<const RowSlice> slices_;
+};
+
+/// The selected rows of `sources` (all of `schema`), copied into memory of `pool`. TypeError for a
+/// type that is not a stored one; CapacityError if 32-bit offsets do not reach.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(
+    const std::shared_ptr<arrow::Schema>& schema,
+    std::span<const std::shared_ptr<arrow::RecordBatch>> sources, const RowSelection& selection,
+    arrow::MemoryPool* pool);
+
+}  // namespace marble

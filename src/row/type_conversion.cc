@@ -1,0 +1,223 @@
+// The mapping of types and the conversion to stored arrays; the way back is in to_user_array.cc.
+#include "row/type_conversion.h"
+
+#include <arrow/array/builder_binary.h>
+#include <arrow/extension_type.h>
+#include <arrow/ipc/options.h>
+#include <arrow/util/checked_cast.h>
+#include <arrow/util/key_value_metadata.h>
+
+#include "row/compute.h"
+#include "row/type_children.h"
+
+namespace marble {
+
+namespace {
+
+using arrow::Array;
+using arrow::Result;
+using arrow::Status;
+using arrow::Type;
+using arrow::internal::checked_cast;
+using ArrayPtr = std::shared_ptr<Array>;
+using TypePtr = std::shared_ptr<arrow::DataType>;
+
+/// IPC nests types up to kMaxNestingDepth; some levels are left for its own framing.
+constexpr int kNestingMax = arrow::ipc::kMaxNestingDepth - 4;
+
+Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth);
+
+Result<TypePtr> StoredParent(const TypePtr& type, int depth) {
+  arrow::FieldVector fields;
+  bool changed = type->id() == Type::LIST_VIEW || type->id() == Type::LARGE_LIST_VIEW;
+  for (const std::shared_ptr<arrow::Field>& field : type->fields()) {
+    ARROW_ASSIGN_OR_RAISE(TypePtr stored, StoredTypeAt(field->type(), depth + 1));
+    // A field of an extension type that is unknown here names the extension in its metadata; in a
+    // file, readers that do know it would give it back as that type.
+    const bool has_metadata = field->HasMetadata();
+    changed = changed || has_metadata || stored != field->type();
+    fields.push_back(has_metadata ? field->RemoveMetadata()->WithType(stored)
+                                  : field->WithType(stored));
+  }
+  return changed ? TypeWithChildren(*type, fields) : Result<TypePtr>(type);
+}
+
+Result<TypePtr> StoredDictionary(const arrow::DictionaryType& type, int depth) {
+  ARROW_ASSIGN_OR_RAISE(TypePtr stored, StoredTypeAt(type.value_type(), depth + 1));
+  if (stored->num_fields() > 0) {
+    return Status::TypeError("dictionaries of nested values (", type.ToString(),
+                             ") cannot be stored");
+  }
+  return stored;
+}
+
+Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth) {
+  if (depth > kNestingMax) {
+    return Status::TypeError("types nested deeper than ", kNestingMax, " levels cannot be stored");
+  }
+  switch (type->id()) {
+    case Type::STRING_VIEW:
+      return arrow::large_utf8();
+    case Type::BINARY_VIEW:
+      return arrow::large_binary();
+    case Type::DICTIONARY:
+      return StoredDictionary(checked_cast<const arrow::DictionaryType&>(*type), depth);
+    case Type::RUN_END_ENCODED:
+      return StoredTypeAt(checked_cast<const arrow::RunEndEncodedType&>(*type).value_type(),
+                          depth + 1);
+    case Type::EXTENSION:
+      return StoredTypeAt(checked_cast<const arrow::ExtensionType&>(*type).storage_type(),
+                          depth + 1);
+    case Type::LIST:
+    case Type::LARGE_LIST:
+    case Type::LIST_VIEW:
+    case Type::LARGE_LIST_VIEW:
+    case Type::FIXED_SIZE_LIST:
+    case Type::STRUCT:
+    case Type::MAP:
+      return StoredParent(type, depth);
+    case Type::NA:
+    case Type::BOOL:
+    case Type::STRING:
+    case Type::BINARY:
+    case Type::LARGE_STRING:
+    case Type::LARGE_BINARY:
+    case Type::FIXED_SIZE_BINARY:
+      return type;
+    default:
+      break;
+  }
+  if (arrow::is_primitive(type->id()) || arrow::is_decimal(type->id()) ||
+      arrow::is_interval(type->id())) {
+    return type;
+  }
+  return Status::TypeError("type ", type->ToString(), " cannot be stored");
+}
+
+Result<ArrayPtr> DecodeDictionary(const Array& array, const TypePtr& stored_type,
+                                  arrow::MemoryPool* pool) {
+  const auto& dictionary = checked_cast<const arrow::DictionaryArray&>(array);
+  ARROW_ASSIGN_OR_RAISE(const ArrayPtr values,
+                        ToStoredArray(dictionary.dictionary(), stored_type, pool));
+  return TakeRows(values, dictionary.indices(), pool);
+}
+
+template <typename RunEnd>
+void ExpandRuns(const Array& run_ends, int64_t offset, int64_t length, int64_t* out) {
+  const RunEnd* ends = run_ends.data()->GetValues<RunEnd>(1);
+  int64_t run = 0;
+  for (int64_t row = offset; row < offset + length; ++row) {
+    while (static_cast<int64_t>(ends[run]) <= row) ++run;
+    *out++ = run;
+  }
+}
+
+Result<ArrayPtr> DecodeRuns(const Array& array, const TypePtr& stored_type,
+                            arrow::MemoryPool* pool) {
+  const auto& runs = checked_cast<const arrow::RunEndEncodedArray&>(array);
+  ARROW_ASSIGN_OR_RAISE(const ArrayPtr values, ToStoredArray(runs.values(), stored_type, pool));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
+                        arrow::AllocateBuffer(array.length() * 8, pool));
+  auto* out = reinterpret_cast<int64_t*>(buffer->mutable_data());
+  const Array& ends = *runs.run_ends();
+  if (ends.type_id() == Type::INT16) {
+    ExpandRuns<int16_t>(ends, array.offset(), array.length(), out);
+  } else if (ends.type_id() == Type::INT32) {
+    ExpandRuns<int32_t>(ends, array.offset(), array.length(), out);
+  } else {
+    ExpandRuns<int64_t>(ends, array.offset(), array.length(), out);
+  }
+  return TakeRows(values, std::make_shared<arrow::Int64Array>(array.length(), std::move(buffer)),
+                  pool);
+}
+
+Result<ArrayPtr> FromViews(const Array& array, const TypePtr& stored_type,
+                           arrow::MemoryPool* pool) {
+  const auto& views = checked_cast<const arrow::BinaryViewArray&>(array);
+  arrow::LargeBinaryBuilder builder(pool);
+  ARROW_RETURN_NOT_OK(builder.Reserve(views.length()));
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < views.length(); ++i) {
+    if (views.IsValid(i)) bytes += static_cast<int64_t>(views.GetView(i).size());
+  }
+  ARROW_RETURN_NOT_OK(builder.ReserveData(bytes));
+  for (int64_t i = 0; i < views.length(); ++i) {
+    if (views.IsNull(i)) {
+      builder.UnsafeAppendNull();
+    } else {
+      builder.UnsafeAppend(views.GetView(i));
+    }
+  }
+  std::shared_ptr<arrow::ArrayData> data;
+  ARROW_RETURN_NOT_OK(builder.FinishInternal(&data));
+  data->type = stored_type;  // builders of bytes know no text
+  return arrow::MakeArray(data);
+}
+
+/// A list_view as the large_list of the same elements, their type not yet changed. Arrow's
+/// FromListView is given 64-bit views without an offset: views may share elements, whose copies
+/// 32-bit offsets need not reach, and of a sliced array it (26.0) reads the wrong validity.
+template <typename Views>
+Result<ArrayPtr> FromListView(const Array& array, arrow::MemoryPool* pool) {
+  const auto& views = checked_cast<const Views&>(array);
+  const int64_t length = array.length();
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> offsets,
+                        arrow::AllocateBuffer(length * 8, pool));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> sizes,
+                        arrow::AllocateBuffer(length * 8, pool));
+  for (int64_t i = 0; i < length; ++i) {
+    reinterpret_cast<int64_t*>(offsets->mutable_data())[i] = views.value_offset(i);
+    reinterpret_cast<int64_t*>(sizes->mutable_data())[i] = views.value_length(i);
+  }
+  std::shared_ptr<arrow::Buffer> validity;
+  if (array.null_count() > 0) {
+    ARROW_ASSIGN_OR_RAISE(validity, arrow::internal::CopyBitmap(pool, array.null_bitmap_data(),
+                                                                array.offset(), length));
+  }
+  const arrow::LargeListViewArray wide(arrow::large_list_view(array.type()->field(0)), length,
+                                       offsets, sizes, views.values(), validity,
+                                       array.null_count());
+  return arrow::LargeListArray::FromListView(wide, pool);
+}
+
+Result<ArrayPtr> ConvertChildren(const Array& array, const TypePtr& stored_type,
+                                 arrow::MemoryPool* pool) {
+  return WithConvertedChildren(array, stored_type,
+                               [pool](const ArrayPtr& child, const TypePtr& type) {
+                                 return ToStoredArray(child, type, pool);
+                               });
+}
+
+}  // namespace
+
+Result<TypePtr> StoredType(const TypePtr& type) { return StoredTypeAt(type, 0); }
+
+Result<ArrayPtr> ToStoredArray(const ArrayPtr& array, const TypePtr& stored_type,
+                               arrow::MemoryPool* pool) {
+  if (array->type() == stored_type) return array;
+  switch (array->type_id()) {
+    case Type::STRING_VIEW:
+    case Type::BINARY_VIEW:
+      return FromViews(*array, stored_type, pool);
+    case Type::DICTIONARY:
+      return DecodeDictionary(*array, stored_type, pool);
+    case Type::RUN_END_ENCODED:
+      return DecodeRuns(*array, stored_type, pool);
+    case Type::EXTENSION:
+      return ToStoredArray(checked_cast<const arrow::ExtensionArray&>(*array).storage(),
+                           stored_type, pool);
+    case Type::LIST_VIEW: {
+      ARROW_ASSIGN_OR_RAISE(const ArrayPtr list, FromListView<arrow::ListViewArray>(*array, pool));
+      return ConvertChildren(*list, stored_type, pool);
+    }
+    case Type::LARGE_LIST_VIEW: {
+      ARROW_ASSIGN_OR_RAISE(const ArrayPtr list,
+                            FromListView<arrow::LargeListViewArray>(*array, pool));
+      return ConvertChildren(*list, stored_type, pool);
+    }
+    default:
+      return ConvertChildren(*array, stored_type, pool);
+  }
+}
+
+}  // namespace marble

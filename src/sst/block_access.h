@@ -1,0 +1,66 @@
+// The two ways in which a point lookup looks into a block: through the compact view of a mapped
+// key-value block, or through a decoded Block. Same functions, so that the search is written once
+// as a template. Values on the stack of one lookup.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include <arrow/status.h>
+
+#include "sst/kv_blocks.h"
+#include "sst/sst_file.h"
+#include "sst/sst_reader.h"
+
+namespace marble {
+
+class KvBlockAccess {
+ public:
+  KvBlockAccess(const SstFile* file, const KvBlocks* blocks, int64_t block)
+      : file_(file), blocks_(blocks), block_(block) {}
+
+  int64_t num_rows() const { return file_->blocks().FirstRow(block_ + 1) - FirstRow(); }
+  arrow::Status KeyAt(int64_t row, std::string_view* key) const {
+    if (blocks_->Key(block_, row, key)) [[likely]] {
+      return arrow::Status::OK();
+    }
+    return file_->Damage("a row's offsets are out of range", MessageOffset());
+  }
+  uint64_t SequenceAt(int64_t row) const { return blocks_->Sequence(block_, row); }
+  RowKind KindAt(int64_t row) const { return blocks_->Kind(block_, row); }
+  arrow::Status ValueAt(int64_t row, std::string_view* value) const {
+    if (blocks_->Value(block_, row, value)) [[likely]] {
+      return arrow::Status::OK();
+    }
+    return file_->Damage("a row's offsets are out of range", MessageOffset());
+  }
+
+ private:
+  int64_t FirstRow() const { return file_->blocks().FirstRow(block_); }
+  int64_t MessageOffset() const { return file_->blocks().Entry(block_).message_offset; }
+
+  const SstFile* file_;
+  const KvBlocks* blocks_;
+  int64_t block_;
+};
+
+class DecodedBlockAccess {
+ public:
+  DecodedBlockAccess(const SstFile* file, const Block* block) : file_(file), rows_(&block->rows) {}
+
+  int64_t num_rows() const { return rows_->num_rows(); }
+  /// The view is valid until the next call.
+  arrow::Status KeyAt(int64_t row, std::string_view* key);
+  uint64_t SequenceAt(int64_t row) const { return rows_->SequenceAt(row); }
+  RowKind KindAt(int64_t row) const { return rows_->KindAt(row); }
+  /// Key-value tables.
+  arrow::Status ValueAt(int64_t row, std::string_view* value) const;
+
+ private:
+  const SstFile* file_;
+  const RowBatch* rows_;
+  EncodedKeys one_key_;
+};
+
+}  // namespace marble

@@ -1,0 +1,137 @@
+#include "sst/block_rows.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include <arrow/array/array_primitive.h>
+
+#include <marble/error.h>
+
+namespace marble {
+
+namespace {
+
+using arrow::Result;
+using arrow::Status;
+
+std::shared_ptr<arrow::Schema> SchemaOf(const SstFile& file, const std::vector<int>& columns) {
+  const auto& stored = file.schema().stored_schema();
+  arrow::FieldVector fields;
+  fields.reserve(columns.size());
+  bool is_whole = static_cast<int>(columns.size()) == stored->num_fields();
+  for (size_t i = 0; i < columns.size(); ++i) {
+    is_whole = is_whole && columns[i] == static_cast<int>(i);
+    fields.push_back(stored->field(columns[i]));
+  }
+  return is_whole ? stored : arrow::schema(std::move(fields));
+}
+
+// Keys of a block whose key arrays are given (in key order), or its row ids.
+Result<EncodedKeys> KeysOf(const SstFile& file, int64_t block, int64_t rows,
+                           const arrow::ArrayVector& key_arrays) {
+  if (file.schema().is_append()) {
+    const auto before = static_cast<uint64_t>(file.blocks().FirstRow(block));
+    return EncodeRowIds(file.meta().first_row_id + before, rows);
+  }
+  Result<EncodedKeys> keys = file.schema().codec()->EncodeArrays(key_arrays, file.options().pool);
+  if (!keys.ok()) return file.Damage(keys.status(), file.blocks().Entry(block).message_offset);
+  return keys;
+}
+
+// Kinds beyond those known here are not damage: a newer version wrote them.
+Status CheckKinds(const SstFile& file, const uint8_t* kinds, int64_t rows) {
+  uint8_t highest = 0;
+  for (int64_t i = 0; i < rows; ++i) highest = std::max(highest, kinds[i]);
+  if (highest <= static_cast<uint8_t>(RowKind::kDelete)) return Status::OK();
+  return IncompatibleFormatError(file.path(), "it has rows of kind " + std::to_string(highest) +
+                                                  ", which this version does not know");
+}
+
+// Which columns of the file a request needs, ascending.
+std::vector<int> FileColumns(const SstFile& file, const BlockEntry& entry,
+                             const std::vector<int>& columns, bool want_keys) {
+  std::vector<int> all = columns;
+  if (want_keys && !file.schema().is_append()) {
+    const std::vector<int>& keys = file.schema().codec()->columns();
+    all.insert(all.end(), keys.begin(), keys.end());
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  if (file.sequence_column() >= 0) all.push_back(file.sequence_column());
+  if (file.kind_column() >= 0 && entry.has_kinds) all.push_back(file.kind_column());
+  return all;
+}
+
+}  // namespace
+
+std::vector<int> AllColumns(const SstFile& file) {
+  std::vector<int> columns(file.schema().stored_schema()->num_fields());
+  std::iota(columns.begin(), columns.end(), 0);
+  return columns;
+}
+
+Result<RowBatch> DecodeRows(const SstFile& file, int64_t block, const std::vector<int>& columns,
+                            bool want_keys, int64_t* memory) {
+  const BlockEntry entry = file.blocks().Entry(block);
+  const std::vector<int> file_columns = FileColumns(file, entry, columns, want_keys);
+  *memory = 0;
+  std::shared_ptr<arrow::RecordBatch> decoded;
+  if (!file_columns.empty()) {
+    ARROW_ASSIGN_OR_RAISE(decoded, file.DecodeBlock(block, file_columns, memory));
+  }
+  const auto column = [&](int file_column) {
+    const auto at = std::lower_bound(file_columns.begin(), file_columns.end(), file_column);
+    return decoded->column(static_cast<int>(at - file_columns.begin()));
+  };
+
+  RowBatch rows;
+  arrow::ArrayVector arrays;
+  arrays.reserve(columns.size());
+  for (const int i : columns) arrays.push_back(column(i));
+  rows.columns = arrow::RecordBatch::Make(SchemaOf(file, columns), entry.rows, std::move(arrays));
+  if (want_keys) {
+    arrow::ArrayVector key_arrays;
+    if (!file.schema().is_append()) {
+      for (const int i : file.schema().codec()->columns()) key_arrays.push_back(column(i));
+    }
+    ARROW_ASSIGN_OR_RAISE(rows.keys, KeysOf(file, block, entry.rows, key_arrays));
+  }
+  if (file.sequence_column() >= 0) {
+    const auto sequences = column(file.sequence_column());
+    rows.sequences = static_cast<const arrow::UInt64Array&>(*sequences).raw_values();
+  } else {
+    rows.sequence = *file.meta().constant_sequence;
+  }
+  if (file.kind_column() >= 0 && entry.has_kinds) {
+    const auto kinds = column(file.kind_column());
+    rows.kinds = static_cast<const arrow::UInt8Array&>(*kinds).raw_values();
+    ARROW_RETURN_NOT_OK(CheckKinds(file, rows.kinds, entry.rows));
+  }
+  rows.unique_keys = entry.unique_keys;
+  rows.sequence_max = entry.sequence_max;
+  rows.owner = decoded;
+  return rows;
+}
+
+Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const RowBatch& all,
+                            const std::vector<int>& columns, bool want_keys) {
+  RowBatch rows = all;
+  arrow::ArrayVector arrays;
+  arrays.reserve(columns.size());
+  for (const int i : columns) arrays.push_back(all.columns->column(i));
+  rows.columns =
+      arrow::RecordBatch::Make(SchemaOf(file, columns), all.num_rows(), std::move(arrays));
+  if (want_keys && rows.keys.size() == 0) {
+    arrow::ArrayVector key_arrays;
+    if (!file.schema().is_append()) {
+      for (const int i : file.schema().codec()->columns()) {
+        key_arrays.push_back(all.columns->column(i));
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(rows.keys, KeysOf(file, block, rows.num_rows(), key_arrays));
+  }
+  return rows;
+}
+
+}  // namespace marble

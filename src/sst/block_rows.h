@@ -1,0 +1,28 @@
+// Blocks of an SSTable as RowBatches: columns, keys and hidden columns put together. Functions of
+// an open file; nothing is cached here.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "row/row_batch.h"
+#include "sst/sst_file.h"
+
+namespace marble {
+
+/// Decodes the stored columns `columns` of a block (in that order), the hidden ones and, if
+/// `want_keys`, the key columns. `memory` receives the bytes that the result keeps allocated.
+arrow::Result<RowBatch> DecodeRows(const SstFile& file, int64_t block,
+                                   const std::vector<int>& columns, bool want_keys,
+                                   int64_t* memory);
+
+/// The same from a block that was decoded with all stored columns.
+arrow::Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const RowBatch& all,
+                                   const std::vector<int>& columns, bool want_keys);
+
+/// All stored columns: 0, 1, ...
+std::vector<int> AllColumns(const SstFile& file);
+
+}  // namespace marble

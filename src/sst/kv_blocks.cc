@@ -1,0 +1,100 @@
+#include "sst/kv_blocks.h"
+
+#include <limits>
+
+#include <arrow/type_traits.h>
+
+#include "sst/block_rows.h"
+
+namespace marble {
+
+namespace {
+
+bool HasLargeOffsets(const SstFile& file, int column) {
+  return arrow::is_large_binary_like(file.schema().stored_schema()->field(column)->type()->id());
+}
+
+}  // namespace
+
+KvBlocks::KvBlocks(const SstFile* file)
+    : file_(file),
+      base_(file->mapping()->data()),
+      large_keys_(HasLargeOffsets(*file, 0)),
+      large_values_(HasLargeOffsets(*file, 1)),
+      constant_sequence_(file->meta().constant_sequence.value_or(0)),
+      slots_(std::make_unique<Slot[]>(file->blocks().num_blocks())) {}
+
+bool KvBlocks::PlaceOf(const arrow::Buffer* buffer, Place* place) const {
+  if (buffer == nullptr || buffer->size() == 0) {
+    place->store(0, std::memory_order_relaxed);
+    return true;
+  }
+  const auto offset = buffer->data() - base_;
+  if (offset <= 0 || offset >= file_->mapping()->size() || offset % kUnit != 0) return false;
+  if (offset / kUnit > std::numeric_limits<uint32_t>::max()) return false;
+  place->store(static_cast<uint32_t>(offset / kUnit), std::memory_order_relaxed);
+  return true;
+}
+
+arrow::Result<bool> KvBlocks::Fill(int64_t block) {
+  int64_t memory = 0;
+  ARROW_ASSIGN_OR_RAISE(const RowBatch rows,
+                        DecodeRows(*file_, block, {0, 1}, /*want_keys=*/false, &memory));
+  Slot& slot = slots_[block];
+  const arrow::ArrayData& keys = *rows.columns->column_data(0);
+  const arrow::ArrayData& values = *rows.columns->column_data(1);
+  const auto bytes_of = [](const arrow::ArrayData& data) {
+    return data.buffers[2] == nullptr ? 0 : static_cast<uint64_t>(data.buffers[2]->size());
+  };
+  const int64_t n = rows.num_rows();
+  const arrow::Buffer sequences(reinterpret_cast<const uint8_t*>(rows.sequences),
+                                rows.sequences == nullptr ? 0 : n * 8);
+  const arrow::Buffer kinds(rows.kinds, rows.kinds == nullptr ? 0 : n);
+  const bool fits = keys.offset == 0 && values.offset == 0 && keys.GetNullCount() == 0 &&
+                    PlaceOf(keys.buffers[1].get(), &slot.key_offsets) &&
+                    PlaceOf(keys.buffers[2].get(), &slot.key_data) &&
+                    PlaceOf(values.buffers[1].get(), &slot.value_offsets) &&
+                    PlaceOf(values.buffers[2].get(), &slot.value_data) &&
+                    PlaceOf(values.GetNullCount() == 0 ? nullptr : values.buffers[0].get(),
+                            &slot.value_validity) &&
+                    PlaceOf(&sequences, &slot.sequences) && PlaceOf(&kinds, &slot.kinds);
+  slot.key_bytes.store(bytes_of(keys), std::memory_order_relaxed);
+  slot.value_bytes.store(bytes_of(values), std::memory_order_relaxed);
+  slot.state.store(fits ? State::kReady : State::kGeneral, std::memory_order_release);
+  return fits;
+}
+
+void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
+  const Slot& slot = slots_[block];
+  __builtin_prefetch(At(slot.key_offsets) + row * (large_keys_ ? 8 : 4));
+  __builtin_prefetch(At(slot.value_offsets) + row * (large_values_ ? 8 : 4));
+  const uint32_t sequences = slot.sequences.load(std::memory_order_relaxed);
+  if (sequences != 0) __builtin_prefetch(base_ + int64_t{sequences} * kUnit + row * 8);
+  const uint32_t kinds = slot.kinds.load(std::memory_order_relaxed);
+  if (kinds != 0) __builtin_prefetch(base_ + int64_t{kinds} * kUnit + row);
+}
+
+void KvBlocks::PrefetchValue(int64_t block, int64_t row) const {
+  std::string_view bytes;
+  if (Key(block, row, &bytes)) __builtin_prefetch(bytes.data());
+  if (Value(block, row, &bytes) && !bytes.empty()) {
+    __builtin_prefetch(bytes.data());
+    __builtin_prefetch(bytes.data() + std::min<size_t>(bytes.size() - 1, 64));
+  }
+}
+
+bool KvBlocks::Value(int64_t block, int64_t row, std::string_view* value) const {
+  const Slot& slot = slots_[block];
+  const uint32_t validity = slot.value_validity.load(std::memory_order_relaxed);
+  if (validity != 0) {
+    const uint8_t* bits = base_ + int64_t{validity} * kUnit;
+    if (((bits[row >> 3] >> (row & 7)) & 1) == 0) {
+      *value = {};
+      return true;
+    }
+  }
+  return Bytes(At(slot.value_offsets), large_values_, At(slot.value_data),
+               slot.value_bytes.load(std::memory_order_relaxed), row, value);
+}
+
+}  // namespace marble

@@ -1,0 +1,230 @@
+#include "sst/sst_file.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <arrow/ipc/dictionary.h>
+#include <arrow/ipc/message.h>
+#include <arrow/ipc/reader.h>
+#include <arrow/util/byte_size.h>
+
+#include <marble/error.h>
+
+namespace marble {
+
+namespace {
+
+// In front of the first record batch stands Arrow's magic, at least.
+constexpr int64_t kDataBegin = 8;
+constexpr int64_t kPrefixBytes = 8;
+
+std::string_view View(const arrow::Buffer& buffer) {
+  return {reinterpret_cast<const char*>(buffer.data()), static_cast<size_t>(buffer.size())};
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
+    std::shared_ptr<arrow::Buffer> metadata, std::shared_ptr<arrow::Buffer> body,
+    const std::shared_ptr<arrow::Schema>& schema, std::span<const int> columns,
+    arrow::MemoryPool* pool) {
+  ARROW_ASSIGN_OR_RAISE(const auto message,
+                        arrow::ipc::Message::Open(std::move(metadata), std::move(body)));
+  if (message->type() != arrow::ipc::MessageType::RECORD_BATCH) {
+    return arrow::Status::Invalid("the message is no record batch");
+  }
+  auto options = arrow::ipc::IpcReadOptions::Defaults();
+  options.use_threads = false;
+  options.memory_pool = pool;
+  options.included_fields.assign(columns.begin(), columns.end());
+  const arrow::ipc::DictionaryMemo no_dictionaries;
+  return arrow::ipc::ReadRecordBatch(*message, schema, &no_dictionaries, options);
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<SstFile>> SstFile::Open(SstReaderOptions options,
+                                                      const FileMeta& meta) {
+  if (options.pool == nullptr) options.pool = arrow::default_memory_pool();
+  std::unique_ptr<SstFile> file(new SstFile(std::move(options), meta));
+  ARROW_RETURN_NOT_OK(file->Init());
+  return file;
+}
+
+SstFile::~SstFile() { options_.cache->AddPinned(-pinned_bytes_); }
+
+void SstFile::Pin(int64_t bytes) {
+  pinned_bytes_ += bytes;
+  options_.cache->AddPinned(bytes);
+}
+
+arrow::Status SstFile::Damage(const std::string& what, int64_t offset) const {
+  return CorruptionError(path(), offset, what);
+}
+
+arrow::Status SstFile::Damage(const arrow::Status& status, int64_t offset) const {
+  if (status.ok() || status.IsOutOfMemory() || status.detail() != nullptr) return status;
+  return CorruptionError(path(), offset, status.message());
+}
+
+arrow::Status SstFile::Init() {
+  ARROW_ASSIGN_OR_RAISE(file_, options_.fs->OpenReadable(path()));
+  ARROW_ASSIGN_OR_RAISE(SstTail tail, ReadSstTail(file_.get(), path(), options_.uuid, meta_));
+  if (options_.use_mappings) {
+    ARROW_ASSIGN_OR_RAISE(mapping_, file_->Map());
+    if (mapping_ != nullptr && mapping_->size() < static_cast<int64_t>(meta_.size)) {
+      return Damage("the mapping is shorter than the file");
+    }
+  }
+  zero_copy_ = mapping_ != nullptr && schema().options().compression == Compression::kNone;
+  Pin(static_cast<int64_t>(tail.page_checksums.size() * sizeof(uint64_t)));
+  sections_ = std::move(tail.sections);
+  record_batches_ = tail.record_batches;
+  pages_ =
+      std::make_unique<PageVerifier>(file_, path(), tail.start, std::move(tail.page_checksums));
+  ARROW_RETURN_NOT_OK(CheckSchema(tail.schema));
+  ARROW_RETURN_NOT_OK(OpenBlockIndex());
+  ARROW_RETURN_NOT_OK(OpenLookup());
+  return OpenTombstones();
+}
+
+arrow::Status SstFile::CheckSchema(const std::shared_ptr<arrow::Schema>& schema) {
+  const arrow::Schema& stored = *options_.schema->stored_schema();
+  const bool with_sequence = !meta_.constant_sequence.has_value();
+  for (const bool with_kind : {false, true}) {
+    const auto wanted = SstFileSchema(stored, with_sequence, with_kind);
+    if (!schema->Equals(*wanted, /*check_metadata=*/false)) continue;
+    // The stored schema's own fields, so that batches carry the table's metadata.
+    file_schema_ = wanted;
+    sequence_column_ = with_sequence ? stored.num_fields() : -1;
+    kind_column_ = with_kind ? stored.num_fields() + with_sequence : -1;
+    return arrow::Status::OK();
+  }
+  return Damage("the schema is not that of the table");
+}
+
+arrow::Status SstFile::OpenBlockIndex() {
+  const SectionLocation location = sections_.find(kSectionBlockIndex)->second;
+  ARROW_ASSIGN_OR_RAISE(block_index_bytes_, PinSection(location, /*check=*/true));
+  int64_t data_end = pages_->covered_bytes();
+  for (const auto& [name, section] : sections_) data_end = std::min(data_end, section.offset);
+  auto index = BlockIndex::Open(View(*block_index_bytes_), meta_.rows, kDataBegin, data_end);
+  if (!index.ok()) return Damage(index.status(), location.offset);
+  blocks_ = *index;
+  if (blocks_.num_blocks() != record_batches_) {
+    return Damage("the footer has another number of blocks than the index", location.offset);
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status SstFile::OpenLookup() {
+  if (const auto found = sections_.find(kSectionPointIndex); found != sections_.end()) {
+    lookup_offset_ = found->second.offset;
+    ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(found->second, /*check=*/false));
+    ARROW_RETURN_NOT_OK(
+        pages_->Verify(lookup_offset_, std::min(found->second.length, PointIndex::kHeaderBytes)));
+    auto index = PointIndex::Open(View(*lookup_bytes_), meta_.rows);
+    if (!index.ok()) return Damage(index.status(), lookup_offset_);
+    point_index_ = *index;
+    locator_ = RowLocator(blocks_);
+    Pin(locator_.bytes());
+  } else if (const auto bloom = sections_.find(kSectionBloomFilter); bloom != sections_.end()) {
+    lookup_offset_ = bloom->second.offset;
+    ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(bloom->second, /*check=*/false));
+    ARROW_RETURN_NOT_OK(
+        pages_->Verify(lookup_offset_, std::min(bloom->second.length, BloomFilter::kHeaderBytes)));
+    auto filter = BloomFilter::Open(View(*lookup_bytes_));
+    if (!filter.ok()) return Damage(filter.status(), lookup_offset_);
+    bloom_filter_ = *filter;
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status SstFile::OpenTombstones() {
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadSection(kSectionRangeTombstones));
+  if (bytes->size() > 0) {
+    auto tombstones = DecodeRangeTombstones(View(*bytes));
+    if (!tombstones.ok()) {
+      return Damage(tombstones.status(), sections_.find(kSectionRangeTombstones)->second.offset);
+    }
+    tombstone_list_ = tombstones.MoveValueUnsafe();
+  }
+  if (tombstone_list_.size() != meta_.range_tombstones) {
+    return Damage("the file has another number of range tombstones than the manifest says");
+  }
+  tombstones_ = RangeTombstoneSet(tombstone_list_);
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::shared_ptr<arrow::Buffer>> SstFile::Bytes(int64_t offset, int64_t length,
+                                                             bool check) const {
+  if (mapping_ == nullptr) return pages_->Read(offset, length, options_.pool);
+  if (check) ARROW_RETURN_NOT_OK(pages_->Verify(offset, length));
+  return arrow::SliceBuffer(mapping_, offset, length);
+}
+
+arrow::Result<std::shared_ptr<arrow::Buffer>> SstFile::PinSection(const SectionLocation& location,
+                                                                  bool check) {
+  ARROW_ASSIGN_OR_RAISE(auto bytes, Bytes(location.offset, location.length, check));
+  if (mapping_ == nullptr) Pin(location.length);
+  return bytes;
+}
+
+arrow::Result<std::shared_ptr<arrow::Buffer>> SstFile::ReadSection(std::string_view name) const {
+  const auto found = sections_.find(name);
+  if (found == sections_.end()) return std::make_shared<arrow::Buffer>(nullptr, 0);
+  return Bytes(found->second.offset, found->second.length, /*check=*/true);
+}
+
+arrow::Status SstFile::VerifyBuffers(const arrow::ArrayData& data) const {
+  const uint8_t* base = mapping_->data();
+  const auto covered = static_cast<uint64_t>(pages_->covered_bytes());
+  for (const auto& buffer : data.buffers) {
+    if (buffer == nullptr || buffer->size() == 0) continue;
+    // Buffers that Arrow made itself (none today) are not the file's bytes and need no check.
+    const auto offset = static_cast<uint64_t>(buffer->data() - base);
+    if (offset >= covered) continue;
+    ARROW_RETURN_NOT_OK(pages_->Verify(static_cast<int64_t>(offset), buffer->size()));
+  }
+  for (const auto& child : data.child_data) ARROW_RETURN_NOT_OK(VerifyBuffers(*child));
+  return arrow::Status::OK();
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
+    int64_t block, std::span<const int> columns, int64_t* memory) const {
+  const BlockEntry entry = blocks_.Entry(block);
+  const int64_t at = entry.message_offset;
+  const int64_t length = entry.metadata_length + entry.body_length;
+  // Bytes of columns that nobody asked for are not looked at: of a mapped uncompressed block only
+  // the metadata is checked before decoding, which only computes addresses, and then the buffers.
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, Bytes(at, length, /*check=*/!zero_copy_));
+  if (zero_copy_) ARROW_RETURN_NOT_OK(pages_->Verify(at, entry.metadata_length));
+  if (LoadLittle<uint32_t>(bytes->data()) != 0xFFFFFFFFu ||
+      LoadLittle<int32_t>(bytes->data() + 4) != entry.metadata_length - kPrefixBytes) {
+    return Damage("no message starts where the block index says", at);
+  }
+  auto decoded =
+      Decode(arrow::SliceBuffer(bytes, kPrefixBytes, entry.metadata_length - kPrefixBytes),
+             arrow::SliceBuffer(bytes, entry.metadata_length, entry.body_length), file_schema_,
+             columns, options_.pool);
+  if (!decoded.ok()) return Damage(decoded.status(), at);
+  std::shared_ptr<arrow::RecordBatch> batch = decoded.MoveValueUnsafe();
+  if (batch->num_rows() != entry.rows) {
+    return Damage("the block has another number of rows than the block index says", at);
+  }
+  if (zero_copy_) {
+    for (const auto& data : batch->column_data()) ARROW_RETURN_NOT_OK(VerifyBuffers(*data));
+    *memory = 0;
+  } else {
+    // Slices of the read buffer, or decompressed buffers: the larger of the two bounds both.
+    *memory = std::max(mapping_ == nullptr ? length : 0, arrow::util::TotalBufferSize(*batch));
+  }
+  const arrow::Status valid = batch->Validate();
+  if (!valid.ok()) return Damage(valid, at);
+  return batch;
+}
+
+arrow::Status SstFile::CheckAllBytes() const {
+  ARROW_RETURN_NOT_OK(ReadSstTail(file_.get(), path(), options_.uuid, meta_).status());
+  return pages_->VerifyAll();
+}
+
+}  // namespace marble

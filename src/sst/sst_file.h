@@ -1,0 +1,125 @@
+// An open SSTable: its bytes (mapped or read), its sections and the decoding of its blocks. Owned
+// by the reader; immutable after Open except for the record of checked pages; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <arrow/buffer.h>
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include "sst/block_index.h"
+#include "sst/bloom_filter.h"
+#include "sst/page_verifier.h"
+#include "sst/point_index.h"
+#include "sst/row_locator.h"
+#include "sst/sst_reader.h"
+#include "sst/sst_tail.h"
+
+namespace marble {
+
+class SstFile {
+ public:
+  static arrow::Result<std::unique_ptr<SstFile>> Open(SstReaderOptions options,
+                                                      const FileMeta& meta);
+  ~SstFile();
+
+  const SstReaderOptions& options() const { return options_; }
+  const std::string& path() const { return options_.path; }
+  const FileMeta& meta() const { return meta_; }
+  const StoredSchema& schema() const { return *options_.schema; }
+  const BlockIndex& blocks() const { return blocks_; }
+  /// Valid where the table asked for one and the file has rows.
+  const PointIndex& point_index() const { return point_index_; }
+  const RowLocator& locator() const { return locator_; }
+  const BloomFilter& bloom_filter() const { return bloom_filter_; }
+  const RangeTombstoneSet& tombstones() const { return tombstones_; }
+  const std::vector<RangeTombstone>& tombstone_list() const { return tombstone_list_; }
+
+  /// Index of the column in the file's schema; -1 if the file has none.
+  int sequence_column() const { return sequence_column_; }
+  int kind_column() const { return kind_column_; }
+  const std::shared_ptr<arrow::Schema>& file_schema() const { return file_schema_; }
+
+  /// Blocks are zero-copy views of the mapping.
+  bool zero_copy() const { return zero_copy_; }
+  const std::shared_ptr<arrow::Buffer>& mapping() const { return mapping_; }
+
+  /// Checks the page of a line of the point index or a block of the bloom filter before it is used.
+  arrow::Status TouchPointIndex(uint64_t line) const {
+    if (mapping_ == nullptr) return arrow::Status::OK();
+    return pages_->Verify(lookup_offset_ + PointIndex::LineOffset(line), PointIndex::kLineBytes);
+  }
+  arrow::Status TouchBloomFilter(uint64_t hash) const {
+    if (mapping_ == nullptr) return arrow::Status::OK();
+    return pages_->Verify(lookup_offset_ + bloom_filter_.BlockOffset(hash),
+                          BloomFilter::kBlockBytes);
+  }
+  /// Has the page of this line been checked?
+  bool PointIndexTouched(uint64_t line) const {
+    return mapping_ == nullptr ||
+           pages_->IsVerified((lookup_offset_ + PointIndex::LineOffset(line)) / kSstPageBytes);
+  }
+
+  /// The checked bytes of a section; empty if the file has none of that name.
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadSection(std::string_view name) const;
+
+  /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for,
+  /// checks their bytes and validates them. `memory` receives the bytes the batch keeps allocated.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> DecodeBlock(int64_t block,
+                                                                 std::span<const int> columns,
+                                                                 int64_t* memory) const;
+
+  /// Reads and checks every byte of the file anew.
+  arrow::Status CheckAllBytes() const;
+
+  /// An error as what it means in this file: memory and I/O stay what they are, the rest is damage.
+  arrow::Status Damage(const arrow::Status& status, int64_t offset) const;
+  arrow::Status Damage(const std::string& what, int64_t offset = -1) const;
+
+ private:
+  SstFile(SstReaderOptions options, const FileMeta& meta)
+      : options_(std::move(options)), meta_(meta) {}
+  arrow::Status Init();
+  arrow::Status CheckSchema(const std::shared_ptr<arrow::Schema>& schema);
+  arrow::Status OpenBlockIndex();
+  arrow::Status OpenLookup();
+  arrow::Status OpenTombstones();
+  /// The bytes of a range; checked only if `check` (always if they are read and not mapped).
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Bytes(int64_t offset, int64_t length,
+                                                      bool check) const;
+  /// A section that stays in use while the file is open.
+  arrow::Result<std::shared_ptr<arrow::Buffer>> PinSection(const SectionLocation& location,
+                                                           bool check);
+  arrow::Status VerifyBuffers(const arrow::ArrayData& data) const;
+  void Pin(int64_t bytes);
+
+  const SstReaderOptions options_;
+  const FileMeta meta_;
+  std::shared_ptr<ReadableFile> file_;
+  std::shared_ptr<arrow::Buffer> mapping_;  // nullptr if not mapped
+  std::unique_ptr<PageVerifier> pages_;
+  SectionDirectory sections_;
+  std::shared_ptr<arrow::Schema> file_schema_;
+  int sequence_column_ = -1;
+  int kind_column_ = -1;
+  bool zero_copy_ = false;
+  int64_t record_batches_ = 0;
+  int64_t pinned_bytes_ = 0;
+
+  std::shared_ptr<arrow::Buffer> block_index_bytes_;
+  BlockIndex blocks_;
+  std::shared_ptr<arrow::Buffer> lookup_bytes_;  // of the point index or bloom filter
+  int64_t lookup_offset_ = 0;
+  PointIndex point_index_;
+  BloomFilter bloom_filter_;
+  RowLocator locator_;
+  std::vector<RangeTombstone> tombstone_list_;
+  RangeTombstoneSet tombstones_;
+};
+
+}  // namespace marble

@@ -1,0 +1,319 @@
+#include "sst/sst_reader.h"
+
+#include <bit>
+#include <utility>
+
+#include <marble/error.h>
+
+#include "sst/block_access.h"
+#include "sst/block_rows.h"
+#include "sst/kv_blocks.h"
+#include "sst/sst_file.h"
+#include "sst/sst_verify.h"
+#include "sst/zone_map.h"
+
+namespace marble {
+
+namespace {
+
+using arrow::Result;
+using arrow::Status;
+
+// Memory of a decoded block beside its bytes: the batch, its arrays and their buffers.
+constexpr int64_t kBlockOverhead = 512;
+constexpr int64_t kColumnOverhead = 384;
+
+// A row of a file, by its block.
+struct RowPlace {
+  int64_t block;
+  int64_t row;
+};
+
+class SstReaderImpl final : public SstReader {
+ public:
+  explicit SstReaderImpl(std::unique_ptr<SstFile> file) : file_(std::move(file)) {
+    if (file_->zero_copy() && file_->schema().is_key_value()) {
+      kv_ = std::make_unique<KvBlocks>(file_.get());
+      file_->options().cache->AddPinned(kv_->bytes());
+    }
+  }
+  ~SstReaderImpl() override {
+    if (kv_ != nullptr) file_->options().cache->AddPinned(-kv_->bytes());
+  }
+
+  const FileMeta& meta() const override { return file_->meta(); }
+  int64_t num_blocks() const override { return blocks().num_blocks(); }
+  int64_t BlockFirstRow(int64_t block) const override { return blocks().FirstRow(block); }
+  Result<std::string_view> BlockFirstKey(int64_t block) const override {
+    ARROW_RETURN_NOT_OK(CheckKeyed());
+    return blocks().FirstKey(block);
+  }
+  Result<std::string_view> BlockLastKey(int64_t block) const override {
+    ARROW_RETURN_NOT_OK(CheckKeyed());
+    return blocks().LastKey(block);
+  }
+  Result<int64_t> FindBlock(std::string_view key) const override;
+  Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
+                             bool want_keys) override;
+
+  void Prefetch(uint64_t hash) const override;
+  void PrefetchRow(uint64_t hash) const override;
+  void PrefetchValue(uint64_t hash) const override;
+  Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash, uint64_t snapshot,
+                                           bool pin) override;
+  Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
+                                         uint64_t snapshot) override;
+
+  const RangeTombstoneSet& range_tombstones() const override { return file_->tombstones(); }
+  Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMaps() override;
+  Status Verify() override { return VerifySst(*file_); }
+
+ private:
+  const BlockIndex& blocks() const { return file_->blocks(); }
+  Status CheckKeyed() const {
+    if (!file_->schema().is_append()) return Status::OK();
+    return Status::Invalid("an append table has no keys");
+  }
+  /// The whole block, from the cache or into it.
+  Result<std::shared_ptr<const Block>> GetBlock(int64_t block);
+
+  /// Calls visit(RowPlace) for each row that may be the first of the key, until it returns true
+  /// (found). Without a point index there is no row but a block: visit gets row -1.
+  template <typename Visit>
+  Status VisitCandidates(std::string_view key, uint64_t hash, Visit visit);
+  /// Row of the newest version of `key` with sequence <= `snapshot` in a block, -1 if none. Sets
+  /// `*is_key` if the key is there at all. `row`: the first row of a candidate, or -1 to search for
+  /// it.
+  template <typename Access>
+  static Status FindVersion(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
+                            bool* is_key, int64_t* version);
+  template <typename Access>
+  static Status LowerBound(Access* access, std::string_view key, int64_t* row);
+  /// What GetValue does in one block.
+  template <typename Access>
+  Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot, bool* is_key,
+                 std::optional<FoundRow>* found);
+  /// The candidates of the key that can be known without reading unchecked pages; for prefetching.
+  template <typename Visit>
+  void VisitReadyCandidates(uint64_t hash, Visit visit) const;
+
+  RowPlace PlaceOf(uint32_t row) const {
+    const uint32_t block = file_->locator().Find(row);
+    return {block, row - file_->locator().FirstRow(block)};
+  }
+
+  const std::unique_ptr<SstFile> file_;
+  std::unique_ptr<KvBlocks> kv_;  // for mapped, uncompressed key-value files
+};
+
+Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
+  if (!file_->schema().is_append()) return blocks().Find(key);
+  int64_t begin = 0;
+  int64_t end = num_blocks();
+  while (begin < end) {
+    const int64_t middle = begin + (end - begin) / 2;
+    const auto last = static_cast<uint64_t>(blocks().FirstRow(middle + 1) - 1);
+    if (EncodeRowId(meta().first_row_id + last) < key) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin;
+}
+
+Result<std::shared_ptr<const Block>> SstReaderImpl::GetBlock(int64_t block) {
+  BlockCache& cache = *file_->options().cache;
+  if (auto cached = cache.Find(meta().number, block)) return cached;
+  const KeyCodec* codec = file_->schema().codec();
+  const bool free_keys = codec != nullptr && codec->is_single_binary();
+  const std::vector<int> columns = AllColumns(*file_);
+  auto decoded = std::make_shared<Block>();
+  int64_t memory = 0;
+  ARROW_ASSIGN_OR_RAISE(decoded->rows, DecodeRows(*file_, block, columns, free_keys, &memory));
+  memory += kBlockOverhead + kColumnOverhead * static_cast<int64_t>(columns.size());
+  cache.Insert(meta().number, block, decoded, memory);
+  return decoded;
+}
+
+Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>& columns,
+                                          bool want_keys) {
+  if (file_->zero_copy()) {
+    int64_t memory = 0;
+    return DecodeRows(*file_, block, columns, want_keys, &memory);
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto whole, GetBlock(block));
+  return SelectRows(*file_, block, whole->rows, columns, want_keys);
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> SstReaderImpl::ReadZoneMaps() {
+  return ReadZoneMapsOf(*file_);
+}
+
+void SstReaderImpl::Prefetch(uint64_t hash) const {
+  if (file_->point_index().valid()) {
+    file_->point_index().Prefetch(hash);
+  } else if (file_->bloom_filter().valid()) {
+    file_->bloom_filter().Prefetch(hash);
+  }
+}
+
+template <typename Visit>
+void SstReaderImpl::VisitReadyCandidates(uint64_t hash, Visit visit) const {
+  const PointIndex& index = file_->point_index();
+  if (kv_ == nullptr || !index.valid()) return;
+  const uint64_t line = index.HomeLine(hash);
+  if (!file_->PointIndexTouched(line)) return;
+  for (uint32_t matches = index.Match(line, hash); matches != 0; matches &= matches - 1) {
+    const uint32_t row = index.Row(line, std::countr_zero(matches));
+    if (row >= index.row_count()) continue;
+    const RowPlace place = PlaceOf(row);
+    if (kv_->IsReady(place.block)) visit(place);
+  }
+}
+
+void SstReaderImpl::PrefetchRow(uint64_t hash) const {
+  VisitReadyCandidates(hash, [this](RowPlace at) { kv_->PrefetchRow(at.block, at.row); });
+}
+
+void SstReaderImpl::PrefetchValue(uint64_t hash) const {
+  VisitReadyCandidates(hash, [this](RowPlace at) { kv_->PrefetchValue(at.block, at.row); });
+}
+
+template <typename Visit>
+Status SstReaderImpl::VisitCandidates(std::string_view key, uint64_t hash, Visit visit) {
+  if (meta().rows == 0) return Status::OK();
+  const PointIndex& index = file_->point_index();
+  bool found = false;
+  if (!index.valid()) {
+    if (file_->bloom_filter().valid()) {
+      ARROW_RETURN_NOT_OK(file_->TouchBloomFilter(hash));
+      if (!file_->bloom_filter().MayContain(hash)) return Status::OK();
+    }
+    const int64_t block = blocks().Find(key);
+    if (block == num_blocks() || key < blocks().FirstKey(block)) return Status::OK();
+    return visit(RowPlace{block, -1}, &found);
+  }
+  uint64_t line = index.HomeLine(hash);
+  for (uint64_t n = 0; n < index.line_count(); ++n, line = index.NextLine(line)) {
+    ARROW_RETURN_NOT_OK(file_->TouchPointIndex(line));
+    for (uint32_t matches = index.Match(line, hash); matches != 0; matches &= matches - 1) {
+      const uint32_t row = index.Row(line, std::countr_zero(matches));
+      if (row >= index.row_count()) return file_->Damage("the point index names a row too many");
+      ARROW_RETURN_NOT_OK(visit(PlaceOf(row), &found));
+      if (found) return Status::OK();
+    }
+    if (!index.Overflowed(line)) break;
+  }
+  return Status::OK();
+}
+
+template <typename Access>
+Status SstReaderImpl::LowerBound(Access* access, std::string_view key, int64_t* row) {
+  int64_t begin = 0;
+  int64_t length = access->num_rows();
+  while (length > 0) {
+    const int64_t half = length / 2;
+    std::string_view middle;
+    ARROW_RETURN_NOT_OK(access->KeyAt(begin + half, &middle));
+    if (middle < key) {
+      begin += half + 1;
+      length -= half + 1;
+    } else {
+      length = half;
+    }
+  }
+  *row = begin;
+  return Status::OK();
+}
+
+template <typename Access>
+Status SstReaderImpl::FindVersion(Access* access, std::string_view key, int64_t row,
+                                  uint64_t snapshot, bool* is_key, int64_t* version) {
+  *is_key = false;
+  *version = -1;
+  if (row < 0) {
+    ARROW_RETURN_NOT_OK(LowerBound(access, key, &row));
+    if (row == access->num_rows()) return Status::OK();
+  }
+  // The number of rows is asked for only when the first row will not do: it costs a cache miss.
+  do {
+    std::string_view candidate;
+    ARROW_RETURN_NOT_OK(access->KeyAt(row, &candidate));
+    if (candidate != key) return Status::OK();
+    *is_key = true;
+    if (access->SequenceAt(row) <= snapshot) {
+      *version = row;
+      return Status::OK();
+    }
+  } while (++row < access->num_rows());
+  return Status::OK();
+}
+
+template <typename Access>
+Status SstReaderImpl::ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
+                              bool* is_key, std::optional<FoundRow>* found) {
+  int64_t version;
+  ARROW_RETURN_NOT_OK(FindVersion(access, key, row, snapshot, is_key, &version));
+  if (version < 0) return Status::OK();
+  FoundRow& out = found->emplace();
+  out.sequence = access->SequenceAt(version);
+  out.kind = access->KindAt(version);
+  out.row = version;
+  return access->ValueAt(version, &out.value);
+}
+
+Result<std::optional<FoundRow>> SstReaderImpl::GetValue(std::string_view key, uint64_t hash,
+                                                        uint64_t snapshot, bool pin) {
+  if (!file_->schema().is_key_value()) return Status::Invalid("GetValue needs a key-value table");
+  std::optional<FoundRow> found;
+  const auto visit = [&](RowPlace at, bool* is_key) -> Status {
+    if (kv_ != nullptr) {
+      if (at.row >= 0 && kv_->IsReady(at.block)) kv_->PrefetchRow(at.block, at.row);
+      ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(at.block));
+      if (usable) {
+        KvBlockAccess access(file_.get(), kv_.get(), at.block);
+        ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, &found));
+        if (found.has_value() && pin) found->owner = file_->mapping();
+        return Status::OK();
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(const auto block, GetBlock(at.block));
+    DecodedBlockAccess access(file_.get(), block.get());
+    ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, &found));
+    if (found.has_value()) found->owner = block;
+    return Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(VisitCandidates(key, hash, visit));
+  return found;
+}
+
+Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint64_t hash,
+                                                      uint64_t snapshot) {
+  ARROW_RETURN_NOT_OK(CheckKeyed());
+  std::optional<FoundRow> found;
+  const auto visit = [&](RowPlace at, bool* is_key) -> Status {
+    ARROW_ASSIGN_OR_RAISE(auto block, GetBlock(at.block));
+    DecodedBlockAccess access(file_.get(), block.get());
+    int64_t version;
+    ARROW_RETURN_NOT_OK(FindVersion(&access, key, at.row, snapshot, is_key, &version));
+    if (version < 0) return Status::OK();
+    FoundRow& out = found.emplace();
+    out.sequence = access.SequenceAt(version);
+    out.kind = access.KindAt(version);
+    out.row = version;
+    out.block = std::move(block);
+    return Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(VisitCandidates(key, hash, visit));
+  return found;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<SstReader>> SstReader::Open(SstReaderOptions options, const FileMeta& meta) {
+  ARROW_ASSIGN_OR_RAISE(auto file, SstFile::Open(std::move(options), meta));
+  return std::make_shared<SstReaderImpl>(std::move(file));
+}
+
+}  // namespace marble

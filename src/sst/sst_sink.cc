@@ -1,0 +1,104 @@
+#include "sst/sst_sink.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/checksum.h"
+#include "base/coding.h"
+#include "sst/sst_format.h"
+
+namespace marble {
+
+namespace {
+
+// A multiple of the page size; larger saves system calls.
+constexpr size_t kFlushBytes = size_t{1} << 20;
+
+constexpr size_t kMagicBytes = 8;
+constexpr size_t kPrefixBytes = 8;  // continuation marker and metadata length
+
+}  // namespace
+
+SstSink::SstSink(WritableFile* file) : file_(file) {}
+
+arrow::Status SstSink::Write(const void* data, int64_t bytes) {
+  const char* from = static_cast<const char*>(data);
+  position_ += bytes;
+  if (prefix_.size() < kPrefixBytes) {
+    prefix_.append(from, std::min(static_cast<size_t>(bytes), kPrefixBytes - prefix_.size()));
+  }
+  if (in_schema_ || in_tail_) {
+    buffer_.append(from, static_cast<size_t>(bytes));
+    return arrow::Status::OK();
+  }
+  auto left = static_cast<size_t>(bytes);
+  while (left > 0) {
+    const size_t part = std::min(left, kFlushBytes - buffer_.size());
+    buffer_.append(from, part);
+    from += part;
+    left -= part;
+    if (buffer_.size() == kFlushBytes) ARROW_RETURN_NOT_OK(FlushPages());
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status SstSink::FinishSchemaMessage() {
+  if (buffer_.size() < kMagicBytes + kPrefixBytes) {
+    return arrow::Status::UnknownError("no schema message");
+  }
+  char* length_field = buffer_.data() + kMagicBytes + 4;
+  const auto length = LoadLittle<int32_t>(length_field);
+  if (kMagicBytes + kPrefixBytes + length != buffer_.size()) {
+    return arrow::Status::UnknownError("Arrow wrote more than the schema message at the start");
+  }
+  // Messages are padded to 64 bytes, the magic has 8: after the schema message every offset is 8
+  // mod
+  // 64. Padding of 56 zero bytes behind its flatbuffer, counted in its length, brings them to 0.
+  const int64_t over = position_ % kSstSectionAlignment;
+  const int64_t missing = over == 0 ? 0 : kSstSectionAlignment - over;
+  StoreLittle<int32_t>(length_field, length + static_cast<int32_t>(missing));
+  const std::string message = std::exchange(buffer_, std::string());
+  buffer_.reserve(kFlushBytes);
+  position_ = 0;
+  in_schema_ = false;
+  ARROW_RETURN_NOT_OK(Write(message.data(), static_cast<int64_t>(message.size())));
+  return Align();
+}
+
+int32_t SstSink::MetadataLength() const {
+  return static_cast<int32_t>(kPrefixBytes) + LoadLittle<int32_t>(prefix_.data() + 4);
+}
+
+arrow::Status SstSink::Align() {
+  static constexpr char kZeros[kSstSectionAlignment] = {};
+  const int64_t over = position_ % kSstSectionAlignment;
+  return over == 0 ? arrow::Status::OK() : Write(kZeros, kSstSectionAlignment - over);
+}
+
+arrow::Status SstSink::FlushPages() {
+  for (size_t at = 0; at < buffer_.size(); at += kSstPageBytes) {
+    const auto page = static_cast<int64_t>(checksums_.size());
+    checksums_.push_back(
+        Checksum(std::string_view(buffer_).substr(at, kSstPageBytes), PageSeed(page)));
+  }
+  if (!buffer_.empty()) ARROW_RETURN_NOT_OK(file_->Append(buffer_));
+  buffer_.clear();
+  return arrow::Status::OK();
+}
+
+arrow::Result<int64_t> SstSink::WritePageChecksums() {
+  ARROW_RETURN_NOT_OK(Align());
+  ARROW_RETURN_NOT_OK(FlushPages());
+  const int64_t offset = position_;
+  in_tail_ = true;
+  ARROW_RETURN_NOT_OK(
+      Write(checksums_.data(), static_cast<int64_t>(checksums_.size() * sizeof(uint64_t))));
+  return offset;
+}
+
+arrow::Result<uint64_t> SstSink::Finish() {
+  ARROW_RETURN_NOT_OK(file_->Append(buffer_));
+  return Checksum(buffer_);
+}
+
+}  // namespace marble

@@ -1,0 +1,155 @@
+#include "sst/sst_tail.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <arrow/buffer.h>
+#include <arrow/io/memory.h>
+#include <arrow/ipc/reader.h>
+#include <arrow/util/key_value_metadata.h>
+
+#include <marble/error.h>
+
+#include "base/checksum.h"
+#include "base/coding.h"
+
+namespace marble {
+
+namespace {
+
+constexpr char kMagic[] = "ARROW1";
+constexpr int64_t kMagicBytes = 6;
+constexpr int64_t kTrailerBytes = kMagicBytes + 4;
+constexpr int64_t kFirstRead = 64 * 1024;
+
+std::string_view View(const arrow::Buffer& buffer) {
+  return {reinterpret_cast<const char*>(buffer.data()), static_cast<size_t>(buffer.size())};
+}
+
+// The bytes from the page checksum section to the end of the file, and where they start.
+arrow::Result<std::shared_ptr<arrow::Buffer>> ReadTailBytes(ReadableFile* file,
+                                                            const std::string& path,
+                                                            int64_t* start) {
+  const int64_t size = file->size();
+  const int64_t first_read = std::min(size, kFirstRead);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> end,
+                        file->Read(size - first_read, first_read));
+  if (size < kTrailerBytes ||
+      std::memcmp(end->data() + first_read - kMagicBytes, kMagic, kMagicBytes) != 0) {
+    return CorruptionError(path, std::max<int64_t>(0, size - kMagicBytes),
+                           "the file does not end with Arrow's magic");
+  }
+  const auto footer_length = LoadLittle<int32_t>(end->data() + first_read - kTrailerBytes);
+  const std::optional<int64_t> tail_start = TailStart(size, footer_length);
+  if (!tail_start.has_value()) {
+    return CorruptionError(path, size - kTrailerBytes, "the length of the footer cannot be right");
+  }
+  *start = *tail_start;
+  const int64_t tail_bytes = size - *start;
+  if (tail_bytes <= first_read) return arrow::SliceBuffer(end, first_read - tail_bytes, tail_bytes);
+  return file->Read(*start, tail_bytes);
+}
+
+// One entry of the footer's metadata; "" if it is not there, which no entry of ours is.
+std::string Find(const arrow::KeyValueMetadata* metadata, const char* key) {
+  const int at = metadata == nullptr ? -1 : metadata->FindKey(key);
+  return at < 0 ? std::string() : metadata->value(at);
+}
+
+// "ignore,read,refuse": true if every flag that must be understood for reading is.
+bool MayRead(const std::string& flags, bool* well_formed) {
+  const size_t first = flags.find(',');
+  const size_t second = first == std::string::npos ? first : flags.find(',', first + 1);
+  if (second == std::string::npos) return *well_formed = false;
+  const auto refuse = ParseDecimal(std::string_view(flags).substr(second + 1));
+  *well_formed = refuse.has_value();
+  return refuse == 0;
+}
+
+arrow::Status CheckIdentity(const arrow::KeyValueMetadata* metadata, const std::string& path,
+                            int64_t offset, const Uuid& uuid, const FileMeta& meta) {
+  const auto version = ParseDecimal(Find(metadata, kMetadataVersion));
+  if (!version.has_value() || *version == 0) {
+    return CorruptionError(path, offset, "the footer has no format version");
+  }
+  if (*version > kSstVersion) {
+    return IncompatibleFormatError(path, "format version " + std::to_string(*version) +
+                                             " is newer than " + std::to_string(kSstVersion));
+  }
+  bool well_formed = false;
+  const std::string flags = Find(metadata, kMetadataFlags);
+  if (!MayRead(flags, &well_formed)) {
+    if (!well_formed) return CorruptionError(path, offset, "the footer's flags are malformed");
+    return IncompatibleFormatError(
+        path, "it uses features unknown to this version (flags " + flags + ")");
+  }
+  if (Find(metadata, kMetadataUuid) != ToHex(uuid)) {
+    return CorruptionError(path, offset, "the file belongs to another database");
+  }
+  if (ParseDecimal(Find(metadata, kMetadataUniqueId)) != meta.unique_id) {
+    return CorruptionError(path, offset, "this is not the file that the manifest names");
+  }
+  if (ParseDecimal(Find(metadata, kMetadataSchemaVersion)) != meta.schema_version) {
+    return CorruptionError(path, offset, "the schema version is not the manifest's");
+  }
+  return arrow::Status::OK();
+}
+
+// Every section lies in front of the tail, except the page checksums, which begin it.
+arrow::Status CheckSections(const SstTail& tail) {
+  for (const auto& [name, location] : tail.sections) {
+    const bool is_checksums = name == kSectionPageChecksums;
+    const auto checksum_bytes = static_cast<int64_t>(tail.page_checksums.size() * sizeof(uint64_t));
+    if (is_checksums && (location.offset != tail.start || location.length != checksum_bytes)) {
+      return arrow::Status::Invalid("the page checksums are not where they must be");
+    }
+    if (!is_checksums && (location.offset % kSstSectionAlignment != 0 ||
+                          location.offset > tail.start - location.length)) {
+      return arrow::Status::Invalid("section '", name, "' is out of place");
+    }
+  }
+  for (const char* name : {kSectionBlockIndex, kSectionZoneMaps, kSectionPageChecksums}) {
+    if (!tail.sections.contains(name)) {
+      return arrow::Status::Invalid("section '", name, "' is missing");
+    }
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
+                                   const FileMeta& meta) {
+  if (static_cast<uint64_t>(file->size()) != meta.size) {
+    return CorruptionError(path, -1,
+                           "the file has " + std::to_string(file->size()) + " bytes and not " +
+                               std::to_string(meta.size));
+  }
+  SstTail tail;
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadTailBytes(file, path, &tail.start));
+  if (Checksum(View(*bytes)) != meta.tail_checksum) {
+    return CorruptionError(path, tail.start, "checksum mismatch in page checksums and footer");
+  }
+  const int64_t pages = (tail.start + kSstPageBytes - 1) / kSstPageBytes;
+  tail.page_checksums.resize(pages);
+  std::memcpy(tail.page_checksums.data(), bytes->data(), pages * sizeof(uint64_t));
+
+  // Arrow finds the footer from the end of what it is given, so the tail alone will do.
+  auto options = arrow::ipc::IpcReadOptions::Defaults();
+  options.use_threads = false;
+  const auto reader = arrow::ipc::RecordBatchFileReader::Open(
+      std::make_shared<arrow::io::BufferReader>(bytes), bytes->size(), options);
+  if (!reader.ok()) return CorruptionError(path, tail.start, reader.status().message());
+  const auto metadata = (*reader)->metadata();
+  ARROW_RETURN_NOT_OK(CheckIdentity(metadata.get(), path, tail.start, uuid, meta));
+  tail.schema = (*reader)->schema();
+  tail.record_batches = (*reader)->num_record_batches();
+  auto sections = DecodeSectionDirectory(Find(metadata.get(), kMetadataSections));
+  if (!sections.ok()) return CorruptionError(path, tail.start, sections.status().message());
+  tail.sections = sections.MoveValueUnsafe();
+  const arrow::Status layout = CheckSections(tail);
+  if (!layout.ok()) return CorruptionError(path, tail.start, layout.message());
+  return tail;
+}
+
+}  // namespace marble

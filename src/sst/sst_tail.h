@@ -1,0 +1,34 @@
+// The tail of an SSTable: page checksums, Arrow footer, trailer. Read and checked against the
+// manifest's checksum when a file is opened, before anything in it is parsed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/result.h>
+#include <arrow/type_fwd.h>
+
+#include <marble/file_system.h>
+
+#include "base/uuid.h"
+#include "sst/file_meta.h"
+#include "sst/sst_format.h"
+
+namespace marble {
+
+struct SstTail {
+  int64_t start = 0;  // offset of the page checksum section: what they cover ends here
+  std::vector<uint64_t> page_checksums;
+  std::shared_ptr<arrow::Schema> schema;
+  SectionDirectory sections;
+  int64_t record_batches = 0;
+};
+
+/// Corruption if size, checksum, identity or layout are not those of `meta`; IncompatibleFormat for
+/// a newer version or a feature that must be refused. `path` is for messages.
+arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
+                                   const FileMeta& meta);
+
+}  // namespace marble

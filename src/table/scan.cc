@@ -1,0 +1,331 @@
+#include "table/scan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <arrow/array.h>
+#include <arrow/compute/exec.h>
+#include <arrow/scalar.h>
+#include <arrow/util/bit_run_reader.h>
+
+#include "row/batch_ops.h"
+#include "row/compute.h"
+
+namespace marble {
+namespace {
+
+namespace compute = arrow::compute;
+
+// With a limit the first batches are no larger than it, and double from there.
+constexpr int64_t kLimitedBatchRowsMin = 64;
+
+bool KeepsEveryRow(const compute::Expression& filter) {
+  const arrow::Datum* literal = filter.literal();
+  if (literal == nullptr || !literal->is_scalar()) return false;
+  const arrow::Scalar& scalar = *literal->scalar();
+  return scalar.type->id() == arrow::Type::BOOL && scalar.is_valid &&
+         static_cast<const arrow::BooleanScalar&>(scalar).value;
+}
+
+arrow::Status UnknownColumn(const TableState& table, const std::string& column) {
+  return arrow::Status::Invalid("table '", table.info.name, "' has no column '", column, "'");
+}
+
+// Position of `column` in `columns`, added at the end if it is not there.
+int PositionOf(int column, std::vector<int>* columns) {
+  const auto found = std::find(columns->begin(), columns->end(), column);
+  if (found != columns->end()) return static_cast<int>(found - columns->begin());
+  columns->push_back(column);
+  return static_cast<int>(columns->size() - 1);
+}
+
+// Finds the columns that the filter names, and binds it to the table's schema (references may be by
+// position).
+arrow::Status PlanFilter(const TableState& table, const compute::Expression& filter,
+                         ScanPlan* plan) {
+  if (KeepsEveryRow(filter)) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(InitializeCompute());
+  const arrow::Schema& user_schema = *plan->schema->user_schema();
+  for (const arrow::FieldRef& ref : compute::FieldsInExpression(filter)) {
+    ARROW_ASSIGN_OR_RAISE(arrow::FieldPath path, ref.FindOneOrNone(user_schema));
+    if (path.empty()) {
+      return UnknownColumn(table, ref.IsName() ? *ref.name() : ref.ToDotPath());
+    }
+    const int column = path.indices()[0];
+    if (std::find(plan->filter_columns.begin(), plan->filter_columns.end(), column) ==
+        plan->filter_columns.end()) {
+      plan->filter_columns.push_back(column);
+      plan->filter_positions.push_back(PositionOf(column, &plan->read_columns));
+    }
+  }
+  auto bound = filter.Bind(user_schema);
+  if (!bound.ok()) {
+    return bound.status().WithMessage("filter over table '", table.info.name,
+                                      "': ", bound.status().message());
+  }
+  if (bound->type()->id() != arrow::Type::BOOL) {
+    return arrow::Status::Invalid("the filter over table '", table.info.name,
+                                  "' gives no boolean but ", bound->type()->ToString());
+  }
+  if (!bound->IsScalarExpression()) {
+    return arrow::Status::Invalid("the filter over table '", table.info.name,
+                                  "' does not decide row by row: ", filter.ToString());
+  }
+  plan->filter = *std::move(bound);
+  return arrow::Status::OK();
+}
+
+arrow::Status PlanRange(const TableState& table, const KeyRange& range, ScanPlan* plan) {
+  if (range.lower.empty() && range.upper.empty()) return arrow::Status::OK();
+  if (plan->schema->is_append()) {
+    return arrow::Status::Invalid("a range of keys needs a table with a primary key, and table '",
+                                  table.info.name, "' has none");
+  }
+  const KeyCodec& codec = *plan->schema->codec();
+  auto encode = [&](const KeyBound& bound) -> arrow::Result<std::string> {
+    auto encoded = codec.EncodeBound(bound);
+    if (encoded.ok()) return encoded;
+    return encoded.status().WithMessage("table '", table.info.name,
+                                        "': ", encoded.status().message());
+  };
+  ARROW_ASSIGN_OR_RAISE(plan->range.lower, encode(range.lower));
+  if (!range.upper.empty()) {
+    ARROW_ASSIGN_OR_RAISE(plan->range.upper, encode(range.upper));
+  }
+  return arrow::Status::OK();
+}
+
+// The columns at `positions` of a batch that holds the read columns; zero columns keep the row
+// count.
+std::shared_ptr<arrow::RecordBatch> Select(const arrow::RecordBatch& batch,
+                                           const std::vector<int>& positions) {
+  arrow::FieldVector fields;
+  arrow::ArrayVector arrays;
+  fields.reserve(positions.size());
+  arrays.reserve(positions.size());
+  for (int position : positions) {
+    fields.push_back(batch.schema()->field(position));
+    arrays.push_back(batch.column(position));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(),
+                                  std::move(arrays));
+}
+
+// Which rows of a batch the filter keeps.
+struct Selection {
+  bool all = false;
+  int64_t count = 0;
+  std::shared_ptr<arrow::BooleanArray> mask;  // set unless `all` or count == 0
+
+  // Stretches of kept rows, in order, the first `rows_max` rows of them.
+  std::vector<RowSlice> Slices(int64_t rows_max) const;
+};
+
+std::vector<RowSlice> Selection::Slices(int64_t rows_max) const {
+  std::vector<RowSlice> slices;
+  auto add = [&](int64_t start, int64_t length) {
+    length = std::min(length, rows_max);
+    if (length == 0) return;
+    rows_max -= length;
+    slices.push_back({.source = 0, .descending = false, .start = start, .length = length});
+  };
+  const uint8_t* values = mask->values()->data();
+  if (mask->null_count() == 0) {
+    arrow::internal::SetBitRunReader runs(values, mask->offset(), mask->length());
+    for (auto run = runs.NextRun(); run.length != 0; run = runs.NextRun()) {
+      add(run.position, run.length);
+    }
+    return slices;
+  }
+  int64_t start = 0;
+  for (int64_t row = 0; row <= mask->length(); ++row) {
+    const bool keep = row < mask->length() && mask->IsValid(row) && mask->Value(row);
+    if (keep) continue;
+    if (row > start) add(start, row - start);
+    start = row + 1;
+  }
+  return slices;
+}
+
+// Evaluates the filter on the rows of one batch of read columns. Null is "no".
+arrow::Result<Selection> ApplyFilter(const ScanPlan& plan, const arrow::RecordBatch& batch) {
+  Selection selection;
+  const int64_t rows = batch.num_rows();
+  if (!plan.filter.has_value()) {
+    selection.all = true;
+    selection.count = rows;
+    return selection;
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      auto input, plan.schema->ToUser(Select(batch, plan.filter_positions), plan.filter_columns));
+  // The columns that the filter does not name are not read; something has to stand in their places.
+  std::vector<arrow::Datum> values(plan.schema->user_schema()->num_fields(),
+                                   arrow::Datum(std::make_shared<arrow::NullScalar>()));
+  for (size_t i = 0; i < plan.filter_columns.size(); ++i) {
+    values[plan.filter_columns[i]] = input->column(static_cast<int>(i));
+  }
+  ARROW_ASSIGN_OR_RAISE(
+      arrow::Datum datum,
+      compute::ExecuteScalarExpression(*plan.filter, compute::ExecBatch(std::move(values), rows)));
+  if (datum.is_scalar()) {
+    const auto& answer = datum.scalar_as<arrow::BooleanScalar>();
+    selection.all = answer.is_valid && answer.value;
+    selection.count = selection.all ? rows : 0;
+    return selection;
+  }
+  selection.mask = datum.array_as<arrow::BooleanArray>();
+  selection.count = selection.mask->true_count();
+  selection.all = selection.count == rows;
+  return selection;
+}
+
+arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const ReadPoint& point,
+                                                        const ScanPlan& plan) {
+  ReadRequest request;
+  request.columns = plan.read_columns;
+  request.range = plan.range;
+  request.direction = plan.direction;
+  request.snapshot = point.sequence;
+  request.want_keys = false;
+  int64_t batch_rows_first = 0;
+  if (plan.limit >= 0) {
+    batch_rows_first = std::clamp(plan.limit, std::min(kLimitedBatchRowsMin, plan.batch_rows_max),
+                                  plan.batch_rows_max);
+    request.batch_rows = std::min(request.batch_rows, batch_rows_first);
+  }
+  return ReadRange(point.view, std::move(request), plan.batch_rows_max, batch_rows_first);
+}
+
+class ScanReader final : public arrow::RecordBatchReader {
+ public:
+  ScanReader(std::shared_ptr<DatabaseCore> core, ScanPlan plan,
+             std::unique_ptr<SortedReader> source, std::shared_ptr<const Snapshot> snapshot)
+      : core_(std::move(core)),
+        snapshot_(std::move(snapshot)),
+        plan_(std::move(plan)),
+        schema_(plan_.schema->Project(plan_.output_columns)),
+        stored_schema_(StoredOutput(plan_)),
+        rows_left_(plan_.limit),
+        source_(std::move(source)) {}
+
+  std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
+
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
+    out->reset();
+    while (source_ != nullptr && rows_left_ != 0) {
+      ARROW_ASSIGN_OR_RAISE(auto next, source_->Next());
+      if (!next.has_value()) break;
+      ARROW_ASSIGN_OR_RAISE(*out, Produce(*next->columns));
+      if (*out != nullptr) return arrow::Status::OK();
+    }
+    return Close();
+  }
+
+  arrow::Status Close() override {
+    source_.reset();
+    return arrow::Status::OK();
+  }
+
+ private:
+  static std::shared_ptr<arrow::Schema> StoredOutput(const ScanPlan& plan) {
+    arrow::FieldVector fields;
+    for (int column : plan.output_columns) {
+      fields.push_back(plan.schema->stored_schema()->field(column));
+    }
+    return arrow::schema(std::move(fields));
+  }
+
+  // The rows of a batch of read columns that belong to the result; nullptr if there are none.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Produce(const arrow::RecordBatch& batch) {
+    ARROW_ASSIGN_OR_RAISE(Selection selection, ApplyFilter(plan_, batch));
+    const int64_t rows = rows_left_ < 0 ? selection.count : std::min(selection.count, rows_left_);
+    if (rows == 0) return nullptr;
+    std::shared_ptr<arrow::RecordBatch> output = Select(batch, plan_.output_positions);
+    if (selection.all) {
+      if (rows < output->num_rows()) output = output->Slice(0, rows);
+    } else if (plan_.output_columns.empty()) {
+      output = arrow::RecordBatch::Make(stored_schema_, rows, arrow::ArrayVector{});
+    } else {
+      // Results belong to the caller, so they do not count against the engine's budget.
+      ARROW_ASSIGN_OR_RAISE(output, Gather(stored_schema_, {&output, 1}, selection.Slices(rows),
+                                           arrow::default_memory_pool()));
+    }
+    if (rows_left_ >= 0) rows_left_ -= rows;
+    return plan_.schema->ToUser(output, plan_.output_columns);
+  }
+
+  const std::shared_ptr<DatabaseCore> core_;
+  const std::shared_ptr<const Snapshot> snapshot_;
+  const ScanPlan plan_;
+  const std::shared_ptr<arrow::Schema> schema_;
+  const std::shared_ptr<arrow::Schema> stored_schema_;
+  int64_t rows_left_;  // negative = no limit
+  std::unique_ptr<SortedReader> source_;
+};
+
+}  // namespace
+
+arrow::Result<std::vector<int>> ResolveColumns(
+    const TableState& table, const std::optional<std::vector<std::string>>& columns) {
+  const arrow::Schema& schema = *table.schema->user_schema();
+  std::vector<int> indices;
+  if (!columns.has_value()) {
+    for (int i = 0; i < schema.num_fields(); ++i) indices.push_back(i);
+    return indices;
+  }
+  for (const std::string& name : *columns) {
+    const int index = schema.GetFieldIndex(name);
+    if (index < 0) return UnknownColumn(table, name);
+    indices.push_back(index);
+  }
+  return indices;
+}
+
+arrow::Result<ScanPlan> PlanScan(const TableState& table, const ScanOptions& options) {
+  if (options.batch_rows_max <= 0) {
+    return arrow::Status::Invalid("batch_rows_max of a scan is ", options.batch_rows_max,
+                                  ", and must be at least 1");
+  }
+  ScanPlan plan;
+  plan.schema = table.schema;
+  plan.direction = options.reverse ? Direction::kReverse : Direction::kForward;
+  plan.limit = options.limit;
+  plan.batch_rows_max = options.batch_rows_max;
+  ARROW_ASSIGN_OR_RAISE(plan.output_columns, ResolveColumns(table, options.columns));
+  for (int column : plan.output_columns) {
+    plan.output_positions.push_back(PositionOf(column, &plan.read_columns));
+  }
+  ARROW_RETURN_NOT_OK(PlanFilter(table, options.filter, &plan));
+  ARROW_RETURN_NOT_OK(PlanRange(table, options.range, &plan));
+  return plan;
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenScan(
+    std::shared_ptr<DatabaseCore> core, ReadPoint point, ScanPlan plan,
+    std::shared_ptr<const Snapshot> snapshot) {
+  std::unique_ptr<SortedReader> source;
+  if (!plan.range.IsEmpty() && plan.limit != 0) {
+    ARROW_ASSIGN_OR_RAISE(source, OpenSource(point, plan));
+  }
+  return std::make_shared<ScanReader>(std::move(core), std::move(plan), std::move(source),
+                                      std::move(snapshot));
+}
+
+arrow::Result<int64_t> CountScan(const ReadPoint& point, ScanPlan plan) {
+  if (plan.range.IsEmpty() || plan.limit == 0) return 0;
+  plan.read_columns = plan.filter_columns;
+  for (size_t i = 0; i < plan.filter_positions.size(); ++i) {
+    plan.filter_positions[i] = static_cast<int>(i);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(point, plan));
+  int64_t count = 0;
+  while (plan.limit < 0 || count < plan.limit) {
+    ARROW_ASSIGN_OR_RAISE(auto next, source->Next());
+    if (!next.has_value()) break;
+    ARROW_ASSIGN_OR_RAISE(Selection selection, ApplyFilter(plan, *next->columns));
+    count += selection.count;
+  }
+  return plan.limit < 0 ? count : std::min(count, plan.limit);
+}
+
+}  // namespace marble

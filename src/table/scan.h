@@ -1,0 +1,56 @@
+// Scans of one table: from ScanOptions to record batches in the user's types.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <arrow/compute/expression.h>
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include <marble/scan.h>
+
+#include "db/core.h"
+
+namespace marble {
+
+/// Indices of the named columns in the order asked; all columns for nullopt. Invalid names the
+/// column and the table if there is none of that name.
+arrow::Result<std::vector<int>> ResolveColumns(
+    const TableState& table, const std::optional<std::vector<std::string>>& columns);
+
+/// What ScanOptions ask of a table, checked and resolved. A value.
+struct ScanPlan {
+  std::shared_ptr<const StoredSchema> schema;
+  /// Stored columns to read: those of the result first (each once), then those only filtered by.
+  std::vector<int> read_columns;
+  /// Columns of the result, as indices into the table's schema, and where each stands in
+  /// read_columns.
+  std::vector<int> output_columns;
+  std::vector<int> output_positions;
+  /// The filter bound to the user's schema; nullopt keeps every row.
+  std::optional<arrow::compute::Expression> filter;
+  /// Columns that the filter names, in the same two ways.
+  std::vector<int> filter_columns;
+  std::vector<int> filter_positions;
+  EncodedRange range;
+  Direction direction = Direction::kForward;
+  int64_t limit = -1;
+  int64_t batch_rows_max = 0;
+};
+
+arrow::Result<ScanPlan> PlanScan(const TableState& table, const ScanOptions& options);
+
+/// Reads lazily. The reader keeps `core` (whose memory pool it uses), the view of `point` and the
+/// snapshot.
+arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenScan(
+    std::shared_ptr<DatabaseCore> core, ReadPoint point, ScanPlan plan,
+    std::shared_ptr<const Snapshot> snapshot);
+
+/// Number of rows that the scan would return; no columns but those of the filter are read.
+arrow::Result<int64_t> CountScan(const ReadPoint& point, ScanPlan plan);
+
+}  // namespace marble

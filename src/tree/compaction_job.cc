@@ -1,0 +1,226 @@
+#include "tree/compaction_job.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.h"
+#include "sst/sst_writer.h"
+#include "tree/file_names.h"
+#include "tree/merge_reader.h"
+
+namespace marble {
+
+namespace {
+
+/// How the rows are stored in the output files.
+struct RowLayout {
+  bool with_kinds = false;
+  std::optional<uint64_t> constant_sequence;
+};
+
+/// Cuts a stream of sorted rows, and the tombstones between them, into files of about the target size.
+class FileCutter {
+ public:
+  FileCutter(const OutputContext& context, const RowLayout& layout, RangeTombstoneSet tombstones,
+             int64_t file_bytes)
+      : context_(context),
+        layout_(layout),
+        tombstones_(std::move(tombstones)),
+        file_bytes_(file_bytes) {}
+
+  arrow::Status Add(const RowBatch& rows) {
+    if (writer_ != nullptr && writer_->estimated_bytes() >= file_bytes_) {
+      ARROW_RETURN_NOT_OK(FinishFile(std::string(rows.keys[0])));
+    }
+    if (writer_ == nullptr) {
+      const bool append = context_.schema->is_append();
+      ARROW_RETURN_NOT_OK(StartFile(append ? DecodeRowId(rows.keys[0]) : 0));
+    }
+    return writer_->Add(rows);
+  }
+
+  arrow::Result<std::vector<FileMeta>> Finish() {
+    if (writer_ == nullptr && !tombstones_.Clip(lower_, std::nullopt).empty()) {
+      ARROW_RETURN_NOT_OK(StartFile(0));
+    }
+    if (writer_ != nullptr) ARROW_RETURN_NOT_OK(FinishFile(std::nullopt));
+    if (!files_.empty()) {
+      ARROW_RETURN_NOT_OK(context_.fs->SyncDirectory(SstDirectory(context_.directory)));
+    }
+    return std::move(files_);
+  }
+
+  /// Removes everything written. The error that led here is the one to report; a file that stays is an orphan, which the
+  /// next open removes.
+  void Abandon() {
+    if (writer_ != nullptr) writer_->Abandon().Warn();
+    writer_.reset();
+    for (const FileMeta& file : files_) {
+      context_.fs->Remove(SstPath(context_.directory, file.number)).Warn();
+    }
+    files_.clear();
+  }
+
+ private:
+  arrow::Status StartFile(uint64_t first_row_id) {
+    SstWriterOptions options;
+    options.schema = context_.schema;
+    options.number = context_.next_file_number->fetch_add(1);
+    options.path = SstPath(context_.directory, options.number);
+    options.uuid = context_.uuid;
+    options.hash_seed = context_.hash_seed;
+    options.constant_sequence = layout_.constant_sequence;
+    options.with_kinds = layout_.with_kinds;
+    options.first_row_id = first_row_id;
+    options.pool = context_.pool;
+    ARROW_ASSIGN_OR_RAISE(writer_, SstWriter::Create(context_.fs, std::move(options)));
+    return arrow::Status::OK();
+  }
+
+  /// `upper`: the first key of the next file. Tombstones are cut there, so that the files of a run do not overlap.
+  arrow::Status FinishFile(std::optional<std::string> upper) {
+    for (const RangeTombstone& tombstone : tombstones_.Clip(lower_, upper)) {
+      writer_->AddRangeTombstone(tombstone);
+    }
+    ARROW_ASSIGN_OR_RAISE(FileMeta meta, writer_->Finish());
+    writer_.reset();
+    files_.push_back(std::move(meta));
+    if (upper.has_value()) lower_ = *std::move(upper);
+    return arrow::Status::OK();
+  }
+
+  const OutputContext& context_;
+  const RowLayout layout_;
+  const RangeTombstoneSet tombstones_;
+  const int64_t file_bytes_;
+  std::unique_ptr<SstWriter> writer_;
+  std::vector<FileMeta> files_;
+  std::string lower_;
+};
+
+arrow::Status CopyRows(SortedReader* reader, const OutputContext& context, FileCutter* cutter) {
+  while (true) {
+    if (context.cancelled != nullptr && context.cancelled->load()) {
+      return arrow::Status::Cancelled("the database is closing");
+    }
+    ARROW_ASSIGN_OR_RAISE(std::optional<RowBatch> rows, reader->Next());
+    if (!rows.has_value()) return arrow::Status::OK();
+    ARROW_RETURN_NOT_OK(cutter->Add(*rows));
+  }
+}
+
+arrow::Result<std::vector<FileMeta>> WriteRun(std::vector<std::unique_ptr<SortedReader>> sources,
+                                              std::shared_ptr<const RangeTombstoneSet> tombstones,
+                                              bool bottommost, const RowLayout& layout,
+                                              int64_t file_bytes, const OutputContext& context) {
+  // A tombstone has done its work when nothing lies below it and every snapshot sees it.
+  const uint64_t oldest_snapshot =
+      context.snapshots.empty() ? kSequenceMax : context.snapshots.front();
+  std::vector<RangeTombstone> kept;
+  for (RangeTombstone& tombstone : tombstones->Clip("", std::nullopt)) {
+    if (!bottommost || tombstone.sequence > oldest_snapshot) kept.push_back(std::move(tombstone));
+  }
+  CompactOptions options;
+  options.schema = context.schema->stored_schema();
+  options.snapshots = context.snapshots;
+  options.tombstones = std::move(tombstones);
+  options.bottommost = bottommost;
+  options.pool = context.pool;
+  ARROW_ASSIGN_OR_RAISE(auto rows, MergeForCompaction(std::move(sources), std::move(options)));
+  FileCutter cutter(context, layout, RangeTombstoneSet(std::move(kept)), file_bytes);
+  arrow::Status status = CopyRows(rows.get(), context, &cutter);
+  if (status.ok()) {
+    auto files = cutter.Finish();
+    if (files.ok()) return files;
+    status = files.status();
+  }
+  cutter.Abandon();
+  return status;
+}
+
+ReadRequest WholeSource(const StoredSchema& schema) {
+  ReadRequest request;
+  request.columns.resize(static_cast<size_t>(schema.stored_schema()->num_fields()));
+  std::iota(request.columns.begin(), request.columns.end(), 0);
+  return request;
+}
+
+/// Deletes of the inputs are dropped for certain, so that no kind column is needed.
+bool DropsAllDeletes(const CompactionPlan& plan, const OutputContext& context, uint64_t sequence_max) {
+  return plan.bottommost &&
+         (context.snapshots.empty() || context.snapshots.front() >= sequence_max);
+}
+
+}  // namespace
+
+arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable, const OutputContext& context,
+                                                   bool bottommost) {
+  ARROW_ASSIGN_OR_RAISE(auto reader, memtable.NewReader(WholeSource(*context.schema)));
+  std::vector<std::unique_ptr<SortedReader>> sources;
+  sources.push_back(std::move(reader));
+  RowLayout layout;
+  layout.with_kinds = memtable.has_deletes();
+  if (memtable.sequence_min() == memtable.sequence_max()) {
+    layout.constant_sequence = memtable.sequence_min();
+  }
+  return WriteRun(std::move(sources), memtable.range_tombstones(), bottommost, layout,
+                  2 * context.target_file_bytes, context);
+}
+
+arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
+                                                   const OutputContext& context) {
+  MARBLE_CHECK(!plan.trivial_move);
+  std::vector<std::unique_ptr<SortedReader>> sources;
+  std::vector<RangeTombstone> tombstones;
+  uint64_t sequence_min = kSequenceMax;
+  uint64_t sequence_max = 0;
+  bool deletes = false;
+  for (const auto& run : plan.inputs) {
+    sources.push_back(NewRunReader(run, WholeSource(*context.schema)));
+    sequence_min = std::min(sequence_min, run->sequence_min());
+    sequence_max = std::max(sequence_max, run->sequence_max());
+    for (const auto& file : run->files) {
+      deletes = deletes || file->meta().deletes > 0;
+      if (file->meta().range_tombstones == 0) continue;
+      ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
+      for (RangeTombstone& t : reader->range_tombstones().Clip("", std::nullopt)) {
+        tombstones.push_back(std::move(t));
+      }
+    }
+  }
+  RowLayout layout;
+  const bool settled = DropsAllDeletes(plan, context, sequence_max);
+  layout.with_kinds = deletes && !settled;
+  // In the bottommost run, seen alike by all snapshots, sequences tell nothing any more.
+  if (settled) layout.constant_sequence = sequence_min;
+  return WriteRun(std::move(sources), std::make_shared<RangeTombstoneSet>(std::move(tombstones)),
+                  plan.bottommost, layout, context.target_file_bytes, context);
+}
+
+arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const OutputContext& context) {
+  RowLayout layout;
+  // Any number will do: the commit puts its sequence into the manifest's record.
+  layout.constant_sequence = 1;
+  FileCutter cutter(context, layout, RangeTombstoneSet(), context.target_file_bytes);
+  constexpr int64_t kRowsAtOnce = 64 * 1024;
+  const bool append = context.schema->is_append();
+  arrow::Status status;
+  for (int64_t at = 0; status.ok() && at < rows.columns->num_rows(); at += kRowsAtOnce) {
+    RowBatch part;
+    part.columns = rows.columns->Slice(at, kRowsAtOnce);
+    part.keys = append ? EncodeRowIds(static_cast<uint64_t>(at), part.num_rows())
+                       : rows.keys.Slice(at, part.num_rows());
+    part.sequence = 1;
+    part.sequence_max = 1;
+    status = cutter.Add(part);
+  }
+  if (status.ok()) {
+    auto files = cutter.Finish();
+    if (files.ok()) return files;
+    status = files.status();
+  }
+  cutter.Abandon();
+  return status;
+}
+
+}  // namespace marble

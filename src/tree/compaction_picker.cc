@@ -1,0 +1,183 @@
+#include "tree/compaction_picker.h"
+
+#include <algorithm>
+
+namespace marble {
+
+namespace {
+
+using Files = std::vector<std::shared_ptr<const TableFile>>;
+
+bool HasDeletes(const TableFile& file) {
+  return file.meta().deletes > 0 || file.meta().range_tombstones > 0;
+}
+
+bool MostlyDeletes(const TableFile& file) {
+  return file.meta().deletes * 2 > file.meta().rows ||
+         (file.meta().range_tombstones > 0 && file.meta().rows == 0);
+}
+
+std::shared_ptr<const Run> MakeRun(Files files) {
+  auto run = std::make_shared<Run>();
+  run->files = std::move(files);
+  return run;
+}
+
+Files OverlappingFiles(const Version& version, int level, const EncodedRange& range) {
+  Files files;
+  for (const auto& run : version.levels[level]) {
+    for (const auto& file : run->files) {
+      if (file->Overlaps(range)) files.push_back(file);
+    }
+  }
+  return files;
+}
+
+/// Index of the newest run of level 0 that may be compacted: it and all behind it are flushed in order.
+size_t FirstEligibleRun(const Version& version, uint64_t flushed_sequence) {
+  const auto& runs = version.levels[0];
+  size_t first = runs.size();
+  while (first > 0 && runs[first - 1]->sequence_max() <= flushed_sequence) --first;
+  return first;
+}
+
+/// Adds the files of the output level that overlap and fills in the rest of the plan.
+void Complete(const Version& version, int output_level, CompactionPlan* plan) {
+  plan->output_level = output_level;
+  const Files picked = plan->InputFiles();
+  EncodedRange range = RangeOf(picked);
+  Files below = OverlappingFiles(version, output_level, range);
+  plan->bottommost = !version.HasOverlapBelow(output_level, range);
+  const bool deletes = std::any_of(picked.begin(), picked.end(),
+                                   [](const auto& file) { return HasDeletes(*file); });
+  // Moving deletes to where nothing lies below would keep them for ever: rewrite instead.
+  plan->trivial_move = below.empty() && plan->inputs.size() == 1 && !(deletes && plan->bottommost);
+  if (!below.empty()) plan->inputs.push_back(MakeRun(std::move(below)));
+}
+
+std::optional<CompactionPlan> PickLevel0(const Version& version, const CompactionLimits& limits) {
+  const auto& runs = version.levels[0];
+  const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
+  if (runs.size() - first < static_cast<size_t>(kLevel0Trigger)) return std::nullopt;
+  // Ordered loads: the oldest run moves down alone if it meets nothing there.
+  CompactionPlan move;
+  move.inputs = {runs.back()};
+  Complete(version, 1, &move);
+  move.reason = "the oldest run of level 0 overlaps nothing in level 1";
+  if (move.trivial_move) return move;
+
+  CompactionPlan plan;
+  plan.inputs.assign(runs.begin() + static_cast<std::ptrdiff_t>(first), runs.end());
+  plan.reason = "level 0 has " + std::to_string(runs.size()) + " runs";
+  Complete(version, 1, &plan);
+  return plan;
+}
+
+/// The file of a level that is cheapest to merge into the next one, files full of deletes first.
+std::shared_ptr<const TableFile> CheapestFile(const Version& version, int level) {
+  std::shared_ptr<const TableFile> best;
+  double best_cost = 0;
+  for (const auto& run : version.levels[level]) {
+    for (const auto& file : run->files) {
+      uint64_t overlap = 0;
+      for (const auto& below : OverlappingFiles(version, level + 1, RangeOf({file}))) {
+        overlap += below->meta().size;
+      }
+      double cost = static_cast<double>(overlap) / static_cast<double>(file->meta().size + 1);
+      if (MostlyDeletes(*file)) cost = -1;
+      if (best == nullptr || cost < best_cost) {
+        best = file;
+        best_cost = cost;
+      }
+    }
+  }
+  return best;
+}
+
+std::optional<CompactionPlan> PickDeeper(const Version& version, int level, const std::string& reason) {
+  std::shared_ptr<const TableFile> file = CheapestFile(version, level);
+  if (file == nullptr) return std::nullopt;
+  CompactionPlan plan;
+  plan.inputs = {MakeRun({file})};
+  plan.reason = reason;
+  Complete(version, level + 1, &plan);
+  return plan;
+}
+
+/// A file that is mostly deletes and has something below it to delete.
+bool HasUsefulDeletes(const Version& version, int level) {
+  for (const auto& run : version.levels[level]) {
+    for (const auto& file : run->files) {
+      if (MostlyDeletes(*file) && version.HasOverlapBelow(level, RangeOf({file}))) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<const TableFile>> CompactionPlan::InputFiles() const {
+  Files files;
+  for (const auto& run : inputs) files.insert(files.end(), run->files.begin(), run->files.end());
+  return files;
+}
+
+int64_t LevelBytesMax(int level, int64_t level_base_bytes) {
+  int64_t bytes = level_base_bytes;
+  for (int i = 1; i < level; ++i) bytes *= kLevelRatio;
+  return bytes;
+}
+
+std::optional<CompactionPlan> PickCompaction(const Version& version, const CompactionLimits& limits) {
+  if (auto plan = PickLevel0(version, limits)) return plan;
+  int fullest = 0;
+  double fullest_score = 1.0;
+  for (int level = 1; level + 1 < kLevels; ++level) {
+    const double score = static_cast<double>(version.LevelBytes(level)) /
+                         static_cast<double>(LevelBytesMax(level, limits.level_base_bytes));
+    if (score > fullest_score) {
+      fullest = level;
+      fullest_score = score;
+    }
+  }
+  if (fullest > 0) {
+    return PickDeeper(version, fullest, "level " + std::to_string(fullest) + " is over its size");
+  }
+  for (int level = 1; level + 1 < kLevels; ++level) {
+    if (HasUsefulDeletes(version, level)) {
+      return PickDeeper(version, level, "a file of level " + std::to_string(level) + " is mostly deletes");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<CompactionPlan> PlanFullCompaction(const Version& version, const CompactionLimits& limits) {
+  CompactionPlan plan;
+  const auto& level0 = version.levels[0];
+  const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
+  plan.inputs.assign(level0.begin() + static_cast<std::ptrdiff_t>(first), level0.end());
+  int deepest = 1;
+  for (int level = 1; level < kLevels; ++level) {
+    for (const auto& run : version.levels[level]) {
+      plan.inputs.push_back(run);
+      deepest = level;
+    }
+  }
+  if (plan.inputs.empty()) return std::nullopt;
+  const Files files = plan.InputFiles();
+  int64_t bytes = 0;
+  bool rewrite = plan.inputs.size() > 1 || first < level0.size();
+  for (const auto& file : files) {
+    bytes += static_cast<int64_t>(file->meta().size);
+    // Old versions (kept for a snapshot) show as a sequence column, deletes as counts.
+    rewrite = rewrite || HasDeletes(*file) || !file->meta().constant_sequence.has_value();
+  }
+  if (!rewrite) return std::nullopt;
+  while (deepest + 1 < kLevels && LevelBytesMax(deepest, limits.level_base_bytes) < bytes) ++deepest;
+  plan.output_level = deepest;
+  plan.bottommost = true;
+  plan.reason = "asked for";
+  return plan;
+}
+
+}  // namespace marble

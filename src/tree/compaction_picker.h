@@ -1,0 +1,45 @@
+// Decides what to compact: pure functions from a version to a plan. Leveled, after LevelDB and RocksDB: level 0 is
+// merged into level 1 when it has kLevel0Trigger runs; a deeper level that is over its size gives its cheapest file to
+// the next one; files that are mostly deletes go first.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tree/version.h"
+
+namespace marble {
+
+inline constexpr int kLevel0Trigger = 4;
+inline constexpr int64_t kLevelRatio = 10;
+
+struct CompactionLimits {
+  int64_t level_base_bytes = 0;
+  /// Runs of level 0 that are newer than this must stay: an older memtable of the table is not flushed yet.
+  uint64_t flushed_sequence = kSequenceMax;
+};
+
+struct CompactionPlan {
+  /// Newest first: the picked files as runs; the last one may be of the output level.
+  std::vector<std::shared_ptr<const Run>> inputs;
+  int output_level = 1;
+  /// The files only change their level: nothing is rewritten.
+  bool trivial_move = false;
+  /// No older rows of these keys lie below the output level.
+  bool bottommost = false;
+  std::string reason;
+
+  std::vector<std::shared_ptr<const TableFile>> InputFiles() const;
+};
+
+/// The most urgent compaction, or nothing.
+std::optional<CompactionPlan> PickCompaction(const Version& version, const CompactionLimits& limits);
+/// Everything (that flushed_sequence allows) into one run; nothing if that would not change a thing.
+std::optional<CompactionPlan> PlanFullCompaction(const Version& version, const CompactionLimits& limits);
+/// Bytes that a level may hold.
+int64_t LevelBytesMax(int level, int64_t level_base_bytes);
+
+}  // namespace marble

@@ -1,0 +1,92 @@
+// The batch that a merge is putting together: slices of source batches, gathered when it is
+// complete. Keeps the source batches alive until then. Owned by the merge, used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <arrow/memory_pool.h>
+#include <arrow/record_batch.h>
+#include <arrow/result.h>
+
+#include "row/batch_ops.h"
+#include "tree/merge_input.h"
+
+namespace marble {
+
+class MergeOutput {
+ public:
+  struct Options {
+    std::shared_ptr<arrow::Schema> schema;
+    /// Rows come in ascending order and their keys are wanted.
+    bool with_keys = true;
+    /// Sequences and kinds are wanted.
+    bool with_versions = false;
+    /// At most one row a key is added.
+    bool single_version = true;
+    arrow::MemoryPool* pool = nullptr;
+  };
+  explicit MergeOutput(Options options) : options_(std::move(options)) {}
+
+  int64_t rows() const { return rows_; }
+  /// Estimate of the gathered bytes.
+  int64_t bytes() const { return bytes_; }
+  /// Bytes of batches that are held only because of rows taken from them.
+  int64_t superseded_bytes() const { return superseded_bytes_; }
+
+  /// Adds `count` rows of the input's batch from row `start` on, to come out last to first if
+  /// `descending`.
+  void Add(MergeInput* input, int64_t start, int64_t count, bool descending) {
+    if (input->output_round != round_) Adopt(input);
+    bytes_ += count * input->row_bytes();
+    AddRows(input->output_source, start, count, descending);
+  }
+  /// Makes the input's batch one of the output's sources, so that its rows can be added after it
+  /// has moved on.
+  void Adopt(MergeInput* input);
+  /// The input is about to leave its batch.
+  void NoteSuperseded(MergeInput* input) {
+    if (input->output_round == round_) superseded_bytes_ += input->batch_bytes();
+  }
+
+  /// The collected rows; leaves the output empty.
+  arrow::Result<RowBatch> Finish();
+  /// Rows [start, start + length) of `batch`, not copied, in the form that Finish delivers.
+  RowBatch PassThrough(const RowBatch& batch, int64_t start, int64_t length) const;
+
+ private:
+  void AddRows(int32_t source, int64_t start, int64_t count, bool descending) {
+    rows_ += count;
+    if (!slices_.empty()) {
+      RowSlice& last = slices_.back();
+      if (last.source == source && last.descending == descending) {
+        if (!descending && last.start + last.length == start) {
+          last.length += count;
+          return;
+        }
+        if (descending && start + count == last.start) {
+          last.start = start;
+          last.length += count;
+          return;
+        }
+      }
+    }
+    slices_.push_back({source, descending, start, count});
+  }
+  void Clear();
+  arrow::Status GatherKeys(RowBatch* out) const;
+  arrow::Status GatherVersions(RowBatch* out) const;
+  void Simplify(RowBatch* out) const;
+
+  const Options options_;
+  std::vector<RowBatch> sources_;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> source_columns_;
+  std::vector<RowSlice> slices_;
+  int64_t rows_ = 0;
+  int64_t bytes_ = 0;
+  int64_t superseded_bytes_ = 0;
+  uint64_t round_ = 1;  // inputs start with 0: their batches are not among the sources
+};
+
+}  // namespace marble

@@ -1,0 +1,163 @@
+// Range reads over a view (ReadRange of table_view.h): which sources concern the range, and how
+// they come together.
+#include <algorithm>
+#include <utility>
+
+#include "tree/merge_reader.h"
+#include "tree/run_reader.h"
+#include "tree/table_view.h"
+
+namespace marble {
+namespace {
+
+using TombstonesPtr = std::shared_ptr<const RangeTombstoneSet>;
+
+/// Keeps the view that a reader works on.
+class ViewReader : public SortedReader {
+ public:
+  ViewReader(std::shared_ptr<const TableView> view, std::unique_ptr<SortedReader> reader)
+      : view_(std::move(view)), reader_(std::move(reader)) {}
+  arrow::Result<std::optional<RowBatch>> Next() override { return reader_->Next(); }
+
+ private:
+  const std::shared_ptr<const TableView> view_;
+  const std::unique_ptr<SortedReader> reader_;
+};
+
+arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const Source& source,
+                                                        const ReadRequest& request,
+                                                        const TombstonesPtr& tombstones) {
+  if (source.memtable != nullptr) return source.memtable->NewReader(request);
+  return NewRunReader(source.run, request, tombstones);
+}
+
+/// One source after the other, each opened when it is reached: an append table, whose sources are
+/// disjoint.
+class Concatenation : public SortedReader {
+ public:
+  Concatenation(std::vector<Source> sources, ReadRequest request)
+      : sources_(std::move(sources)), request_(std::move(request)) {}
+
+  arrow::Result<std::optional<RowBatch>> Next() override {
+    for (;;) {
+      if (reader_ == nullptr) {
+        if (next_ == sources_.size()) return std::nullopt;
+        ARROW_ASSIGN_OR_RAISE(reader_, OpenSource(sources_[next_], request_, nullptr));
+        ++next_;
+      }
+      ARROW_ASSIGN_OR_RAISE(std::optional<RowBatch> rows, reader_->Next());
+      if (rows.has_value()) return rows;
+      reader_.reset();
+    }
+  }
+
+ private:
+  const std::vector<Source> sources_;
+  const ReadRequest request_;
+  size_t next_ = 0;
+  std::unique_ptr<SortedReader> reader_;
+};
+
+/// May the source hold rows or tombstones of the range that `snapshot` sees?
+bool Concerns(const Source& source, const EncodedRange& range, uint64_t snapshot) {
+  if (source.memtable != nullptr) {
+    return !source.memtable->empty() && source.memtable->sequence_min() <= snapshot;
+  }
+  const auto [begin, end] = FilesInRange(*source.run, range);
+  for (size_t i = begin; i < end; ++i) {
+    const FileMeta& meta = source.run->files[i]->meta();
+    if (meta.sequence_min <= snapshot || meta.range_tombstones > 0) return true;
+  }
+  return false;
+}
+
+/// Does a tombstone that `snapshot` sees meet the range?
+bool Meets(const RangeTombstoneSet& tombstones, const EncodedRange& range, uint64_t snapshot) {
+  const auto& fragments = tombstones.fragments();
+  auto f = std::partition_point(fragments.begin(), fragments.end(),
+                                [&](const RangeTombstoneSet::Fragment& fragment) {
+                                  return fragment.end.has_value() && *fragment.end <= range.lower;
+                                });
+  for (; f != fragments.end() && (!range.upper.has_value() || f->begin < *range.upper); ++f) {
+    if (f->sequences.back() <= snapshot) return true;
+  }
+  return false;
+}
+
+/// The tombstones of all sources that concern the range as one set; nullptr if there are none.
+arrow::Result<TombstonesPtr> CollectTombstones(const std::vector<Source>& sources,
+                                               const EncodedRange& range, uint64_t snapshot) {
+  std::vector<TombstonesPtr> sets;
+  const auto consider = [&](TombstonesPtr set) {
+    if (Meets(*set, range, snapshot)) sets.push_back(std::move(set));
+  };
+  for (const Source& source : sources) {
+    if (source.memtable != nullptr) {
+      consider(source.memtable->range_tombstones());
+      continue;
+    }
+    const auto [begin, end] = FilesInRange(*source.run, range);
+    for (size_t i = begin; i < end; ++i) {
+      const TableFile& file = *source.run->files[i];
+      if (file.meta().range_tombstones == 0) continue;
+      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<SstReader> reader, file.shared_reader());
+      const RangeTombstoneSet* set = &reader->range_tombstones();
+      consider(TombstonesPtr(std::move(reader), set));
+    }
+  }
+  if (sets.empty()) return nullptr;
+  if (sets.size() == 1) return sets[0];
+  std::vector<RangeTombstone> all;
+  for (const TombstonesPtr& set : sets) {
+    for (RangeTombstone& tombstone : set->Clip(range.lower, range.upper)) {
+      if (tombstone.sequence <= snapshot) all.push_back(std::move(tombstone));
+    }
+  }
+  return std::make_shared<const RangeTombstoneSet>(std::move(all));
+}
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const TableView> view,
+                                                       ReadRequest request, int64_t batch_rows_max,
+                                                       int64_t batch_rows_first) {
+  arrow::FieldVector fields;
+  for (const int column : request.columns) {
+    fields.push_back(view->schema->stored_schema()->field(column));
+  }
+  MergeReadOptions options;
+  options.schema = arrow::schema(std::move(fields));
+  options.snapshot = request.snapshot;
+  options.direction = request.direction;
+  options.batch_rows_max = batch_rows_max;
+  options.batch_rows_first = batch_rows_first;
+  options.want_keys = request.want_keys;
+  options.pool = view->pool;
+
+  std::vector<Source> sources;
+  if (!request.range.IsEmpty()) {
+    std::copy_if(
+        view->sources.begin(), view->sources.end(), std::back_inserter(sources),
+        [&](const Source& source) { return Concerns(source, request.range, request.snapshot); });
+  }
+  std::vector<std::unique_ptr<SortedReader>> readers;
+  if (view->schema->is_append()) {
+    if (request.direction == Direction::kForward) std::reverse(sources.begin(), sources.end());
+    readers.push_back(std::make_unique<Concatenation>(std::move(sources), std::move(request)));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(options.tombstones,
+                          CollectTombstones(sources, request.range, request.snapshot));
+    // A source that is alone passes through: nothing is compared, so its keys need not be read.
+    if (sources.size() > 1 || options.tombstones != nullptr) request.want_keys = true;
+    for (const Source& source : sources) {
+      ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> reader,
+                            OpenSource(source, request, options.tombstones));
+      readers.push_back(std::move(reader));
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> merged,
+                        MergeForRead(std::move(readers), std::move(options)));
+  return std::make_unique<ViewReader>(std::move(view), std::move(merged));
+}
+
+}  // namespace marble

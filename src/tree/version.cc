@@ -1,0 +1,163 @@
+#include "tree/version.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace marble {
+
+TableFile::TableFile(FileMeta meta, SstReaderOptions options)
+    : meta_(std::move(meta)), options_(std::move(options)) {}
+
+TableFile::~TableFile() {
+  if (!obsolete_.load(std::memory_order_acquire)) return;
+  reader_.reset();
+  if (options_.cache != nullptr) options_.cache->EraseFile(meta_.number);
+  // A file that cannot be removed now is an orphan: the next open lists and removes it.
+  options_.fs->Remove(options_.path).Warn();
+}
+
+arrow::Result<SstReader*> TableFile::reader() const {
+  if (SstReader* opened = opened_.load(std::memory_order_acquire)) return opened;
+  std::lock_guard<std::mutex> lock(open_mutex_);
+  if (reader_ == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(reader_, SstReader::Open(options_, meta_));
+    opened_.store(reader_.get(), std::memory_order_release);
+  }
+  return reader_.get();
+}
+
+arrow::Result<std::shared_ptr<SstReader>> TableFile::shared_reader() const {
+  ARROW_ASSIGN_OR_RAISE(SstReader * opened, reader());
+  return opened->shared_from_this();
+}
+
+bool TableFile::Overlaps(const EncodedRange& range) const {
+  if (range.upper.has_value() && meta_.smallest >= *range.upper) return false;
+  if (meta_.unbounded_end) return true;
+  return meta_.largest_exclusive ? meta_.largest > range.lower : meta_.largest >= range.lower;
+}
+
+bool TableFile::MayContain(std::string_view key) const {
+  if (key < meta_.smallest) return false;
+  if (meta_.unbounded_end) return true;
+  return meta_.largest_exclusive ? key < meta_.largest : key <= meta_.largest;
+}
+
+uint64_t Run::sequence_max() const {
+  uint64_t sequence = 0;
+  for (const auto& file : files) sequence = std::max(sequence, file->meta().sequence_max);
+  return sequence;
+}
+
+uint64_t Run::sequence_min() const {
+  uint64_t sequence = kSequenceMax;
+  for (const auto& file : files) sequence = std::min(sequence, file->meta().sequence_min);
+  return sequence;
+}
+
+uint64_t Run::bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& file : files) bytes += file->meta().size;
+  return bytes;
+}
+
+const TableFile* Run::Find(std::string_view key) const {
+  // The last file whose smallest key is <= key is the only one that can hold it.
+  auto above = std::upper_bound(
+      files.begin(), files.end(), key,
+      [](std::string_view k, const auto& file) { return k < file->meta().smallest; });
+  if (above == files.begin()) return nullptr;
+  const TableFile* file = std::prev(above)->get();
+  return file->MayContain(key) ? file : nullptr;
+}
+
+uint64_t Version::LevelBytes(int level) const {
+  uint64_t bytes = 0;
+  for (const auto& run : levels[level]) bytes += run->bytes();
+  return bytes;
+}
+
+int64_t Version::FileCount() const {
+  int64_t count = 0;
+  for (const auto& level : levels) {
+    for (const auto& run : level) count += static_cast<int64_t>(run->files.size());
+  }
+  return count;
+}
+
+bool Version::HasOverlapBelow(int level, const EncodedRange& range) const {
+  for (int below = level + 1; below < kLevels; ++below) {
+    for (const auto& run : levels[below]) {
+      for (const auto& file : run->files) {
+        if (file->Overlaps(range)) return true;
+      }
+    }
+  }
+  return false;
+}
+
+namespace {
+
+/// Replaces the files of a level and sorts runs as the level demands.
+void Assemble(int level, std::vector<PlacedFile> files,
+              std::vector<std::shared_ptr<const Run>>* runs) {
+  std::map<uint64_t, Run> by_id;
+  for (PlacedFile& placed : files) {
+    Run& run = by_id[level == 0 ? placed.run : 0];
+    run.id = level == 0 ? placed.run : 0;
+    run.files.push_back(std::move(placed.file));
+  }
+  for (auto& [id, run] : by_id) {
+    std::sort(run.files.begin(), run.files.end(), [](const auto& a, const auto& b) {
+      return a->meta().smallest < b->meta().smallest;
+    });
+    runs->push_back(std::make_shared<const Run>(std::move(run)));
+  }
+  std::sort(runs->begin(), runs->end(),
+            [](const auto& a, const auto& b) { return a->sequence_max() > b->sequence_max(); });
+}
+
+}  // namespace
+
+std::shared_ptr<const Version> MakeVersion(const Version& base, const std::vector<uint64_t>& removed,
+                                           const std::vector<PlacedFile>& added) {
+  const std::set<uint64_t> gone(removed.begin(), removed.end());
+  auto version = std::make_shared<Version>();
+  for (int level = 0; level < kLevels; ++level) {
+    std::vector<PlacedFile> files;
+    for (const auto& run : base.levels[level]) {
+      for (const auto& file : run->files) {
+        if (!gone.contains(file->meta().number)) files.push_back({level, run->id, file});
+      }
+    }
+    for (const PlacedFile& placed : added) {
+      if (placed.level == level) files.push_back(placed);
+    }
+    Assemble(level, std::move(files), &version->levels[level]);
+  }
+  return version;
+}
+
+EncodedRange RangeOf(const std::vector<std::shared_ptr<const TableFile>>& files) {
+  EncodedRange range;
+  range.upper = "";
+  bool first = true;
+  for (const auto& file : files) {
+    const FileMeta& meta = file->meta();
+    if (first || meta.smallest < range.lower) range.lower = meta.smallest;
+    first = false;
+    if (!range.upper.has_value()) continue;
+    if (meta.unbounded_end) {
+      range.upper.reset();
+      continue;
+    }
+    // The successor of an inclusive bound is the bound and a zero byte.
+    std::string end = meta.largest;
+    if (!meta.largest_exclusive) end.push_back('\0');
+    if (end > *range.upper) range.upper = std::move(end);
+  }
+  return range;
+}
+
+}  // namespace marble

@@ -1,0 +1,377 @@
+#include "tree/version_edit.h"
+
+#include <charconv>
+
+#include "base/coding.h"
+
+namespace marble {
+
+namespace {
+
+// Tags are on disk and never reused.
+enum EditTag : uint64_t {
+  kCreated = 1,
+  kDropped = 2,
+  kTable = 3,
+  kNextTableId = 4,
+  kNextFileNumber = 5,
+  kLastSequence = 6,
+  kHashSeed = 7,
+  kLogStart = 8,
+  kDurableThrough = 9,
+};
+enum TableTag : uint64_t {
+  kTableId = 1,
+  kRemoved = 2,
+  kAdded = 3,
+  kFlushedSequence = 4,
+  kNextRowId = 5,
+};
+enum FileTag : uint64_t {
+  kNumber = 1,
+  kSize = 2,
+  kTailChecksum = 3,
+  kUniqueId = 4,
+  kRows = 5,
+  kDataBytes = 6,
+  kSmallest = 7,
+  kLargest = 8,
+  kLargestExclusive = 9,
+  kUnboundedEnd = 10,
+  kSequenceMin = 11,
+  kSequenceMax_ = 12,
+  kConstantSequence = 13,
+  kFirstRowId = 14,
+  kDeletes = 15,
+  kRangeTombstones = 16,
+  kSchemaVersion = 17,
+};
+
+void PutField(std::string* out, uint64_t tag, std::string_view bytes) {
+  PutVarint(out, tag);
+  PutBytes(out, bytes);
+}
+
+void PutNumber(std::string* out, uint64_t tag, uint64_t value) {
+  std::string bytes;
+  PutVarint(&bytes, value);
+  PutField(out, tag, bytes);
+}
+
+bool ReadNumber(std::string_view bytes, uint64_t* out) {
+  Decoder decoder(bytes);
+  return decoder.Varint(out) && decoder.AtEnd();
+}
+
+/// Calls `field(tag, bytes)` for each field; it returns false for a bad value and nullopt for an unknown tag.
+template <typename Field>
+arrow::Status ForEachField(std::string_view bytes, const char* what, Field field) {
+  Decoder decoder(bytes);
+  while (!decoder.AtEnd()) {
+    uint64_t tag = 0;
+    std::string_view value;
+    if (!decoder.Varint(&tag) || !decoder.Bytes(&value)) {
+      return arrow::Status::Invalid(what, ": cut short");
+    }
+    std::optional<bool> good = field(tag, value);
+    if (!good.has_value()) return arrow::Status::NotImplemented(what, ": unknown field ", tag);
+    if (!*good) return arrow::Status::Invalid(what, ": bad value of field ", tag);
+  }
+  return arrow::Status::OK();
+}
+
+std::map<std::string, std::string> NamedOptions(const TableRecord& record) {
+  std::map<std::string, std::string> named = record.unknown_options;
+  std::string key;
+  for (const std::string& column : record.options.primary_key) PutBytes(&key, column);
+  named["primary_key"] = key;
+  named["compression"] = std::to_string(static_cast<int>(record.options.compression));
+  named["point_lookup"] = std::to_string(static_cast<int>(record.options.point_lookup));
+  named["block_bytes"] = std::to_string(record.options.block_bytes);
+  named["block_rows_max"] = std::to_string(record.options.block_rows_max);
+  return named;
+}
+
+bool ParseInt(const std::string& text, int64_t low, int64_t high, int64_t* out) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+  return error == std::errc() && end == text.data() + text.size() && *out >= low && *out <= high;
+}
+
+bool SetOption(const std::string& name, const std::string& value, TableRecord* record) {
+  TableOptions& options = record->options;
+  int64_t number = 0;
+  if (name == "primary_key") {
+    Decoder decoder(value);
+    while (!decoder.AtEnd()) {
+      if (!decoder.Bytes(&options.primary_key.emplace_back())) return false;
+    }
+    return true;
+  }
+  if (name == "compression") {
+    if (!ParseInt(value, 0, 2, &number)) return false;
+    options.compression = static_cast<Compression>(number);
+    return true;
+  }
+  if (name == "point_lookup") {
+    if (!ParseInt(value, 0, 2, &number)) return false;
+    options.point_lookup = static_cast<PointLookup>(number);
+    return true;
+  }
+  if (name == "block_bytes") return ParseInt(value, 0, int64_t{1} << 40, &options.block_bytes);
+  if (name == "block_rows_max") return ParseInt(value, 0, int64_t{1} << 40, &options.block_rows_max);
+  record->unknown_options[name] = value;
+  return true;
+}
+
+std::string EncodeTableEdit(const TableEdit& edit) {
+  std::string out;
+  PutNumber(&out, kTableId, edit.table);
+  for (uint64_t number : edit.removed) PutNumber(&out, kRemoved, number);
+  for (const AddedFile& file : edit.added) {
+    std::string bytes;
+    PutVarint(&bytes, file.level);
+    PutVarint(&bytes, file.run);
+    PutBytes(&bytes, EncodeFileMeta(file.meta));
+    PutField(&out, kAdded, bytes);
+  }
+  if (edit.flushed_sequence) PutNumber(&out, kFlushedSequence, *edit.flushed_sequence);
+  if (edit.next_row_id) PutNumber(&out, kNextRowId, *edit.next_row_id);
+  return out;
+}
+
+arrow::Result<AddedFile> DecodeAddedFile(std::string_view bytes) {
+  Decoder decoder(bytes);
+  uint64_t level = 0;
+  AddedFile file;
+  std::string_view meta;
+  if (!decoder.Varint(&level) || !decoder.Varint(&file.run) || !decoder.Bytes(&meta) ||
+      !decoder.AtEnd() || level >= 64) {
+    return arrow::Status::Invalid("added file: bad bytes");
+  }
+  file.level = static_cast<uint32_t>(level);
+  ARROW_ASSIGN_OR_RAISE(file.meta, DecodeFileMeta(meta));
+  return file;
+}
+
+arrow::Result<TableEdit> DecodeTableEdit(std::string_view bytes) {
+  TableEdit edit;
+  arrow::Status nested;
+  ARROW_RETURN_NOT_OK(ForEachField(
+      bytes, "table edit", [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
+        uint64_t number = 0;
+        if (tag == kAdded) {
+          auto file = DecodeAddedFile(value);
+          if (!file.ok()) nested = file.status();
+          if (file.ok()) edit.added.push_back(*std::move(file));
+          return nested.ok();
+        }
+        if (tag < kTableId || tag > kNextRowId) return std::nullopt;
+        if (!ReadNumber(value, &number)) return false;
+        if (tag == kTableId) edit.table = static_cast<uint32_t>(number);
+        if (tag == kRemoved) edit.removed.push_back(number);
+        if (tag == kFlushedSequence) edit.flushed_sequence = number;
+        if (tag == kNextRowId) edit.next_row_id = number;
+        return true;
+      }));
+  return edit;
+}
+
+bool DecodePosition(std::string_view bytes, LogPosition* out) {
+  Decoder decoder(bytes);
+  return decoder.Varint(&out->segment) && decoder.Varint(&out->offset) && decoder.AtEnd();
+}
+
+}  // namespace
+
+std::string EncodeTableRecord(const TableRecord& record) {
+  std::string out;
+  PutVarint(&out, record.id);
+  PutBytes(&out, record.name);
+  PutBytes(&out, record.schema);
+  const auto named = NamedOptions(record);
+  PutVarint(&out, named.size());
+  for (const auto& [name, value] : named) {
+    PutBytes(&out, name);
+    PutBytes(&out, value);
+  }
+  return out;
+}
+
+arrow::Result<TableRecord> DecodeTableRecord(std::string_view bytes) {
+  Decoder decoder(bytes);
+  TableRecord record;
+  uint64_t id = 0;
+  uint64_t options = 0;
+  decoder.Varint(&id);
+  decoder.Bytes(&record.name);
+  decoder.Bytes(&record.schema);
+  decoder.Varint(&options);
+  record.id = static_cast<uint32_t>(id);
+  for (uint64_t i = 0; decoder.ok() && i < options; ++i) {
+    std::string name;
+    std::string value;
+    if (decoder.Bytes(&name) && decoder.Bytes(&value) && !SetOption(name, value, &record)) {
+      return arrow::Status::Invalid("table '", record.name, "': bad value of option ", name);
+    }
+  }
+  if (!decoder.ok() || !decoder.AtEnd()) return arrow::Status::Invalid("table record: bad bytes");
+  return record;
+}
+
+std::string EncodeFileMeta(const FileMeta& meta) {
+  std::string out;
+  PutNumber(&out, kNumber, meta.number);
+  PutNumber(&out, kSize, meta.size);
+  PutNumber(&out, kTailChecksum, meta.tail_checksum);
+  PutNumber(&out, kUniqueId, meta.unique_id);
+  PutNumber(&out, kRows, meta.rows);
+  PutNumber(&out, kDataBytes, meta.data_bytes);
+  PutField(&out, kSmallest, meta.smallest);
+  PutField(&out, kLargest, meta.largest);
+  PutNumber(&out, kLargestExclusive, meta.largest_exclusive);
+  PutNumber(&out, kUnboundedEnd, meta.unbounded_end);
+  PutNumber(&out, kSequenceMin, meta.sequence_min);
+  PutNumber(&out, kSequenceMax_, meta.sequence_max);
+  if (meta.constant_sequence) PutNumber(&out, kConstantSequence, *meta.constant_sequence);
+  PutNumber(&out, kFirstRowId, meta.first_row_id);
+  PutNumber(&out, kDeletes, meta.deletes);
+  PutNumber(&out, kRangeTombstones, meta.range_tombstones);
+  PutNumber(&out, kSchemaVersion, meta.schema_version);
+  return out;
+}
+
+namespace {
+
+/// Assigns a numeric field of `meta`; false if the tag is not one.
+bool SetFileNumber(uint64_t tag, uint64_t number, FileMeta* meta) {
+  switch (tag) {
+    case kNumber: meta->number = number; return true;
+    case kSize: meta->size = number; return true;
+    case kTailChecksum: meta->tail_checksum = number; return true;
+    case kUniqueId: meta->unique_id = number; return true;
+    case kRows: meta->rows = number; return true;
+    case kDataBytes: meta->data_bytes = number; return true;
+    case kLargestExclusive: meta->largest_exclusive = number != 0; return true;
+    case kUnboundedEnd: meta->unbounded_end = number != 0; return true;
+    case kSequenceMin: meta->sequence_min = number; return true;
+    case kSequenceMax_: meta->sequence_max = number; return true;
+    case kConstantSequence: meta->constant_sequence = number; return true;
+    case kFirstRowId: meta->first_row_id = number; return true;
+    case kDeletes: meta->deletes = number; return true;
+    case kRangeTombstones: meta->range_tombstones = number; return true;
+    case kSchemaVersion: meta->schema_version = static_cast<uint32_t>(number); return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+arrow::Result<FileMeta> DecodeFileMeta(std::string_view bytes) {
+  FileMeta meta;
+  ARROW_RETURN_NOT_OK(ForEachField(
+      bytes, "file record", [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
+        if (tag == kSmallest) {
+          meta.smallest = value;
+          return true;
+        }
+        if (tag == kLargest) {
+          meta.largest = value;
+          return true;
+        }
+        uint64_t number = 0;
+        if (!ReadNumber(value, &number)) return false;
+        if (!SetFileNumber(tag, number, &meta)) return std::nullopt;
+        return true;
+      }));
+  return meta;
+}
+
+TableEdit* VersionEdit::For(uint32_t table) {
+  for (TableEdit& edit : tables) {
+    if (edit.table == table) return &edit;
+  }
+  TableEdit& edit = tables.emplace_back();
+  edit.table = table;
+  return &edit;
+}
+
+void VersionEdit::Append(VersionEdit other) {
+  auto append = [](auto* to, auto&& from) {
+    to->insert(to->end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  append(&created, other.created);
+  append(&dropped, other.dropped);
+  for (TableEdit& from : other.tables) {
+    TableEdit* to = For(from.table);
+    append(&to->removed, from.removed);
+    append(&to->added, from.added);
+    if (from.flushed_sequence) to->flushed_sequence = from.flushed_sequence;
+    if (from.next_row_id) to->next_row_id = from.next_row_id;
+  }
+  if (other.next_table_id) next_table_id = other.next_table_id;
+  if (other.next_file_number) next_file_number = other.next_file_number;
+  if (other.last_sequence) last_sequence = other.last_sequence;
+  if (other.hash_seed) hash_seed = other.hash_seed;
+  if (other.log_start) log_start = other.log_start;
+  if (other.durable_through) durable_through = other.durable_through;
+}
+
+std::string EncodeVersionEdit(const VersionEdit& edit) {
+  std::string out;
+  for (const TableRecord& record : edit.created) PutField(&out, kCreated, EncodeTableRecord(record));
+  for (uint32_t id : edit.dropped) PutNumber(&out, kDropped, id);
+  for (const TableEdit& table : edit.tables) PutField(&out, kTable, EncodeTableEdit(table));
+  if (edit.next_table_id) PutNumber(&out, kNextTableId, *edit.next_table_id);
+  if (edit.next_file_number) PutNumber(&out, kNextFileNumber, *edit.next_file_number);
+  if (edit.last_sequence) PutNumber(&out, kLastSequence, *edit.last_sequence);
+  if (edit.hash_seed) PutNumber(&out, kHashSeed, *edit.hash_seed);
+  if (edit.log_start) PutNumber(&out, kLogStart, *edit.log_start);
+  if (edit.durable_through) {
+    std::string position;
+    PutVarint(&position, edit.durable_through->segment);
+    PutVarint(&position, edit.durable_through->offset);
+    PutField(&out, kDurableThrough, position);
+  }
+  return out;
+}
+
+arrow::Result<VersionEdit> DecodeVersionEdit(std::string_view bytes) {
+  VersionEdit edit;
+  arrow::Status nested;
+  auto field = [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
+    if (tag == kCreated) {
+      auto record = DecodeTableRecord(value);
+      if (record.ok()) edit.created.push_back(*std::move(record));
+      else nested = record.status();
+      return nested.ok();
+    }
+    if (tag == kTable) {
+      auto table = DecodeTableEdit(value);
+      if (table.ok()) edit.tables.push_back(*std::move(table));
+      else nested = table.status();
+      return nested.ok();
+    }
+    if (tag == kDurableThrough) {
+      LogPosition position;
+      if (!DecodePosition(value, &position)) return false;
+      edit.durable_through = position;
+      return true;
+    }
+    if (tag < kCreated || tag > kDurableThrough) return std::nullopt;
+    uint64_t number = 0;
+    if (!ReadNumber(value, &number)) return false;
+    if (tag == kDropped) edit.dropped.push_back(static_cast<uint32_t>(number));
+    if (tag == kNextTableId) edit.next_table_id = static_cast<uint32_t>(number);
+    if (tag == kNextFileNumber) edit.next_file_number = number;
+    if (tag == kLastSequence) edit.last_sequence = number;
+    if (tag == kHashSeed) edit.hash_seed = number;
+    if (tag == kLogStart) edit.log_start = number;
+    return true;
+  };
+  arrow::Status status = ForEachField(bytes, "version edit", field);
+  if (!nested.ok()) return nested;
+  ARROW_RETURN_NOT_OK(status);
+  return edit;
+}
+
+}  // namespace marble

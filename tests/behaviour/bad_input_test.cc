@@ -1,0 +1,333 @@
+// What bad input gets: an error that names what is wrong, and nothing written.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "support/child_process.h"
+#include "support/test_database.h"
+
+namespace marble::test {
+namespace {
+
+std::shared_ptr<arrow::Schema> RowSchema() {
+  return arrow::schema({arrow::field("id", arrow::int64()), arrow::field("name", arrow::utf8()),
+                        arrow::field("score", arrow::float64(), /*nullable=*/false)});
+}
+
+class BadInputTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(database_.Open());
+    ASSERT_OK(database_->CreateTable("rows", RowSchema(), {.primary_key = {"id"}}));
+    ASSERT_OK(database_->CreateTable("log", RowSchema()));
+    ASSERT_OK_AND_ASSIGN(rows_, Table::Open(database_.get(), "rows"));
+    ASSERT_OK_AND_ASSIGN(log_, Table::Open(database_.get(), "log"));
+  }
+  /// Refused by both tables, with `text` in the message and no row written.
+  void ExpectRefused(const std::string& text, const std::shared_ptr<arrow::RecordBatch>& batch) {
+    for (const auto& table : {rows_, log_}) {
+      EXPECT_FAILS_WITH(text, table->Insert(batch));
+      EXPECT_FAILS_WITH("'" + table->info().name + "'", table->Insert(batch));
+      // One bad batch spoils the good ones beside it.
+      ASSERT_OK_AND_ASSIGN(auto good, BatchFromJson(RowSchema(), {"[7]", R"(["x"])", "[1]"}));
+      EXPECT_FAILS_WITH(text, table->Insert({good, batch}));
+      ASSERT_OK_AND_ASSIGN(const int64_t count, table->Count());
+      EXPECT_EQ(count, 0);
+    }
+  }
+
+  TestDatabase database_;
+  std::shared_ptr<Table> rows_;
+  std::shared_ptr<Table> log_;
+};
+
+TEST_F(BadInputTest, ASchemaThatDiffersIsRefusedByItsFirstDifferingField) {
+  const auto id = arrow::field("id", arrow::int64());
+  const auto name = arrow::field("name", arrow::utf8());
+  const auto score = arrow::field("score", arrow::float64());
+  struct Case {
+    std::string text;
+    arrow::FieldVector fields;
+  };
+  const std::vector<Case> cases = {
+      {"'name'", {id, arrow::field("name", arrow::large_utf8()), score}},
+      {"'id'", {arrow::field("id", arrow::int32()), arrow::field("name", arrow::int8()), score}},
+      {"'title'", {id, arrow::field("title", arrow::utf8()), score}},
+      {"'score'", {id, name}},
+      {"'more'", {id, name, score, arrow::field("more", arrow::int8())}},
+      {"'name'", {id, score, name}},
+      {"'id'", {}}};
+  for (const Case& c : cases) {
+    ASSERT_OK_AND_ASSIGN(auto batch, arrow::RecordBatch::MakeEmpty(arrow::schema(c.fields)));
+    ExpectRefused(c.text, batch);
+  }
+}
+
+TEST_F(BadInputTest, ANullBatchIsRefused) { ExpectRefused("batch", nullptr); }
+
+TEST_F(BadInputTest, ANullInANonNullableColumnIsRefusedByName) {
+  ASSERT_OK_AND_ASSIGN(auto batch,
+                       BatchFromJson(RowSchema(), {"[1, 2]", R"(["a", "b"])", "[1, null]"}));
+  ExpectRefused("'score'", batch);
+}
+
+TEST_F(BadInputTest, ANullKeyIsRefusedByName) {
+  ASSERT_OK_AND_ASSIGN(auto batch,
+                       BatchFromJson(RowSchema(), {"[1, null]", R"(["a", "b"])", "[1, 2]"}));
+  EXPECT_FAILS_WITH("'id'", rows_->Insert(batch));
+  EXPECT_FAILS_WITH("'id'", rows_->Delete(batch));
+  EXPECT_FAILS_WITH("'id'", rows_->Get(batch));
+  ASSERT_OK_AND_ASSIGN(const int64_t count, rows_->Count());
+  EXPECT_EQ(count, 0);
+}
+
+TEST_F(BadInputTest, AMissingKeyColumnIsRefusedByName) {
+  auto schema = arrow::schema({arrow::field("name", arrow::utf8())});
+  ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(schema, {R"(["a"])"}));
+  EXPECT_FAILS_WITH("'id'", rows_->Delete(batch));
+  EXPECT_FAILS_WITH("'id'", rows_->Get(batch));
+}
+
+TEST_F(BadInputTest, TextThatIsNotUtf8IsRefusedByName) {
+  const std::string bytes = "ok\xC3\x28";
+  const std::vector<int32_t> offsets = {0, 2, 4};
+  auto names = std::make_shared<arrow::StringArray>(2, arrow::Buffer::Wrap(offsets),
+                                                    arrow::Buffer::FromString(bytes));
+  ASSERT_OK_AND_ASSIGN(auto batch,
+                       BatchFromJson(RowSchema(), {"[1, 2]", R"(["a", "b"])", "[1, 2]"}));
+  ASSERT_OK_AND_ASSIGN(batch, batch->SetColumn(1, RowSchema()->field(1), names));
+  ExpectRefused("'name'", batch);
+}
+
+TEST_F(BadInputTest, ABatchThatFailsValidateFullIsRefusedByName) {
+  // The second string ends behind the bytes that are there.
+  const std::vector<int32_t> offsets = {0, 2, 400};
+  auto names = std::make_shared<arrow::StringArray>(2, arrow::Buffer::Wrap(offsets),
+                                                    arrow::Buffer::FromString("abcd"));
+  ASSERT_OK_AND_ASSIGN(auto batch,
+                       BatchFromJson(RowSchema(), {"[1, 2]", R"(["a", "b"])", "[1, 2]"}));
+  ASSERT_OK_AND_ASSIGN(batch, batch->SetColumn(1, RowSchema()->field(1), names));
+  ExpectRefused("'name'", batch);
+}
+
+TEST_F(BadInputTest, ColumnsOfDifferentLengthsAreRefused) {
+  ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(RowSchema(), {"[1, 2]", R"(["a", "b"])", "[1]"}));
+  EXPECT_FALSE(rows_->Insert(batch).ok());
+  EXPECT_FALSE(log_->Insert(batch).ok());
+}
+
+TEST_F(BadInputTest, ATableOfTheSameNameMustBeEqual) {
+  ASSERT_OK(database_->CreateTable("rows", RowSchema(), {.primary_key = {"id"}}));
+  EXPECT_TRUE(IsConflict(database_->CreateTable("rows", RowSchema())));
+  EXPECT_TRUE(IsConflict(database_->CreateTable("rows", RowSchema(), {.primary_key = {"name"}})));
+  auto other = arrow::schema({arrow::field("id", arrow::int64())});
+  EXPECT_TRUE(IsConflict(database_->CreateTable("rows", other, {.primary_key = {"id"}})));
+  EXPECT_FAILS_WITH("'rows'", database_->CreateTable("rows", other, {.primary_key = {"id"}}));
+}
+
+TEST_F(BadInputTest, AnUnknownTableIsNotFoundByName) {
+  EXPECT_TRUE(IsNotFound(Table::Open(database_.get(), "nope").status()));
+  EXPECT_FAILS_WITH("'nope'", Table::Open(database_.get(), "nope"));
+  EXPECT_TRUE(IsNotFound(database_->GetTable("nope").status()));
+  EXPECT_TRUE(IsNotFound(database_->DropTable("nope")));
+  WriteBatch batch;
+  batch.Put("nope", "k", "v");
+  EXPECT_TRUE(IsNotFound(database_->Write(batch)));
+}
+
+TEST_F(BadInputTest, BadTableNamesAreRefused) {
+  const std::vector<std::string> names = {"",
+                                          std::string(64 * 1024, 'n'),
+                                          std::string(256, 'n'),
+                                          "a/b",
+                                          "..",
+                                          "../up",
+                                          "line\nbreak",
+                                          std::string("zero\0", 5),
+                                          "\xFF\xFE"};
+  ASSERT_OK_AND_ASSIGN(const auto before, database_->ListTables());
+  for (const std::string& name : names) {
+    EXPECT_FALSE(database_->CreateTable(name, RowSchema()).ok()) << name.substr(0, 20);
+  }
+  ASSERT_OK_AND_ASSIGN(const auto after, database_->ListTables());
+  EXPECT_EQ(before, after);
+  ASSERT_OK(database_->CreateTable(std::string(255, 'n'), RowSchema()));
+  ASSERT_OK(database_->CreateTable("\xC3\xBC with spaces: and \xE2\x82\xAC", RowSchema()));
+}
+
+TEST_F(BadInputTest, BadSchemasAreRefusedByColumn) {
+  const auto refused = [&](const std::string& text, const arrow::FieldVector& fields,
+                           const std::vector<std::string>& key) {
+    EXPECT_FAILS_WITH(text,
+                      database_->CreateTable("t", arrow::schema(fields), {.primary_key = key}));
+  };
+  const auto id = arrow::field("id", arrow::int64());
+  refused("'nope'", {id}, {"nope"});
+  refused("'id'", {id}, {"id", "id"});
+  refused("'id'", {id, id}, {"id"});
+  refused("column", {}, {});
+  refused("_sequence", {id, arrow::field("_sequence", arrow::int8())}, {"id"});
+  refused("_kind", {arrow::field("_kind", arrow::int8())}, {});
+  refused("'l'", {arrow::field("l", arrow::list(arrow::int8()))}, {"l"});
+  refused("'d'", {arrow::field("d", arrow::dictionary(arrow::int8(), arrow::utf8()))}, {"d"});
+  refused("'v'", {arrow::field("v", arrow::utf8_view())}, {"v"});
+  const auto either = arrow::dense_union({arrow::field("i", arrow::int8())});
+  refused("'u'", {id, arrow::field("u", either)}, {"id"});
+  refused("'u'", {id, arrow::field("u", arrow::list(either))}, {"id"});
+  EXPECT_FALSE(database_->CreateTable("t", nullptr).ok());
+  EXPECT_TRUE(IsNotFound(database_->GetTable("t").status()));
+}
+
+TEST_F(BadInputTest, RangesAndKeysOfATableWithoutAKeyAreRefusedByName) {
+  ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(RowSchema(), {"[1]", R"(["a"])", "[1]"}));
+  EXPECT_FAILS_WITH("'log'", log_->Delete(batch));
+  EXPECT_FAILS_WITH("'log'", log_->DeleteRange({}));
+  EXPECT_FAILS_WITH("'log'", log_->Get(batch));
+}
+
+TEST_F(BadInputTest, BadBoundsAreRefusedByColumn) {
+  const auto delete_from = [&](const KeyBound& lower) {
+    return rows_->DeleteRange({.lower = lower, .upper = {}});
+  };
+  EXPECT_FAILS_WITH("'id'", delete_from({arrow::MakeScalar("text")}));
+  EXPECT_FAILS_WITH("'id'", delete_from({arrow::MakeNullScalar(arrow::int64())}));
+  EXPECT_FAILS_WITH("'id'", delete_from({arrow::MakeScalar(1.5)}));
+  EXPECT_FALSE(delete_from({nullptr}).ok());
+  EXPECT_FALSE(delete_from({arrow::MakeScalar(int64_t{1}), arrow::MakeScalar("a")}).ok());
+}
+
+TEST_F(BadInputTest, TheDefaultTableStays) {
+  EXPECT_FALSE(database_->DropTable("default").ok());
+  ASSERT_OK_AND_ASSIGN(auto kv, KeyValue::Open(database_.get()));
+  ASSERT_OK(kv->Put("k", "v"));
+}
+
+TEST_F(BadInputTest, EveryTableCallAfterCloseIsRefusedAsClosed) {
+  ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(RowSchema(), {"[1]", R"(["a"])", "[1]"}));
+  ASSERT_OK(rows_->Insert(batch));
+  ASSERT_OK(database_->Close());
+  ASSERT_OK(database_->Close());
+  EXPECT_TRUE(database_->closed());
+  WriteBatch writes;
+  writes.Insert("rows", batch);
+  const std::vector<arrow::Status> answers = {rows_->Insert(batch),
+                                              rows_->Delete(batch),
+                                              rows_->DeleteRange({}),
+                                              rows_->Get(batch).status(),
+                                              rows_->Scan().status(),
+                                              rows_->Count().status(),
+                                              Table::Open(database_.get(), "rows").status(),
+                                              database_->CreateTable("t", RowSchema()),
+                                              database_->DropTable("rows"),
+                                              database_->ListTables().status(),
+                                              database_->GetTable("rows").status(),
+                                              database_->Write(writes),
+                                              database_->GetSnapshot().status(),
+                                              database_->Flush(),
+                                              database_->SyncLog(),
+                                              database_->Compact(),
+                                              database_->GetStats().status()};
+  for (size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_TRUE(IsClosed(answers[i])) << i << ": " << answers[i].ToString();
+  }
+}
+
+TEST(BadDirectoryTest, NullDatabasesAreRefused) {
+  EXPECT_TRUE(Table::Open(nullptr, "t").status().IsInvalid());
+  EXPECT_TRUE(KeyValue::Open(nullptr).status().IsInvalid());
+}
+
+TEST(BadDirectoryTest, ADirectoryOfOtherFilesIsNotADatabase) {
+  TestDirectory directory;
+  std::ofstream(directory.path() + "/letter.txt") << "dear reader";
+  EXPECT_FAILS_WITH(directory.path(), Database::Open(directory.path()));
+  EXPECT_FAILS_WITH("letter.txt", Database::Open(directory.path()));
+  EXPECT_TRUE(std::filesystem::exists(directory.path() + "/letter.txt"));
+}
+
+TEST(BadDirectoryTest, AMissingDirectoryIsRefusedWhereItMayNotBeMade) {
+  TestDirectory directory;
+  Options options;
+  options.create_if_missing = false;
+  EXPECT_FAILS_WITH("nothing_here", Database::Open(directory.path() + "/nothing_here", options));
+  EXPECT_FALSE(std::filesystem::exists(directory.path() + "/nothing_here"));
+}
+
+TEST(BadDirectoryTest, APathThatIsAFileIsRefused) {
+  TestDirectory directory;
+  const std::string path = directory.path() + "/file";
+  std::ofstream(path) << "text";
+  EXPECT_FALSE(Database::Open(path).ok());
+}
+
+TEST(BadDirectoryTest, ADamagedCurrentIsReportedWithItsFile) {
+  TestDatabase database;
+  ASSERT_OK(database.Open());
+  ASSERT_OK(database.Close());
+  const std::string current = database.path() + "/CURRENT";
+  std::ofstream(current, std::ios::trunc) << "MANIFEST-000099";
+  const arrow::Status status = database.Open();
+  EXPECT_TRUE(IsCorruption(status)) << status.ToString();
+  EXPECT_NE(status.message().find("CURRENT"), std::string::npos) << status.ToString();
+}
+
+TEST(BadDirectoryTest, OpeningTwiceInAProcessSharesTheDatabaseIfTheOptionsAgree) {
+  TestDatabase database;
+  ASSERT_OK(database.Open());
+  ASSERT_OK_AND_ASSIGN(auto second,
+                       Database::Open(database.path() + "/../" +
+                                      std::filesystem::path(database.path()).filename().string()));
+  ASSERT_OK_AND_ASSIGN(auto first_kv, KeyValue::Open(database.get()));
+  ASSERT_OK_AND_ASSIGN(auto second_kv, KeyValue::Open(second));
+  ASSERT_OK(first_kv->Put("k", "v"));
+  ASSERT_OK_AND_ASSIGN(auto value, second_kv->Get("k"));
+  EXPECT_EQ(value, "v");
+  Options other;
+  other.memtable_bytes = 1 << 20;
+  EXPECT_TRUE(IsConflict(Database::Open(database.path(), other).status()));
+  first_kv.reset();
+  ASSERT_OK(database.Close());
+  ASSERT_OK(second_kv->Put("k", "still open"));
+}
+
+TEST(BadDirectoryTest, AReadOnlyDatabaseRefusesWrites) {
+  TestDatabase database;
+  ASSERT_OK(database.Open());
+  {
+    ASSERT_OK_AND_ASSIGN(auto kv, KeyValue::Open(database.get()));
+    ASSERT_OK(kv->Put("k", "v"));
+  }
+  ASSERT_OK(database.Close());
+  Options options;
+  options.read_only = true;
+  ASSERT_OK_AND_ASSIGN(auto read_only, Database::Open(database.path(), options));
+  ASSERT_OK_AND_ASSIGN(auto kv, KeyValue::Open(read_only));
+  ASSERT_OK_AND_ASSIGN(auto value, kv->Get("k"));
+  EXPECT_EQ(value, "v");
+  EXPECT_TRUE(IsReadOnly(kv->Put("k", "w")));
+  EXPECT_TRUE(IsReadOnly(read_only->CreateTable("t", RowSchema())));
+}
+
+// The child of the next test; it does nothing unless that test starts it.
+TEST(SecondProcessTest, OpensTheDirectoryOfItsParent) {
+  const char* path = std::getenv("MARBLE_TEST_SECOND_PROCESS");
+  if (path == nullptr) return;
+  const arrow::Status status = Database::Open(path).status();
+  EXPECT_TRUE(IsLocked(status)) << status.ToString();
+  EXPECT_NE(status.message().find(std::to_string(::getppid())), std::string::npos)
+      << status.ToString();
+}
+
+TEST(BadDirectoryTest, ASecondProcessIsRefusedWithThePidOfTheOwner) {
+  TestDatabase database;
+  ASSERT_OK(database.Open());
+  ASSERT_EQ(::setenv("MARBLE_TEST_SECOND_PROCESS", database.path().c_str(), 1), 0);
+  ASSERT_OK_AND_ASSIGN(auto child, ChildProcess::Start({"--gtest_filter=SecondProcessTest.*"}));
+  const int status = child.Wait();
+  ASSERT_EQ(::unsetenv("MARBLE_TEST_SECOND_PROCESS"), 0);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace marble::test

@@ -1,0 +1,285 @@
+"""The table face: keys of all kinds, upserts, deletes, scans, and what bad rows get."""
+
+import datetime
+import decimal
+
+import marbledb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+UTC = datetime.timezone.utc
+
+
+def ids(table):
+    return table["id"].to_pylist()
+
+
+def test_upsert_last_row_wins(people):
+    people.upsert({"id": [3, 3, 11], "name": ["x", "y", None], "score": [0.0, 1.0, None]})
+    assert people.get(3) == {"id": 3, "name": "y", "score": 1.0}
+    assert people.get(11) == {"id": 11, "name": None, "score": None}
+    assert people.count() == 11 == len(people) and bool(people)
+
+
+def test_delete_by_keys_of_all_forms(people):
+    people.delete(0)
+    people.delete([1, 2])
+    people.delete(pa.array([3], pa.int64()))
+    people.delete(pa.table({"name": ["other columns do not matter"], "id": [4]}))
+    people.delete({"id": 5})
+    people.delete({"id": [6]})
+    people.delete([])
+    people.delete(999)
+    assert ids(people.to_table()) == [7, 8, 9]
+
+
+def test_delete_range_then_put_inside(people):
+    people.delete_range(2, 5)
+    people.insert({"id": [3], "name": ["back"], "score": [None]})
+    people.delete_range(8)
+    people.delete_range(6, 6)
+    people.delete_range(7, 1)
+    assert ids(people.to_table()) == [0, 1, 3, 5, 6, 7]
+    people.delete_range()
+    assert people.count() == 0 and not people
+
+
+def test_get_one_and_many(people):
+    assert people.get(4) == {"id": 4, "name": "p4", "score": 2.0}
+    assert people.get(4, ["name"]) == {"name": "p4"}
+    assert people.get(-1) is None
+    found = people.get([7, -1, 2, 7])
+    assert isinstance(found, pa.Table) and ids(found) == [7, 2, 7]
+    assert ids(people.get(pa.array([1, 0], pa.int64()))) == [1, 0]
+    assert people.get([]).num_rows == 0 and people.get([]).schema.names == people.schema.names
+
+
+def test_composite_key(db):
+    schema = pa.schema([
+        pa.field("value", pa.float64()),
+        pa.field("city", pa.string(), nullable=False),
+        pa.field("day", pa.date32(), nullable=False),
+    ])
+    table = db.create_table("weather", schema, primary_key=["city", "day"])
+    days = [datetime.date(2013, 1, day) for day in range(1, 6)]
+    for city in ("ewr", "jfk", "lga"):
+        table.insert({"value": [1.0, 2.0, 3.0, 4.0, 5.0], "city": [city] * 5, "day": days})
+    assert table.primary_key == ("city", "day")
+    assert table.get(("jfk", days[2]))["value"] == 3.0
+    assert table.get({"city": "jfk", "day": days[2]})["value"] == 3.0
+    assert table.get([("lga", days[0]), ("none", days[0])]).num_rows == 1
+    assert table.get(pa.table({"day": days[:2], "city": ["ewr", "ewr"]})).num_rows == 2
+    assert table.count(range=("jfk", "lga")) == 5
+    assert table.count(range=(("jfk", days[3]), None)) == 7
+    assert table.count(range=(None, ("ewr", days[1]))) == 1
+    table.delete_range(("ewr", days[1]), ("jfk", days[1]))
+    assert table.count() == 10
+    table.delete([("lga", days[0]), ("lga", days[1])])
+    assert table.count() == 8
+    with pytest.raises(marbledb.SchemaError):
+        table.get("jfk")
+    with pytest.raises(marbledb.SchemaError):
+        table.get([("jfk",)])
+    with pytest.raises(marbledb.SchemaError):
+        table.scan(range=(("a", days[0], 1), None))
+
+
+KEYS = {
+    "bool": (pa.bool_(), [False, True]),
+    "int8": (pa.int8(), [-128, -1, 0, 127]),
+    "uint64": (pa.uint64(), [0, 1, 2**63, 2**64 - 1]),
+    "float64": (pa.float64(), [float("-inf"), -1.5, 0.0, 2.25, float("inf")]),
+    "string": (pa.string(), ["", "a", "a\0", "b", "\u00e9"]),
+    "binary": (pa.binary(), [b"", b"\0", b"\0\xff", b"\xff"]),
+    "date32": (pa.date32(), [datetime.date(1900, 1, 1), datetime.date(2013, 7, 4)]),
+    "timestamp": (pa.timestamp("us", tz="UTC"),
+                  [datetime.datetime(1960, 1, 1, tzinfo=UTC), datetime.datetime(2020, 1, 1, tzinfo=UTC)]),
+    "decimal": (pa.decimal128(10, 2), [decimal.Decimal("-5.25"), decimal.Decimal("0.00"),
+                                       decimal.Decimal("123.45")]),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_key_types(db, name):
+    data_type, values = KEYS[name]
+    schema = pa.schema([pa.field("k", data_type, nullable=False), pa.field("n", pa.int32())])
+    table = db.create_table("t", schema, "k")
+    order = list(range(len(values)))[::-1]
+    table.insert(pa.record_batch([pa.array([values[i] for i in order], data_type),
+                                  pa.array(order, pa.int32())], schema=schema))
+    for _ in range(2):
+        assert table.to_table()["k"].to_pylist() == values
+        assert table.to_table(reverse=True)["n"].to_pylist() == order
+        for i, value in enumerate(values):
+            assert table.get([value])["n"].to_pylist() == [i]
+            assert table.count(range=(value, None)) == len(values) - i
+        db.flush()
+
+
+def test_append_table_keeps_insertion_order(db):
+    schema = pa.schema([pa.field("x", pa.int64())])
+    table = db.create_table("log", schema)
+    for i in (5, 3, 5):
+        table.insert({"x": [i, i + 1]})
+    db.flush()
+    table.insert({"x": [9]})
+    assert table.to_table()["x"].to_pylist() == [5, 6, 3, 4, 5, 6, 9]
+    assert table.to_table(reverse=True)["x"].to_pylist() == [9, 6, 5, 4, 3, 6, 5]
+    assert table.primary_key == ()
+    for call in (lambda: table.upsert({"x": [1]}), lambda: table.delete([1]),
+                 lambda: table.delete_range(1, 2), lambda: table.get(1),
+                 lambda: table.scan(range=(1, 2))):
+        with pytest.raises(marbledb.SchemaError, match="key"):
+            call()
+    assert table.count() == 7
+
+
+def test_scan_options(people):
+    assert people.scan(["score", "id"]).schema.names == ["score", "id"]
+    assert people.to_table(["name"], filter=pc.field("id") >= 8)["name"].to_pylist() == ["p8", "p9"]
+    assert ids(people.to_table(range=(3, 6))) == [3, 4, 5]
+    assert ids(people.to_table(range=(None, 2), reverse=True)) == [1, 0]
+    assert ids(people.to_table(limit=3)) == [0, 1, 2]
+    assert ids(people.to_table(limit=2, reverse=True)) == [9, 8]
+    assert people.to_table(limit=0).num_rows == 0
+    even = pc.equal(pc.bit_wise_and(pc.field("id"), 1), 0)
+    assert ids(people.to_table(filter=even, range=(1, 9), limit=3, reverse=True)) == [8, 6, 4]
+    assert people.count(filter=even) == 5 and people.count(range=(3, 6)) == 3
+    assert people.to_table([]).num_columns == 0
+    assert max(batch.num_rows for batch in people.scan(batch_rows_max=3)) <= 3
+    assert isinstance(people.scan(), pa.RecordBatchReader)
+
+
+def test_scan_mistakes(people):
+    with pytest.raises(ValueError, match="no_column"):
+        people.to_table(["no_column"])
+    with pytest.raises(ValueError, match="no_column"):
+        people.to_table(filter=pc.field("no_column") > 1)
+    with pytest.raises(TypeError, match="Expression"):
+        people.to_table(filter="id > 1")
+    with pytest.raises(TypeError, match="pair"):
+        people.to_table(range=5)
+    with pytest.raises(ValueError, match="limit"):
+        people.to_table(limit=-1)
+    with pytest.raises(marbledb.SchemaError, match="id"):
+        people.to_table(range=("text", None))
+
+
+def test_filters_on_null_and_text(db):
+    schema = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("s", pa.string())])
+    table = db.create_table("t", schema, "id")
+    table.insert({"id": [1, 2, 3, 4], "s": ["a", None, "b", ""]})
+    for _ in range(2):
+        assert ids(table.to_table(filter=pc.field("s").is_null())) == [2]
+        assert ids(table.to_table(filter=pc.field("s") != "a")) == [3, 4]
+        assert ids(table.to_table(filter=pc.field("s").isin(["a", ""]))) == [1, 4]
+        assert ids(table.to_table(filter=~(pc.field("s") == "a"))) == [3, 4]
+        db.flush()
+
+
+def different(name, data_type, **more):
+    fields = {"id": pa.int64(), "name": pa.string(), "score": pa.float64()}
+    fields[name] = data_type
+    fields.update(more)
+    return pa.table({key: pa.nulls(1, value) if value != pa.int64() else pa.array([1], value)
+                     for key, value in fields.items()})
+
+
+@pytest.mark.parametrize("rows, column", [
+    (different("name", pa.int32()), "name"),
+    (different("score", pa.float32()), "score"),
+    (different("id", pa.string()), "id"),
+    (different("id", pa.int64(), extra=pa.int8()), "extra"),
+    (pa.table({"id": [1], "name": ["x"]}), "score"),
+    (pa.table({"name": ["x"], "id": [1], "score": [1.0]}), "id"),
+    (pa.table({"id": pa.array([None], pa.int64()), "name": ["x"], "score": [1.0]}), "id"),
+])
+def test_wrong_rows_are_refused_by_column(people, rows, column):
+    with pytest.raises(marbledb.SchemaError, match=column):
+        people.insert(rows)
+    assert people.count() == 10
+
+
+def test_invalid_batches_are_refused(people):
+    bad_utf8 = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"),
+                                                      pa.py_buffer(b"\xff\xfe")])
+    with pytest.raises(marbledb.SchemaError, match="name"):
+        people.insert(pa.record_batch([pa.array([1]), bad_utf8, pa.array([1.0])],
+                                      schema=people.schema))
+    beyond = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\xff\0\0\0"),
+                                                    pa.py_buffer(b"ab")])
+    with pytest.raises(marbledb.SchemaError):
+        people.insert(pa.record_batch([pa.array([1]), beyond, pa.array([1.0])],
+                                      schema=people.schema))
+    assert people.get(1)["name"] == "p1"
+
+
+def test_rows_that_are_no_rows(people):
+    for bad in (5, "text", [1, 2], None):
+        with pytest.raises(TypeError):
+            people.insert(bad)
+
+
+def test_many_batches_are_one_commit(people):
+    good = people.to_table().slice(0, 1)
+    bad = pa.table({"id": pa.array([None], pa.int64()), "name": ["x"], "score": [1.0]})
+    with pytest.raises(marbledb.SchemaError):
+        people.insert(pa.concat_tables([good.set_column(0, "id", [[77]]).cast(
+            bad.schema), bad]))
+    assert people.get(77) is None
+    before = people.database.stats()["last_sequence"]
+    people.insert(pa.Table.from_batches(
+        [batch for i in range(5) for batch in good.set_column(
+            0, people.schema.field(0), [pa.array([100 + i])]).to_batches()]))
+    assert people.count() == 15 and people.database.stats()["last_sequence"] > before
+
+
+def test_payload_types_round_trip(db):
+    struct = pa.struct([pa.field("a", pa.int32()), pa.field("b", pa.list_(pa.string()))])
+    rows = pa.table({
+        "id": pa.array([1, 2, 3], pa.int64()),
+        "list": pa.array([[1], None, []], pa.list_(pa.int16())),
+        "struct": pa.array([{"a": 1, "b": ["x"]}, None, {"a": None, "b": None}], struct),
+        "dictionary": pa.array(["x", "y", "x"]).dictionary_encode(),
+        "large": pa.array(["x", None, ""], pa.large_string()),
+        "fixed": pa.array([b"ab", None, b"cd"], pa.binary(2)),
+        "time": pa.array([1, None, 3], pa.duration("ms")),
+        "map": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int8())),
+        "decimal": pa.array([decimal.Decimal("1.50"), None, None], pa.decimal128(5, 2)),
+        "nothing": pa.nulls(3),
+    })
+    table = db.create_table("t", rows.schema, "id")
+    table.insert(rows)
+    for _ in range(2):
+        found = table.to_table()
+        assert found.schema.equals(rows.schema) and found.to_pylist() == rows.to_pylist()
+        assert table.get(3) == rows.to_pylist()[2]
+        db.flush()
+
+
+def test_callers_memory_is_not_referenced(people):
+    import numpy as np
+
+    numbers = np.array([1.0, 2.0])
+    people.insert(pa.record_batch([pa.array([50, 51]), pa.array(["a", "b"]), pa.array(numbers)],
+                                  schema=people.schema))
+    numbers[:] = -1
+    assert people.get(50)["score"] == 1.0 and people.get(51)["score"] == 2.0
+
+
+def test_reader_goes_on_during_writes_and_compaction(db, people_schema):
+    table = db.create_table("t", people_schema, "id")
+    for begin in range(0, 30_000, 10_000):
+        numbers = list(range(begin, begin + 10_000))
+        table.insert({"id": numbers, "name": ["old"] * 10_000, "score": [0.5] * 10_000})
+        db.flush()
+    reader = table.scan(batch_rows_max=1000)
+    first = reader.read_next_batch()
+    table.insert({"id": list(range(30_000)), "name": ["new"] * 30_000, "score": [1.5] * 30_000})
+    db.flush()
+    db.compact()
+    rest = pa.Table.from_batches([first, *reader])
+    assert ids(rest) == list(range(30_000))
+    assert rest["name"].unique().to_pylist() == ["old"]
+    assert table.to_table()["name"].unique().to_pylist() == ["new"]

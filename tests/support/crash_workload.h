@@ -1,0 +1,65 @@
+// The workload of the crash tests: commit number n is a function of n and a seed alone, so that
+// whoever opens the database afterwards can tell from one counter what every table must hold.
+//
+// Every commit puts its number under the key "counter". What survives a crash must be exactly the
+// state after commits 1..N for some N: a prefix, no half batch, across all tables; and N must not
+// be smaller than what was promised.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <marble/database.h>
+#include <marble/key_value.h>
+#include <marble/table.h>
+
+#include "support/model_rows.h"
+
+namespace marble::test {
+
+/// What the tables hold after some commit.
+struct CrashState {
+  uint64_t commit = 0;
+  std::map<std::string, std::string> pairs;
+  ModelRows left;
+  ModelRows right;  // always equal to `left`
+  std::vector<ModelRow> journal;
+};
+
+/// Small memtables, files and segments: flushes, compactions and new segments within some hundred
+/// commits.
+Options CrashOptions();
+
+/// One open database under the workload. One writing thread.
+class CrashWorkload {
+ public:
+  CrashWorkload(std::shared_ptr<Database> database, uint64_t seed)
+      : database_(std::move(database)), seed_(seed) {}
+
+  /// Creates the tables that are missing.
+  arrow::Status Prepare();
+  /// The number of the last commit that is there; 0 if none.
+  arrow::Result<uint64_t> LastCommit() const;
+  /// Carries out commit `number`.
+  arrow::Status Commit(uint64_t number);
+  /// Whether commit `number` is written with sync.
+  bool IsSynced(uint64_t number) const;
+  /// Applies all commits after `state->commit` up to `number` to the oracle.
+  arrow::Status Advance(uint64_t number, CrashState* state) const;
+  /// An error if any table differs from `state`.
+  arrow::Status Compare(const CrashState& state) const;
+
+ private:
+  /// Commit `number` as a write batch and as a change of the oracle; either may be null.
+  arrow::Status Make(uint64_t number, WriteBatch* batch, CrashState* state) const;
+  arrow::Status CompareRows(const std::string& table, const std::vector<ModelRow>& rows) const;
+
+  std::shared_ptr<Database> database_;
+  std::shared_ptr<KeyValue> pairs_;
+  uint64_t seed_;
+};
+
+}  // namespace marble::test

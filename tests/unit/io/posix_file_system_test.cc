@@ -1,0 +1,357 @@
+// What only the operating system's file system can show: permissions, links, processes,
+// descriptors.
+#include "io/posix_file_system.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <marble/error.h>
+
+#include "io/posix_segment_file.h"
+#include "unit/io/io_test_support.h"
+
+namespace marble {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PosixFileSystemTest : public ::testing::Test {
+ protected:
+  std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
+
+  TemporaryDirectory directory_;
+  PosixFileSystem fs_;
+};
+
+/// Sets a limit and puts the old one back.
+class LimitedResource {
+ public:
+  LimitedResource(decltype(RLIMIT_NOFILE) resource, rlim_t value) : resource_(resource) {
+    EXPECT_EQ(::getrlimit(resource_, &old_), 0);
+    const rlimit limit{value, old_.rlim_max};
+    EXPECT_EQ(::setrlimit(resource_, &limit), 0);
+  }
+  ~LimitedResource() { ::setrlimit(resource_, &old_); }
+
+ private:
+  const decltype(RLIMIT_NOFILE) resource_;
+  rlimit old_;
+};
+
+mode_t ModeOf(const std::string& path) {
+  struct stat info;
+  EXPECT_EQ(::stat(path.c_str(), &info), 0);
+  return info.st_mode & 0777;
+}
+
+size_t OpenDescriptors() {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    ++count;
+  }
+  return count;
+}
+
+/// Runs `child` in a forked process and returns its exit status.
+template <typename Child>
+int InChild(Child child) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(child());
+  int status = -1;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+class PermissionTest : public PosixFileSystemTest, public ::testing::WithParamInterface<mode_t> {};
+
+TEST_P(PermissionTest, FilesAndDirectoriesAreTheOwnersAloneUnderAnyUmask) {
+  const mode_t old = ::umask(GetParam());
+  EXPECT_TRUE(fs_.CreateWritable(Path("file")).ok());
+  EXPECT_TRUE(fs_.CreateSegment(Path("segment"), 4096).ok());
+  EXPECT_TRUE(fs_.Lock(Path("LOCK")).ok());
+  EXPECT_TRUE(fs_.CreateDirectory(Path("directory")).ok());
+  ::umask(old);
+  EXPECT_EQ(ModeOf(Path("file")), 0600u);
+  EXPECT_EQ(ModeOf(Path("segment")), 0600u);
+  EXPECT_EQ(ModeOf(Path("LOCK")), 0600u);
+  EXPECT_EQ(ModeOf(Path("directory")), 0700u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Umasks, PermissionTest, ::testing::Values(0, 022, 0777));
+
+TEST_F(PosixFileSystemTest, ASymbolicLinkInTheFilesPlaceIsRefused) {
+  WriteFile(&fs_, Path("target"), "target");
+  ASSERT_EQ(::symlink(Path("target").c_str(), Path("link").c_str()), 0);
+  EXPECT_EQ(ErrnoOf(fs_.OpenReadable(Path("link")).status()), ELOOP);
+  EXPECT_EQ(ErrnoOf(fs_.OpenAppend(Path("link")).status()), ELOOP);
+  EXPECT_EQ(ErrnoOf(fs_.OpenSegment(Path("link")).status()), ELOOP);
+  EXPECT_EQ(ErrnoOf(fs_.CreateWritable(Path("link")).status()), EEXIST);
+  EXPECT_EQ(ErrnoOf(fs_.Lock(Path("link")).status()), ELOOP);
+  EXPECT_EQ(ReadFile(&fs_, Path("target")), "target");
+}
+
+TEST_F(PosixFileSystemTest, APipeInTheFilesPlaceIsRefusedWithoutWaiting) {
+  ASSERT_EQ(::mkfifo(Path("pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(fs_.OpenReadable(Path("pipe")).ok());
+  EXPECT_FALSE(fs_.OpenAppend(Path("pipe")).ok());
+  EXPECT_FALSE(fs_.OpenSegment(Path("pipe")).ok());
+}
+
+TEST_F(PosixFileSystemTest, DescriptorsAreClosedByExec) {
+  auto writable = Must(fs_.CreateWritable(Path("a")));
+  auto segment = Must(fs_.CreateSegment(Path("b"), 4096));
+  auto readable = Must(fs_.OpenReadable(Path("a")));
+  auto lock = Must(fs_.Lock(Path("LOCK")));
+  int ours = 0;
+  for (int fd = 3; fd < 1024; ++fd) {
+    char target[4096];
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    const ssize_t n = ::readlink(link.c_str(), target, sizeof(target));
+    if (n < 0) continue;
+    const std::string_view path(target, static_cast<size_t>(n));
+    if (path.find(directory_.path()) == std::string_view::npos) continue;
+    ++ours;
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << path;
+  }
+  EXPECT_EQ(ours, 4);
+}
+
+TEST_F(PosixFileSystemTest, TwoThousandFilesFitIn256Descriptors) {
+  constexpr int kFiles = 2000;
+  LimitedResource limit(RLIMIT_NOFILE, 256);
+  std::vector<std::shared_ptr<ReadableFile>> files;
+  std::vector<std::shared_ptr<arrow::Buffer>> mappings;
+  for (int i = 0; i < kFiles; ++i) {
+    WriteFile(&fs_, Path(std::to_string(i)), "file " + std::to_string(i), /*sync=*/false);
+    files.push_back(Must(fs_.OpenReadable(Path(std::to_string(i)))));
+    mappings.push_back(Must(files.back()->Map()));
+  }
+  for (int i = 0; i < kFiles; ++i) {
+    ASSERT_EQ(Must(files[i]->Read(5, files[i]->size() - 5))->ToString(), std::to_string(i));
+    ASSERT_EQ(mappings[i]->ToString(), "file " + std::to_string(i));
+  }
+}
+
+TEST_F(PosixFileSystemTest, CachedDescriptorsMakeRoomForOthers) {
+  for (int i = 0; i < 40; ++i) WriteFile(&fs_, Path(std::to_string(i)), std::to_string(i));
+  std::vector<std::shared_ptr<ReadableFile>> files;
+  for (int i = 0; i < 40; ++i) files.push_back(Must(fs_.OpenReadable(Path(std::to_string(i)))));
+  // No descriptor is left, but the 40 ones are only cached.
+  LimitedResource limit(RLIMIT_NOFILE, OpenDescriptors() - 1);
+  EXPECT_TRUE(fs_.CreateWritable(Path("new")).ok());
+  EXPECT_TRUE(fs_.List(directory_.path()).ok());
+  EXPECT_TRUE(fs_.SyncDirectory(directory_.path()).ok());
+  EXPECT_EQ(Must(files[7]->Read(0, 1))->ToString(), "7");
+}
+
+TEST_F(PosixFileSystemTest, RunningOutOfDescriptorsIsATellableError) {
+  WriteFile(&fs_, Path("a"), "a");
+  arrow::Status read;
+  arrow::Status created;
+  {
+    LimitedResource limit(RLIMIT_NOFILE, 3);
+    read = fs_.OpenReadable(Path("a")).status();
+    created = fs_.CreateWritable(Path("b")).status();
+  }
+  EXPECT_EQ(ErrnoOf(read), EMFILE);
+  EXPECT_EQ(ErrnoOf(created), EMFILE);
+  EXPECT_TRUE(fs_.OpenReadable(Path("a")).ok());
+}
+
+TEST_F(PosixFileSystemTest, AForgottenFileLeavesNoDescriptor) {
+  WriteFile(&fs_, Path("a"), "a");
+  const size_t before = OpenDescriptors();
+  auto file = Must(fs_.OpenReadable(Path("a")));
+  EXPECT_EQ(OpenDescriptors(), before + 1);
+  file.reset();
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(PosixFileSystemTest, AnotherFileInThePlaceOfTheOneOpenedIsNotRead) {
+  PosixFileSystem fs(1);
+  WriteFile(&fs, Path("a"), "first");
+  WriteFile(&fs, Path("b"), "other");
+  auto file = Must(fs.OpenReadable(Path("a")));
+  auto evicts = Must(fs.OpenReadable(Path("b")));
+  ASSERT_STATUS_OK(fs.Rename(Path("b"), Path("a")));
+  const arrow::Status status = file->Read(0, 5).status();
+  EXPECT_TRUE(status.IsIOError());
+  EXPECT_THAT(status.message(), HasSubstr("another file"));
+}
+
+TEST_F(PosixFileSystemTest, AFileCutShortIsNotMapped) {
+  WriteFile(&fs_, Path("a"), Pattern(10000));
+  auto file = Must(fs_.OpenReadable(Path("a")));
+  ASSERT_EQ(::truncate(Path("a").c_str(), 100), 0);
+  EXPECT_TRUE(file->Map().status().IsIOError());
+  EXPECT_TRUE(file->Read(0, 10000).status().IsIOError());
+}
+
+TEST_F(PosixFileSystemTest, ASecondProcessIsRefusedWithTheFirstOnesPid) {
+  auto lock = Must(fs_.Lock(Path("LOCK")));
+  const std::string expected = "process " + std::to_string(::getpid()) + " on host";
+  EXPECT_EQ(InChild([&] {
+              const auto second = PosixFileSystem().Lock(Path("LOCK"));
+              if (!IsLocked(second.status())) return 1;
+              return second.status().message().find(expected) == std::string::npos ? 2 : 0;
+            }),
+            0);
+}
+
+TEST_F(PosixFileSystemTest, ALockEndsWithItsProcess) {
+  EXPECT_EQ(InChild([&] {
+              auto lock = fs_.Lock(Path("LOCK"));
+              return lock.ok() ? (static_cast<void>(lock->release()), 0) : 1;
+            }),
+            0);
+  EXPECT_TRUE(fs_.Lock(Path("LOCK")).ok());
+}
+
+TEST_F(PosixFileSystemTest, AForkedChildNeitherKeepsNorReleasesALock) {
+  auto lock = Must(fs_.Lock(Path("LOCK")));
+  // The child's copy of the lock object goes away: the parent keeps the lock.
+  EXPECT_EQ(InChild([&] {
+              lock.reset();
+              return 0;
+            }),
+            0);
+  EXPECT_TRUE(IsLocked(fs_.Lock(Path("LOCK")).status()));
+  // The parent's goes away while a child still has the descriptor: the lock is free.
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    char byte;
+    ::close(pipe_ends[1]);
+    ::_exit(::read(pipe_ends[0], &byte, 1) == 0 ? 0 : 1);
+  }
+  lock.reset();
+  EXPECT_TRUE(fs_.Lock(Path("LOCK")).ok());
+  ::close(pipe_ends[1]);
+  int status;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  ::close(pipe_ends[0]);
+}
+
+TEST_F(PosixFileSystemTest, AnyBytesInALockFileOnlyChangeTheMessage) {
+  auto lock = Must(fs_.Lock(Path("LOCK")));
+  for (const std::string& owner :
+       {std::string(), std::string("x\0\xff 12", 6), std::string(100000, 'a'),
+        std::string("12345678901234567890 \x1b[")}) {
+    ASSERT_EQ(::truncate(Path("LOCK").c_str(), 0), 0);
+    auto file = Must(fs_.OpenAppend(Path("LOCK")));
+    ASSERT_STATUS_OK(file->Append(owner));
+    ASSERT_STATUS_OK(file->Close());
+    const arrow::Status refused = fs_.Lock(Path("LOCK")).status();
+    EXPECT_TRUE(IsLocked(refused));
+    EXPECT_TRUE(std::all_of(refused.message().begin(), refused.message().end(),
+                            [](unsigned char c) { return c >= 0x20 && c < 0x7f; }));
+  }
+}
+
+TEST_F(PosixFileSystemTest, IdentitySeesThroughALinkToTheDirectory) {
+  ASSERT_STATUS_OK(fs_.CreateDirectory(Path("d")));
+  ASSERT_EQ(::symlink(Path("d").c_str(), Path("link").c_str()), 0);
+  EXPECT_EQ(Must(fs_.Identity(Path("link"))), Must(fs_.Identity(Path("d"))));
+  EXPECT_TRUE(fs_.CreateDirectory(Path("link")).ok());
+}
+
+TEST_F(PosixFileSystemTest, ASegmentsRoomIsReservedAndReservedAgainWhenSparse) {
+  constexpr int64_t kCapacity = 1 << 20;
+  const auto allocated = [&](const std::string& name) {
+    struct stat info;
+    EXPECT_EQ(::stat(Path(name).c_str(), &info), 0);
+    return static_cast<int64_t>(info.st_blocks) * 512;
+  };
+  {
+    auto segment = Must(fs_.CreateSegment(Path("s"), kCapacity));
+  }
+  EXPECT_GE(allocated("s"), kCapacity);
+  WriteFile(&fs_, Path("sparse"), "kept");
+  ASSERT_EQ(::truncate(Path("sparse").c_str(), kCapacity), 0);
+  ASSERT_LT(allocated("sparse"), kCapacity);
+  {
+    auto segment = Must(fs_.OpenSegment(Path("sparse")));
+  }
+  EXPECT_GE(allocated("sparse"), kCapacity);
+  EXPECT_EQ(ReadFile(&fs_, Path("sparse")).substr(0, 5), std::string("kept\0", 5));
+}
+
+TEST_F(PosixFileSystemTest, ASegmentThatCannotBeReservedIsNotLeftBehind) {
+  // More than any file system here can hold in one file or in all.
+  const arrow::Status status = fs_.CreateSegment(Path("s"), int64_t{1} << 60).status();
+  EXPECT_TRUE(status.IsIOError());
+  EXPECT_TRUE(ErrnoOf(status) == EFBIG || ErrnoOf(status) == ENOSPC) << status.ToString();
+  EXPECT_FALSE(Must(fs_.Exists(Path("s"))));
+}
+
+class SegmentMappingTest : public PosixFileSystemTest,
+                           public ::testing::WithParamInterface<PosixSegmentFile::Mapping> {};
+
+TEST_P(SegmentMappingTest, MappedWritesOfAKilledProcessAreThere) {
+  constexpr int64_t kCapacity = 3 << 20;
+  const std::string content = Pattern(kCapacity);
+  EXPECT_EQ(InChild([&]() -> int {
+              auto fd = CreateFile(Path("s"), O_RDWR);
+              if (!fd.ok()) return 1;
+              auto segment = PosixSegmentFile::Create(std::move(*fd), Path("s"), kCapacity);
+              if (!segment.ok()) return 2;
+              if ((*segment)->mapping() == PosixSegmentFile::Mapping::kPopulate) {
+                (*segment)->set_mapping(GetParam());
+              }
+              for (int64_t at = 0; at < kCapacity; at += 1024) {
+                const auto part = std::string_view(content).substr(at, 1024);
+                if (!(*segment)->Write(at, {&part, 1}, WriteVia::kMapping).ok()) return 3;
+              }
+              ::_exit(0);  // nothing is synced, closed or unmapped
+            }),
+            0);
+  EXPECT_EQ(ReadFile(&fs_, Path("s")), content);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, SegmentMappingTest,
+                         ::testing::Values(PosixSegmentFile::Mapping::kPopulate,
+                                           PosixSegmentFile::Mapping::kTouch,
+                                           PosixSegmentFile::Mapping::kNone));
+
+TEST_F(PosixFileSystemTest, AFullDeviceIsEnospcAndStaysSoForTheFile) {
+  // /dev/full is no regular file, so the descriptor is made here.
+  UniqueFd fd(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  if (!fd.is_open()) GTEST_SKIP() << "no /dev/full";
+  const std::string bytes = Pattern(100000);
+  const std::string_view part = bytes;
+  const arrow::Status status = WriteFully(fd.get(), "/dev/full", 0, {&part, 1});
+  EXPECT_TRUE(status.IsIOError());
+  EXPECT_EQ(ErrnoOf(status), ENOSPC);
+  EXPECT_THAT(status.message(), HasSubstr("/dev/full"));
+  EXPECT_THAT(status.message(), HasSubstr("No space left"));
+}
+
+TEST_F(PosixFileSystemTest, AWriteOfMoreThanIovMaxPartsIsWhole) {
+  auto segment = Must(fs_.CreateSegment(Path("s"), 10000));
+  const std::string bytes = Pattern(5000);
+  std::vector<std::string_view> parts;
+  for (size_t i = 0; i < 5000; ++i) parts.push_back(std::string_view(bytes).substr(i, 1));
+  ASSERT_STATUS_OK(segment->Write(10, parts, WriteVia::kSystemCall));
+  EXPECT_EQ(ReadFile(&fs_, Path("s")).substr(10, 5000), bytes);
+}
+
+TEST_F(PosixFileSystemTest, TheDefaultFileSystemIsOne) {
+  EXPECT_EQ(DefaultFileSystem(), DefaultFileSystem());
+  EXPECT_TRUE(Must(DefaultFileSystem()->Exists(directory_.path())));
+}
+
+}  // namespace
+}  // namespace marble

@@ -1,0 +1,483 @@
+// The record format with its writers and reader: what was written comes back, and nothing else
+// does.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <arrow/util/io_util.h>
+
+#include <marble/error.h>
+
+#include "base/checksum.h"
+#include "base/coding.h"
+#include "io/memory_file_system.h"
+#include "io/posix_file_system.h"
+#include "log/log_reader.h"
+#include "log/log_writer.h"
+#include "unit/io/io_test_support.h"
+
+namespace marble {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kPath[] = "/log";
+constexpr uint64_t kNumber = 31;
+
+Uuid TestUuid() {
+  Uuid uuid;
+  for (size_t i = 0; i < uuid.size(); ++i) uuid[i] = static_cast<uint8_t>(i + 1);
+  return uuid;
+}
+
+LogFileHeader HeaderOf(LogFileKind kind, uint64_t number) {
+  LogFileHeader header;
+  header.kind = kind;
+  header.uuid = TestUuid();
+  header.number = number;
+  header.predecessor = number - 1;
+  return header;
+}
+
+LogRecordHeader RecordHeader(uint64_t i) {
+  LogRecordHeader header;
+  header.first_sequence = 1000 + i;
+  header.count = i + 1;
+  header.durable_through = {kNumber - 1, 64 * i};
+  return header;
+}
+
+class LogTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<SegmentWriter> StartSegment(int64_t capacity, uint64_t number = kNumber) {
+    auto file = Must(fs_.CreateSegment(kPath, capacity));
+    return Must(SegmentWriter::Start(std::move(file), HeaderOf(LogFileKind::kSegment, number)));
+  }
+
+  arrow::Result<std::unique_ptr<LogReader>> OpenSegment(uint64_t number = kNumber) {
+    ARROW_ASSIGN_OR_RAISE(auto file, fs_.OpenReadable(kPath));
+    const Uuid uuid = TestUuid();
+    return LogReader::Open(std::move(file), kPath, LogFileKind::kSegment, &uuid, number);
+  }
+
+  static LogPosition Append(SegmentWriter* writer, uint64_t i, std::string_view payload,
+                            WriteVia via = WriteVia::kMapping) {
+    EXPECT_TRUE(writer->Fits(payload.size()));
+    return Must(writer->Append(RecordHeader(i), {&payload, 1}, via));
+  }
+
+  /// Three records of 10, 100 and 70 payload bytes: [64, 192), [192, 384), [384, 576).
+  void WriteThree() {
+    auto writer = StartSegment(1024);
+    for (const size_t size : {10, 100, 70}) Append(writer.get(), size, Pattern(size));
+    ASSERT_EQ(writer->position().offset, 576u);
+  }
+
+  MemoryFileSystem fs_;
+};
+
+TEST_F(LogTest, RecordsOfAllSizesComeBack) {
+  const size_t sizes[] = {0,    1,    63,    64,        65,      132,     4031, 4032,
+                          4033, 4096, 70000, (1 << 20), 2500000, 1048448, 5,    100};
+  std::vector<std::string> payloads;
+  auto writer = StartSegment(8 << 20);
+  std::vector<LogPosition> ends;
+  for (const size_t size : sizes) {
+    payloads.push_back(Pattern(size, static_cast<uint32_t>(payloads.size())));
+    const std::string& payload = payloads.back();
+    const std::string_view parts[] = {std::string_view(payload).substr(0, size / 3), "",
+                                      std::string_view(payload).substr(size / 3)};
+    const WriteVia via = size % 2 ? WriteVia::kMapping : WriteVia::kSystemCall;
+    LogRecordHeader header = RecordHeader(payloads.size());
+    header.payload_bytes = 999;  // taken from the parts
+    ends.push_back(Must(writer->Append(header, parts, via)));
+    EXPECT_EQ(ends.back(), writer->position());
+  }
+  auto reader = Must(OpenSegment());
+  EXPECT_EQ(reader->header().predecessor, kNumber - 1);
+  EXPECT_EQ(reader->header().uuid, TestUuid());
+  EXPECT_FALSE(reader->header().may_only_read);
+  uint64_t begin = kLogHeaderBytes;
+  std::vector<std::shared_ptr<arrow::Buffer>> held;
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    const auto record = Must(reader->Next());
+    ASSERT_NE(record, nullptr) << i;
+    EXPECT_EQ(record->header.kind, LogRecordKind::kCommit);
+    EXPECT_EQ(record->header.payload_bytes, payloads[i].size());
+    EXPECT_EQ(record->header.first_sequence, 1001 + i);
+    EXPECT_EQ(record->header.count, i + 2);
+    EXPECT_EQ(record->header.durable_through, (LogPosition{kNumber - 1, 64 * (i + 1)}));
+    EXPECT_EQ(record->begin, (LogPosition{kNumber, begin}));
+    EXPECT_EQ(record->end, ends[i]);
+    EXPECT_EQ(record->begin.offset % kLogAlignment, 0u);
+    EXPECT_EQ(record->payload->address() % kLogAlignment, 0u);
+    begin = record->end.offset;
+    held.push_back(record->payload);
+  }
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_EQ(reader->stopped_at(), ends.back());
+  EXPECT_TRUE(Must(reader->TailIsZero()));
+  reader.reset();
+  for (size_t i = 0; i < payloads.size(); ++i) EXPECT_EQ(held[i]->ToString(), payloads[i]);
+}
+
+TEST_F(LogTest, AMappedSegmentOnDiskComesBack) {
+  TemporaryDirectory directory;
+  PosixFileSystem fs;
+  const std::string path = directory.path() + "/log";
+  auto file = Must(fs.CreateSegment(path, 4 << 20));
+  auto writer =
+      Must(SegmentWriter::Start(std::move(file), HeaderOf(LogFileKind::kSegment, kNumber)));
+  uint64_t written = 0;
+  for (; writer->Fits(132); ++written) Append(writer.get(), written, Pattern(132, written));
+  EXPECT_EQ(written, ((4u << 20) - 64) / 256);
+  ASSERT_STATUS_OK(writer->Sync());
+  ASSERT_STATUS_OK(writer->Close());
+  auto reader = Must(
+      LogReader::Open(Must(fs.OpenReadable(path)), path, LogFileKind::kSegment, nullptr, kNumber));
+  for (uint64_t i = 0; i < written; ++i) {
+    const auto record = Must(reader->Next());
+    ASSERT_NE(record, nullptr) << i;
+    ASSERT_EQ(record->header.first_sequence, 1000 + i);
+    ASSERT_EQ(record->payload->ToString(), Pattern(132, i));
+  }
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+}
+
+TEST_F(LogTest, FitsCountsHeaderAndPaddingAndSurvivesAnyLength) {
+  auto writer = StartSegment(64 + 128 + 64);
+  EXPECT_TRUE(writer->Fits(128));
+  EXPECT_FALSE(writer->Fits(129));
+  EXPECT_FALSE(writer->Fits(UINT64_MAX));
+  EXPECT_FALSE(writer->Fits(UINT64_MAX - 127));
+  Append(writer.get(), 0, Pattern(64));
+  EXPECT_TRUE(writer->Fits(0));
+  EXPECT_FALSE(writer->Fits(1));
+  Append(writer.get(), 1, "");
+  EXPECT_FALSE(writer->Fits(0));
+}
+
+TEST_F(LogTest, EveryFlippedByteOfARecordIsDetected) {
+  WriteThree();
+  for (int64_t offset = 192; offset < 384; ++offset) {
+    for (const uint8_t mask : {0x01, 0x80, 0xff}) {
+      ASSERT_STATUS_OK(fs_.Damage(kPath, offset, mask));
+      auto reader = Must(OpenSegment());
+      ASSERT_NE(Must(reader->Next()), nullptr);
+      ASSERT_EQ(Must(reader->Next()), nullptr) << offset;
+      EXPECT_EQ(reader->stopped_at().offset, 192u);
+      EXPECT_FALSE(Must(reader->TailIsZero()));
+      // It stays stopped, and the record behind it is found without its help.
+      EXPECT_EQ(Must(reader->Next()), nullptr);
+      const auto later = Must(reader->FindAfter(reader->stopped_at().offset));
+      ASSERT_NE(later, nullptr) << offset;
+      EXPECT_EQ(later->begin.offset, 384u);
+      ASSERT_STATUS_OK(fs_.Damage(kPath, offset, mask));
+    }
+  }
+}
+
+TEST_F(LogTest, EveryFlippedByteOfTheFileHeaderIsDetected) {
+  WriteThree();
+  for (int64_t offset = 0; offset < kLogHeaderBytes; ++offset) {
+    ASSERT_STATUS_OK(fs_.Damage(kPath, offset, 0x10));
+    const arrow::Status status = OpenSegment().status();
+    EXPECT_TRUE(IsCorruption(status)) << offset << ": " << status.ToString();
+    EXPECT_EQ(DetailOf(status)->file(), kPath);
+    ASSERT_STATUS_OK(fs_.Damage(kPath, offset, 0x10));
+  }
+  EXPECT_TRUE(OpenSegment().ok());
+}
+
+TEST_F(LogTest, ARecordCopiedToAnotherPlaceIsRejected) {
+  auto writer = StartSegment(1024);
+  for (uint64_t i = 0; i < 3; ++i) Append(writer.get(), i, Pattern(64, i));
+  const std::string content = ReadFile(&fs_, kPath);
+  ASSERT_STATUS_OK(fs_.Overwrite(kPath, 192, content.substr(64, 128)));
+  auto reader = Must(OpenSegment());
+  ASSERT_NE(Must(reader->Next()), nullptr);
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_EQ(reader->stopped_at().offset, 192u);
+}
+
+TEST_F(LogTest, ARecycledSegmentsStaleRecordsAreRejected) {
+  {
+    auto writer = StartSegment(4096);
+    while (writer->Fits(64)) Append(writer.get(), 0, Pattern(64));
+  }
+  auto writer = Must(SegmentWriter::Start(Must(fs_.OpenSegment(kPath)),
+                                          HeaderOf(LogFileKind::kSegment, kNumber + 5)));
+  Append(writer.get(), 7, Pattern(64, 9));
+  auto reader = Must(OpenSegment(kNumber + 5));
+  const auto record = Must(reader->Next());
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->payload->ToString(), Pattern(64, 9));
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_FALSE(Must(reader->TailIsZero()));
+  EXPECT_EQ(Must(reader->FindAfter(reader->stopped_at().offset)), nullptr);
+}
+
+TEST_F(LogTest, AFileCutAnywhereGivesTheWholeRecordsBeforeTheCut) {
+  WriteThree();
+  const std::string content = ReadFile(&fs_, kPath).substr(0, 576);
+  for (size_t size = content.size() + 1; size-- > 0;) {
+    ASSERT_STATUS_OK(fs_.Truncate(kPath, static_cast<int64_t>(size)));
+    auto opened = OpenSegment();
+    if (size < 64) {
+      EXPECT_TRUE(IsCorruption(opened.status())) << size;
+      continue;
+    }
+    auto reader = Must(std::move(opened));
+    const size_t expected = size < 192 ? 0 : size < 384 ? 1 : size < 576 ? 2 : 3;
+    size_t records = 0;
+    while (Must(reader->Next()) != nullptr) ++records;
+    EXPECT_EQ(records, expected) << size;
+    EXPECT_EQ(Must(reader->FindAfter(reader->stopped_at().offset)), nullptr);
+    EXPECT_EQ(Must(reader->FindAfter(UINT64_MAX)), nullptr);
+  }
+}
+
+TEST_F(LogTest, HostileLengthsAreNoRecords) {
+  WriteThree();
+  const uint64_t lengths[] = {
+      1024,           INT64_MAX,  UINT64_MAX, UINT64_MAX - 63, UINT64_MAX - 127,
+      INT64_MAX - 63, 1024 - 128, 1024 - 127};
+  for (const uint64_t length : lengths) {
+    char bytes[8];
+    StoreLittle(bytes, length);
+    ASSERT_STATUS_OK(fs_.Overwrite(kPath, 64, {bytes, 8}));
+    auto reader = Must(OpenSegment());
+    EXPECT_EQ(Must(reader->Next()), nullptr) << length;
+    EXPECT_EQ(Must(reader->FindAfter(0))->begin.offset, 192u);
+  }
+}
+
+TEST_F(LogTest, FindAfterGoesFromRecordToRecordAndLeavesNextAlone) {
+  WriteThree();
+  auto reader = Must(OpenSegment());
+  std::vector<uint64_t> found;
+  for (uint64_t offset = 0;;) {
+    const auto record = Must(reader->FindAfter(offset));
+    if (record == nullptr) break;
+    found.push_back(record->begin.offset);
+    offset = record->end.offset;
+  }
+  EXPECT_EQ(found, (std::vector<uint64_t>{64, 192, 384}));
+  EXPECT_EQ(Must(reader->FindAfter(65))->begin.offset, 192u);
+  EXPECT_EQ(Must(reader->Next())->begin.offset, 64u);
+}
+
+TEST_F(LogTest, FindAfterSeesRecordsInAllPiecesOfALargeFile) {
+  constexpr int64_t kCapacity = 5 << 20;
+  auto writer = StartSegment(kCapacity);
+  std::vector<uint64_t> begins;
+  while (writer->Fits(300000)) {
+    begins.push_back(writer->position().offset);
+    Append(writer.get(), 0, Pattern(300000));
+  }
+  for (size_t i = 0; i < begins.size(); i += 2) {
+    ASSERT_STATUS_OK(fs_.Damage(kPath, static_cast<int64_t>(begins[i]) + 1000, 1));
+  }
+  auto reader = Must(OpenSegment());
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  uint64_t offset = 0;
+  for (size_t i = 1; i < begins.size(); i += 2) {
+    const auto record = Must(reader->FindAfter(offset));
+    ASSERT_NE(record, nullptr);
+    EXPECT_EQ(record->begin.offset, begins[i]);
+    offset = record->end.offset;
+  }
+}
+
+TEST_F(LogTest, OverlappingFalseHeadersEndInCorruptionNotInEndlessWork) {
+  constexpr int64_t kCapacity = 1 << 20;
+  StartSegment(kCapacity);
+  for (int64_t offset = 64; offset + 64 < kCapacity; offset += 64) {
+    char bytes[64];
+    LogRecordHeader header;
+    header.payload_bytes = static_cast<uint64_t>((kCapacity - offset - 64) / 64 * 64);
+    EncodeLogRecordHeader(header, 1, bytes);
+    ASSERT_STATUS_OK(fs_.Overwrite(kPath, offset, {bytes, 64}));
+  }
+  auto reader = Must(OpenSegment());
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_TRUE(IsCorruption(reader->FindAfter(64).status()));
+}
+
+TEST_F(LogTest, RandomBytesHoldNoRecord) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 50; ++round) {
+    if (round > 0) ASSERT_STATUS_OK(fs_.Remove(kPath));
+    auto writer = StartSegment(64 * 64);
+    std::string bytes(63 * 64, '\0');
+    for (char& c : bytes) c = static_cast<char>(random());
+    // Plausible kinds and short lengths, so that the checksum is what decides.
+    for (size_t at = 0; at < bytes.size(); at += 64) {
+      StoreLittle(bytes.data() + at, random() % 200);
+      StoreLittle(bytes.data() + at + 8, 1 + random() % 3);
+      StoreLittle(bytes.data() + at + 56, uint64_t{0});
+    }
+    ASSERT_STATUS_OK(fs_.Overwrite(kPath, 64, bytes));
+    auto reader = Must(OpenSegment());
+    EXPECT_EQ(Must(reader->Next()), nullptr);
+    EXPECT_EQ(Must(reader->FindAfter(0)), nullptr);
+  }
+}
+
+TEST_F(LogTest, AFailedAppendIsOverwrittenByTheNext) {
+  auto writer = StartSegment(4096);
+  const LogPosition first = Append(writer.get(), 0, "first");
+  fs_.FailNth(FileOp::kWrite, 1, ENOSPC);
+  const std::string lost = Pattern(500);
+  const std::string_view part = lost;
+  const auto failed = writer->Append(RecordHeader(1), {&part, 1}, WriteVia::kMapping);
+  EXPECT_EQ(arrow::internal::ErrnoFromStatus(failed.status()), ENOSPC);
+  EXPECT_EQ(writer->position(), first);
+  Append(writer.get(), 2, "second");
+  auto reader = Must(OpenSegment());
+  EXPECT_EQ(Must(reader->Next())->payload->ToString(), "first");
+  EXPECT_EQ(Must(reader->Next())->payload->ToString(), "second");
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+}
+
+TEST_F(LogTest, SyncedRecordsSurvivePowerLossAndTornTailsGiveAPrefix) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    MemoryFileSystem fs;
+    auto writer = Must(SegmentWriter::Start(Must(fs.CreateSegment(kPath, 1 << 20)),
+                                            HeaderOf(LogFileKind::kSegment, kNumber)));
+    for (uint64_t i = 0; i < 50; ++i) Append(writer.get(), i, Pattern(100 + i));
+    ASSERT_STATUS_OK(writer->Sync());
+    ASSERT_STATUS_OK(fs.SyncDirectory("/"));
+    for (uint64_t i = 50; i < 150; ++i) Append(writer.get(), i, Pattern(100 + i));
+    fs.LoseUnsynced(LossPolicy::kTorn, seed);
+    auto reader = Must(LogReader::Open(Must(fs.OpenReadable(kPath)), kPath, LogFileKind::kSegment,
+                                       nullptr, kNumber));
+    uint64_t records = 0;
+    while (const auto record = Must(reader->Next())) {
+      ASSERT_EQ(record->header.first_sequence, 1000 + records);
+      ASSERT_EQ(record->payload->ToString(), Pattern(100 + records));
+      ++records;
+    }
+    EXPECT_GE(records, 50u);
+  }
+}
+
+TEST_F(LogTest, AnIOErrorIsNotTakenForTheEnd) {
+  WriteThree();
+  auto file = Must(fs_.OpenReadable(kPath));
+  fs_.FailNth(FileOp::kRead, 1, EIO);
+  EXPECT_EQ(arrow::internal::ErrnoFromStatus(
+                LogReader::Open(file, kPath, LogFileKind::kSegment, nullptr, kNumber).status()),
+            EIO);
+}
+
+TEST_F(LogTest, AManifestComesBackWithItsEnd) {
+  auto writer = Must(
+      ManifestWriter::Start(Must(fs_.CreateWritable(kPath)), HeaderOf(LogFileKind::kManifest, 7)));
+  EXPECT_EQ(writer->number(), 7u);
+  ASSERT_STATUS_OK(fs_.SyncDirectory("/"));
+  std::vector<std::string> payloads = {Pattern(10), "", Pattern(100000), Pattern(64)};
+  LogRecordHeader header;
+  header.kind = LogRecordKind::kEdit;
+  for (const std::string& payload : payloads) {
+    ASSERT_STATUS_OK(writer->AppendAndSync(header, payload));
+  }
+  header.kind = LogRecordKind::kCleanEnd;
+  ASSERT_STATUS_OK(writer->AppendAndSync(header, ""));
+  EXPECT_EQ(writer->bytes(), Must(fs_.FileSize(kPath)));
+  fs_.LoseUnsynced(LossPolicy::kDropAll, 1);  // every record was synced
+  auto reader = Must(
+      LogReader::Open(Must(fs_.OpenReadable(kPath)), kPath, LogFileKind::kManifest, nullptr, 7));
+  for (const std::string& payload : payloads) {
+    const auto record = Must(reader->Next());
+    ASSERT_NE(record, nullptr);
+    EXPECT_EQ(record->header.kind, LogRecordKind::kEdit);
+    EXPECT_EQ(record->payload->ToString(), payload);
+  }
+  EXPECT_EQ(Must(reader->Next())->header.kind, LogRecordKind::kCleanEnd);
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_EQ(static_cast<int64_t>(reader->stopped_at().offset), Must(fs_.FileSize(kPath)));
+}
+
+TEST_F(LogTest, AFileOfAnotherKindDatabaseOrNumberIsCorruption) {
+  WriteThree();
+  const auto open = [&](LogFileKind kind, const Uuid& uuid, uint64_t number) {
+    return LogReader::Open(Must(fs_.OpenReadable(kPath)), kPath, kind, &uuid, number).status();
+  };
+  EXPECT_TRUE(open(LogFileKind::kSegment, TestUuid(), kNumber).ok());
+  EXPECT_TRUE(IsCorruption(open(LogFileKind::kManifest, TestUuid(), kNumber)));
+  EXPECT_TRUE(IsCorruption(open(LogFileKind::kSegment, TestUuid(), kNumber + 1)));
+  const arrow::Status status = open(LogFileKind::kSegment, Uuid{}, kNumber);
+  EXPECT_TRUE(IsCorruption(status));
+  EXPECT_THAT(status.message(), HasSubstr(ToHex(TestUuid())));
+}
+
+/// A file header with a changed field and a checksum that is right.
+std::string HeaderWith(size_t at, std::string_view bytes) {
+  std::string header = EncodeLogFileHeader(HeaderOf(LogFileKind::kSegment, kNumber));
+  header.replace(at, bytes.size(), bytes);
+  StoreLittle(header.data() + 56, Checksum(std::string_view(header).substr(0, 56)));
+  return header;
+}
+
+TEST(LogFormat, NewerVersionsAndUnknownNeedsAreIncompatible) {
+  EXPECT_TRUE(DecodeLogFileHeader(HeaderWith(0, ""), kPath).ok());
+  EXPECT_TRUE(IsIncompatibleFormat(DecodeLogFileHeader(HeaderWith(8, "\x02"), kPath).status()));
+  EXPECT_TRUE(IsIncompatibleFormat(DecodeLogFileHeader(HeaderWith(52, "\x01"), kPath).status()));
+  EXPECT_TRUE(IsCorruption(DecodeLogFileHeader(HeaderWith(12, "\x09"), kPath).status()));
+}
+
+TEST(LogFormat, FlagsThatMayBeIgnoredAreAndReadOnlyOnesAreTold) {
+  EXPECT_FALSE(Must(DecodeLogFileHeader(HeaderWith(48, "\xff\xff"), kPath)).may_only_read);
+  EXPECT_TRUE(Must(DecodeLogFileHeader(HeaderWith(50, "\x04"), kPath)).may_only_read);
+}
+
+TEST(LogFormat, AHeaderNeverWrittenSaysSo) {
+  const arrow::Status status = DecodeLogFileHeader(std::string(64, '\0'), kPath).status();
+  EXPECT_TRUE(IsCorruption(status));
+  EXPECT_THAT(status.message(), HasSubstr("never written"));
+}
+
+TEST(LogFormat, TheLayoutIsTheDocumentedOne) {
+  LogFileHeader file = HeaderOf(LogFileKind::kManifest, 0x1122);
+  const std::string bytes = EncodeLogFileHeader(file);
+  ASSERT_EQ(bytes.size(), 64u);
+  EXPECT_EQ(bytes.substr(0, 8), "MRBLLOG1");
+  EXPECT_EQ(LoadLittle<uint32_t>(bytes.data() + 8), 1u);
+  EXPECT_EQ(LoadLittle<uint32_t>(bytes.data() + 12), 2u);
+  EXPECT_EQ(bytes[16], 1);
+  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 32), 0x1122u);
+  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 40), 0x1121u);
+  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 48), 0u);
+  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 56), Checksum(bytes.substr(0, 56)));
+
+  // Small and large records are made in different ways and must agree with one formula.
+  MemoryFileSystem fs;
+  auto writer = Must(SegmentWriter::Start(Must(fs.CreateSegment(kPath, 1 << 20)),
+                                          HeaderOf(LogFileKind::kSegment, kNumber)));
+  for (const size_t size : {5, 132, 300, 5000}) {
+    const uint64_t offset = writer->position().offset;
+    const std::string payload = Pattern(size);
+    const std::string_view part = payload;
+    ASSERT_TRUE(writer->Append(RecordHeader(3), {&part, 1}, WriteVia::kMapping).ok());
+    const std::string record = ReadFile(&fs, kPath).substr(offset);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data()), size);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 8), 1u);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 16), 1003u);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 24), 4u);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 32), kNumber - 1);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 40), 192u);
+    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 48),
+              Checksum(record.substr(0, 48) + payload, LogSeed(kNumber, offset)));
+    EXPECT_EQ(record.substr(64, size), payload);
+  }
+}
+
+}  // namespace
+}  // namespace marble

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# All tests, from a fresh clone on a fresh Debian 12: prepares the machine, builds, and runs what
+# docs/testing.md lists. Ends at the first failure; the last line says how it went.
+#
+#   tools/test.sh             everything (.ci/run calls this)
+#   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
+#
+# Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+all_steps=(setup format tidy tools build ctest sstables python install wheel asan tsan)
+python=build/venv/bin/python
+logs=build/logs
+databases=$PWD/build/test-databases
+began=$SECONDS
+mkdir -p "$logs"
+
+clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# Runs step_NAME with its output in a log, and says every half minute that it lives.
+run_step() {
+  local name=$1 start=$SECONDS status=0 heart
+  printf 'test: %-9s started at %s\n' "$name" "$(clock $((SECONDS - began)))"
+  (
+    while sleep 30 >/dev/null 2>&1; do
+      printf 'test: %-9s %s ... %s\n' "$name" "$(clock $((SECONDS - start)))" \
+        "$(tail -n 1 "$logs/$name.log" 2>/dev/null | cut -c1-80)"
+    done
+  ) &
+  heart=$!
+  ("step_$name") >"$logs/$name.log" 2>&1 </dev/null || status=$?
+  kill "$heart" 2>/dev/null || true
+  wait "$heart" 2>/dev/null || true
+  if [ "$status" -ne 0 ]; then
+    tail -n 80 "$logs/$name.log"
+    printf 'test: FAILED in step "%s" after %s; all of its output is in %s\n' \
+      "$name" "$(clock $((SECONDS - start)))" "$logs/$name.log"
+    exit 1
+  fi
+  printf 'test: %-9s passed in %s  %s\n' "$name" "$(clock $((SECONDS - start)))" \
+    "$(summary "$name")"
+}
+
+# One line of figures out of a step's log.
+summary() {
+  case $1 in
+    ctest | asan | tsan) grep -hE '^[0-9]+% tests passed' "$logs/$1.log" | tail -n 1 || true ;;
+    python | tools) grep -hE '[0-9]+ passed' "$logs/$1.log" | tail -n 1 || true ;;
+    tidy | sstables | install | wheel) tail -n 1 "$logs/$1.log" ;;
+  esac
+}
+
+step_setup() { bash tools/setup.sh; }
+step_format() { bash tools/format.sh --check; }
+step_tidy() { "$python" tools/tidy.py; }
+step_tools() { "$python" -m pytest -q tests/tools; }
+step_build() { bash tools/build.sh release; }
+
+# Databases that tests leave behind go to one folder for the SSTable check. The two long tests run
+# beside each other, one a core.
+step_ctest() {
+  rm -rf "$databases"
+  mkdir -p "$databases"
+  MARBLE_TEST_DIRECTORY=$databases ctest --preset release --parallel "$(nproc)" \
+    --exclude-regex '^tidy$'
+}
+
+step_sstables() { "$python" tools/check_sstables.py "$databases"; }
+
+step_python() {
+  MARBLE_TEST_DIRECTORY=$databases PYTHONPATH=$PWD/build/release/python \
+    "$python" -m pytest -q tests/python --durations=5
+}
+
+# Another project finds the installed library and runs against it.
+step_install() {
+  rm -rf build/installed build/consumer
+  cmake --install build/release --prefix build/installed
+  cmake -S tests/install -B build/consumer -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_PREFIX_PATH="$PWD/build/installed" -DMARBLE_PYTHON="$PWD/$python"
+  cmake --build build/consumer
+  ctest --test-dir build/consumer --output-on-failure
+  echo "an outside project found marble and ran"
+}
+
+# The wheel that `pip install .` makes, installed and imported away from the tree.
+step_wheel() {
+  rm -rf build/wheel build/wheel-site
+  "$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+  "$python" -m pip install --quiet --no-deps --target build/wheel-site build/wheel/*.whl
+  (cd build && PYTHONPATH=wheel-site venv/bin/python ../tests/install/use_wheel.py)
+}
+
+# Sanitizers: of each build only what needs it. -O1 code is slow, so the model runs shortened.
+step_asan() {
+  local targets=(behaviour_test model_test) layer
+  for layer in base io row log sst tree db kv table; do
+    compgen -G "tests/unit/$layer/*_test.cc" >/dev/null && targets+=("${layer}_test")
+  done
+  bash tools/build.sh asan "${targets[@]}"
+  ASAN_OPTIONS=detect_stack_use_after_return=1 LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 MARBLE_MODEL_OPERATIONS=42000 \
+    ctest --preset asan --parallel "$(nproc)" \
+    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))\$"
+}
+
+step_tsan() {
+  bash tools/build.sh tsan concurrency_test tree_test
+  TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
+    MARBLE_STRESS_ROUNDS=400 ctest --preset tsan --parallel "$(nproc)" \
+    --tests-regex '^(concurrency_test|tree_test)$'
+}
+
+steps=("$@")
+[ $# -gt 0 ] || steps=("${all_steps[@]}")
+for step in "${steps[@]}"; do
+  [ "$(type -t "step_$step")" = function ] || {
+    echo "test: no step '$step'; there are: ${all_steps[*]}"
+    exit 2
+  }
+done
+for step in "${steps[@]}"; do run_step "$step"; done
+printf 'test: PASSED: %s in %s\n' "${steps[*]}" "$(clock $((SECONDS - began)))"
