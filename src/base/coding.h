@@ -1,5 +1,5 @@
-// Little-endian integers, varints and length-prefixed strings; and a Decoder that never reads past its
-// end. Used by the log, the manifest and SSTable sections.
+// Little-endian integers, varints and length-prefixed strings; and a Decoder that never reads past
+// its end. Used by the log, the manifest and SSTable sections.
 #pragma once
 
 #include <bit>

@@ -8,23 +8,31 @@ constexpr char kTypeId[] = "marble::ErrorDetail";
 
 const char* NameOf(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kNone: return "none";
-    case ErrorKind::kCorruption: return "corruption";
-    case ErrorKind::kConflict: return "conflict";
-    case ErrorKind::kLocked: return "locked";
-    case ErrorKind::kClosed: return "closed";
-    case ErrorKind::kReadOnly: return "read-only";
-    case ErrorKind::kIncompatibleFormat: return "incompatible format";
-    case ErrorKind::kNotFound: return "not found";
-    case ErrorKind::kBusy: return "busy";
+    case ErrorKind::kNone:
+      return "none";
+    case ErrorKind::kCorruption:
+      return "corruption";
+    case ErrorKind::kConflict:
+      return "conflict";
+    case ErrorKind::kLocked:
+      return "locked";
+    case ErrorKind::kClosed:
+      return "closed";
+    case ErrorKind::kReadOnly:
+      return "read-only";
+    case ErrorKind::kIncompatibleFormat:
+      return "incompatible format";
+    case ErrorKind::kNotFound:
+      return "not found";
+    case ErrorKind::kBusy:
+      return "busy";
   }
   return "unknown";
 }
 
 arrow::Status Make(arrow::StatusCode code, ErrorKind kind, std::string message,
                    const std::string& file = "", int64_t offset = -1) {
-  return arrow::Status(code, std::move(message),
-                       std::make_shared<ErrorDetail>(kind, file, offset));
+  return arrow::Status(code, std::move(message), std::make_shared<ErrorDetail>(kind, file, offset));
 }
 
 }  // namespace
@@ -45,7 +53,8 @@ ErrorKind KindOf(const arrow::Status& status) {
 arrow::Status CorruptionError(const std::string& file, int64_t offset, const std::string& what) {
   std::string message = "corruption in " + file;
   if (offset >= 0) message += " at offset " + std::to_string(offset);
-  return Make(arrow::StatusCode::IOError, ErrorKind::kCorruption, message + ": " + what, file, offset);
+  return Make(arrow::StatusCode::IOError, ErrorKind::kCorruption, message + ": " + what, file,
+              offset);
 }
 
 arrow::Status ConflictError(const std::string& what) {

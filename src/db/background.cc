@@ -7,6 +7,7 @@
 #include <marble/error.h>
 
 #include "base/check.h"
+#include "base/warn.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
 
@@ -39,7 +40,7 @@ void OpenDatabase::ThreadLoop(int thread) {
 }
 
 bool OpenDatabase::RunOneJob(int thread) {
-  auto run = [&](LiveTable* table, bool LiveTable::*busy, const char* what, auto job) {
+  auto run = [&](LiveTable* table, bool LiveTable::* busy, const char* what, auto job) {
     table->*busy = true;
     ++running_jobs_;
     NoteJobResult(job(), what);
@@ -74,9 +75,9 @@ void OpenDatabase::NoteJobResult(const arrow::Status& status, const char* what) 
   }
   if (status.IsCancelled()) return;
   if (IsRoomError(status)) {
-    room_error_ = arrow::Status(status.code(),
-                                std::string("no room for a ") + what + ": " + status.message(),
-                                status.detail());
+    room_error_ =
+        arrow::Status(status.code(), std::string("no room for a ") + what + ": " + status.message(),
+                      status.detail());
     return;
   }
   FailWrites(status);
@@ -98,8 +99,7 @@ std::vector<uint64_t> OpenDatabase::PinnedSequences() const {
 arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
   const std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
   const bool bottommost = table->version->FileCount() == 0;
-  OutputContext context =
-      environment_.MakeOutputContext(table->state->schema, PinnedSequences());
+  OutputContext context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
   mutex_.unlock();
   auto files = FlushMemtable(*memtable, context, bottommost);
   mutex_.lock();
@@ -125,8 +125,7 @@ arrow::Status OpenDatabase::RunPlan(LiveTable* table, const CompactionPlan& plan
     ++counters_.trivial_moves;
     return Install(std::move(edit), table, nullptr);
   }
-  OutputContext context =
-      environment_.MakeOutputContext(table->state->schema, PinnedSequences());
+  OutputContext context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
   context.cancelled = &stop_jobs_;
   mutex_.unlock();
   auto files = RunCompaction(plan, context);
@@ -188,8 +187,8 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
 }
 
 arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
-  // What the edit says of the log must be true of the device first: a power cut could otherwise keep one table's half of
-  // a commit.
+  // What the edit says of the log must be true of the device first: a power cut could otherwise
+  // keep one table's half of a commit.
   ARROW_RETURN_NOT_OK(WaitDurable(log_->PrepareSync().position));
   record->durable_through = log_->durable_through();
   ManifestState next = manifest_state_;
@@ -205,7 +204,7 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
     status = created.status();
     manifest = created.ok() ? *std::move(created) : nullptr;
     if (status.ok()) {
-      environment_.fs->Remove(ManifestPath(environment_.directory, old_number)).Warn();
+      WarnIfError(environment_.fs->Remove(ManifestPath(environment_.directory, old_number)));
     }
   } else {
     status = manifest->Append(*record);
@@ -213,8 +212,8 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   mutex_.lock();
   manifest_number_ = number;
   if (!status.ok()) {
-    // Its end is unknown now: the next edit starts a new manifest. What the failed edit would have added stays on disk as
-    // orphans, because this manifest may name it.
+    // Its end is unknown now: the next edit starts a new manifest. What the failed edit would have
+    // added stays on disk as orphans, because this manifest may name it.
     if (!IsRoomError(status)) FailWrites(status);
     return status;
   }

@@ -1,5 +1,6 @@
-// Writes: one log record a commit, then the memtables, then the sequence is published. The whole step runs under the
-// database's mutex (a put holds it for some 300 ns); waiting for the device does not.
+// Writes: one log record a commit, then the memtables, then the sequence is published. The whole
+// step runs under the database's mutex (a put holds it for some 300 ns); waiting for the device
+// does not.
 
 #include <chrono>
 #include <thread>
@@ -9,6 +10,7 @@
 #include <marble/error.h>
 
 #include "base/check.h"
+#include "base/warn.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
 
@@ -59,10 +61,11 @@ arrow::Status OpenDatabase::Commit(std::span<Operation> operations, const WriteO
     if (status.ok()) delay = WriteDelay(operations);
   }
   if (!reached_log) {
-    // Once the record may be in the log, the files are left to recovery: it knows whether they are needed.
+    // Once the record may be in the log, the files are left to recovery: it knows whether they are
+    // needed.
     for (const RowsPayload& payload : payloads) {
       for (const FileMeta& file : payload.files) {
-        environment_.fs->Remove(SstPath(environment_.directory, file.number)).Warn();
+        WarnIfError(environment_.fs->Remove(SstPath(environment_.directory, file.number)));
       }
     }
   }
@@ -151,12 +154,17 @@ void OpenDatabase::EncodeOperations(std::span<Operation> operations,
     if (IsEmpty(op)) continue;
     const uint32_t table = op.table->info.id;
     switch (op.kind) {
-      case OperationKind::kPut: record_.AddPut(table, op.key, op.value); continue;
-      case OperationKind::kDelete: record_.AddDelete(table, op.key); continue;
+      case OperationKind::kPut:
+        record_.AddPut(table, op.key, op.value);
+        continue;
+      case OperationKind::kDelete:
+        record_.AddDelete(table, op.key);
+        continue;
       case OperationKind::kDeleteRange:
         record_.AddDeleteRange(table, op.key, op.value, op.end_unbounded);
         continue;
-      default: break;
+      default:
+        break;
     }
     RowsPayload& payload = (*payloads)[i];
     const bool append = op.table->schema->is_append();
@@ -228,8 +236,10 @@ arrow::Status OpenDatabase::ApplyOperation(const Operation& op, uint64_t sequenc
                                            uint64_t first_row_id, LiveTable* table) {
   Memtable& memtable = *table->active().memtable;
   switch (op.kind) {
-    case OperationKind::kPut: return memtable.Put(sequence, op.key, op.hash, op.value);
-    case OperationKind::kDelete: return memtable.Delete(sequence, op.key, op.hash);
+    case OperationKind::kPut:
+      return memtable.Put(sequence, op.key, op.hash, op.value);
+    case OperationKind::kDelete:
+      return memtable.Delete(sequence, op.key, op.hash);
     case OperationKind::kDeleteRange: {
       RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
       if (!op.end_unbounded) tombstone.end = std::string(op.value);
@@ -237,11 +247,11 @@ arrow::Status OpenDatabase::ApplyOperation(const Operation& op, uint64_t sequenc
     }
     case OperationKind::kInsertRows:
     case OperationKind::kDeleteRows: {
-      const RowKind kind =
-          op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
+      const RowKind kind = op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
       return memtable.InsertRows(sequence, *op.rows, kind, first_row_id);
     }
-    default: return arrow::Status::Invalid("not an operation on rows");
+    default:
+      return arrow::Status::Invalid("not an operation on rows");
   }
 }
 
@@ -336,7 +346,8 @@ std::chrono::microseconds OpenDatabase::WriteDelay(std::span<Operation> operatio
     runs = std::max(runs, op.table->live->version->levels[0].size());
   }
   if (runs < kSlowRuns) return std::chrono::microseconds(0);
-  // In proportion to the debt: from nothing at the threshold to the longest delay where writes would stop.
+  // In proportion to the debt: from nothing at the threshold to the longest delay where writes
+  // would stop.
   const auto delay = kDelayMax * static_cast<int64_t>(runs - kSlowRuns + 1) /
                      static_cast<int64_t>(kStopRuns - kSlowRuns);
   ++counters_.write_delays;
@@ -372,9 +383,9 @@ arrow::Status OpenDatabase::WaitDurable(const LogPosition& position) {
 
 void OpenDatabase::FailWrites(const arrow::Status& cause) {
   if (!write_error_.ok()) return;
-  write_error_ = ReadOnlyError("writes to " + environment_.directory +
-                               " are refused after an error; reopen the database. The error was: " +
-                               cause.message());
+  write_error_ = ReadOnlyError(
+      "writes to " + environment_.directory +
+      " are refused after an error; reopen the database. The error was: " + cause.message());
   progress_.notify_all();
 }
 

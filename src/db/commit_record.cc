@@ -10,7 +10,9 @@ namespace {
 /// Bytes up to this length are copied into one buffer rather than written as parts of their own.
 constexpr size_t kCopyBytesMax = 4096;
 
-uint64_t PaddingAt(uint64_t offset) { return (kLogAlignment - offset % kLogAlignment) % kLogAlignment; }
+uint64_t PaddingAt(uint64_t offset) {
+  return (kLogAlignment - offset % kLogAlignment) % kLogAlignment;
+}
 
 }  // namespace
 
@@ -67,8 +69,8 @@ void CommitRecordBuilder::AddDelete(uint32_t table, std::string_view key) {
   AppendBytes(key);
 }
 
-void CommitRecordBuilder::AddDeleteRange(uint32_t table, std::string_view begin, std::string_view end,
-                                         bool unbounded) {
+void CommitRecordBuilder::AddDeleteRange(uint32_t table, std::string_view begin,
+                                         std::string_view end, bool unbounded) {
   const size_t from = copied_.size();
   Begin(OperationKind::kDeleteRange, table);
   PutBytes(&copied_, begin);
@@ -144,14 +146,22 @@ class CommitReader {
  private:
   arrow::Status Body(LoggedOperation* op) {
     switch (op->kind) {
-      case OperationKind::kPut: return Put(op);
-      case OperationKind::kDelete: decoder_.Bytes(&op->key); return arrow::Status::OK();
-      case OperationKind::kDeleteRange: return DeleteRange(op);
+      case OperationKind::kPut:
+        return Put(op);
+      case OperationKind::kDelete:
+        decoder_.Bytes(&op->key);
+        return arrow::Status::OK();
+      case OperationKind::kDeleteRange:
+        return DeleteRange(op);
       case OperationKind::kInsertRows:
-      case OperationKind::kDeleteRows: return Rows(op);
-      case OperationKind::kAttach: return Attach(op);
-      case OperationKind::kCreateTable: return Create(op);
-      case OperationKind::kDropTable: return arrow::Status::OK();
+      case OperationKind::kDeleteRows:
+        return Rows(op);
+      case OperationKind::kAttach:
+        return Attach(op);
+      case OperationKind::kCreateTable:
+        return Create(op);
+      case OperationKind::kDropTable:
+        return arrow::Status::OK();
     }
     return arrow::Status::NotImplemented("unknown operation kind ", static_cast<int>(op->kind));
   }
@@ -186,7 +196,8 @@ class CommitReader {
     const uint64_t offset = static_cast<uint64_t>(payload_->size()) - decoder_.rest().size();
     const uint64_t padding = PaddingAt(offset);
     if (!decoder_.Skip(padding)) return arrow::Status::OK();
-    if (length > decoder_.rest().size()) return arrow::Status::Invalid("rows reach beyond the record");
+    if (length > decoder_.rest().size())
+      return arrow::Status::Invalid("rows reach beyond the record");
     op->message = arrow::SliceBuffer(payload_, static_cast<int64_t>(offset + padding),
                                      static_cast<int64_t>(length));
     decoder_.Skip(length);
@@ -227,7 +238,8 @@ arrow::Status ReadCommitRecord(const std::shared_ptr<arrow::Buffer>& payload, ui
     ARROW_RETURN_NOT_OK(reader.Next(&op));
     ARROW_RETURN_NOT_OK(visit(op));
   }
-  return reader.AtEnd() ? arrow::Status::OK() : arrow::Status::Invalid("bytes behind the last operation");
+  return reader.AtEnd() ? arrow::Status::OK()
+                        : arrow::Status::Invalid("bytes behind the last operation");
 }
 
 }  // namespace marble

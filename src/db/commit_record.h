@@ -4,11 +4,12 @@
 //     put          key length varint, value length varint, key, value
 //     delete       key length varint, key
 //     delete range begin length varint, begin, unbounded u8, end length varint, end
-//     insert rows, delete rows: first row id u64 (append tables, else 0), message length varint, zero bytes to a
-//                  multiple of 64 from the payload's start, the record batch as one Arrow IPC message
-//     attach       first row id u64, file count varint, per file a length-prefixed file record (version_edit.h)
-//     create       length-prefixed table record
-//     drop         nothing
+//     insert rows, delete rows: first row id u64 (append tables, else 0), message length varint,
+//     zero bytes to a
+//                  multiple of 64 from the payload's start, the record batch as one Arrow IPC
+//                  message
+//     attach       first row id u64, file count varint, per file a length-prefixed file record
+//     (version_edit.h) create       length-prefixed table record drop         nothing
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@
 
 namespace marble {
 
-/// Collects operations into parts for the log writer. Small bytes are copied together, large ones referenced until the
-/// record is written. Reusable: Clear keeps the memory.
+/// Collects operations into parts for the log writer. Small bytes are copied together, large ones
+/// referenced until the record is written. Reusable: Clear keeps the memory.
 class CommitRecordBuilder {
  public:
   void Clear();

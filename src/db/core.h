@@ -1,5 +1,5 @@
-// The database behind its handles: catalog, log, tables' views, background work. The faces (kv/, table/) use the
-// methods below and nothing else of db/.
+// The database behind its handles: catalog, log, tables' views, background work. The faces (kv/,
+// table/) use the methods below and nothing else of db/.
 #pragma once
 
 #include <atomic>
@@ -57,9 +57,10 @@ class DatabaseCore : public std::enable_shared_from_this<DatabaseCore> {
 
   virtual arrow::Result<std::shared_ptr<TableState>> FindTable(const std::string& name) const = 0;
   /// NotFound if the table was dropped, Invalid if the snapshot is of another database.
-  virtual arrow::Result<ReadPoint> BeginRead(const TableState& table, const Snapshot* snapshot) const = 0;
-  /// Commits prepared operations as a whole: one log record, consecutive sequences. Closed and read-only databases
-  /// refuse.
+  virtual arrow::Result<ReadPoint> BeginRead(const TableState& table,
+                                             const Snapshot* snapshot) const = 0;
+  /// Commits prepared operations as a whole: one log record, consecutive sequences. Closed and
+  /// read-only databases refuse.
   virtual arrow::Status Commit(std::span<Operation> operations, const WriteOptions& options) = 0;
 
   /// Registers a snapshot at the current sequence; Snapshot's destructor calls ReleaseSnapshot.

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "base/warn.h"
 #include "db/open_database.h"
 #include "db/registry.h"
 
@@ -15,7 +16,7 @@ class DatabaseHandle : public Database {
  public:
   DatabaseHandle(std::string path, std::shared_ptr<OpenDatabase> database)
       : path_(std::move(path)), database_(std::move(database)) {}
-  ~DatabaseHandle() override { Close().Warn(); }
+  ~DatabaseHandle() override { WarnIfError(Close()); }
 
   arrow::Status Close() override {
     if (closed_.exchange(true)) return arrow::Status::OK();
@@ -103,10 +104,12 @@ arrow::Result<Operation> DatabaseHandle::Prepare(const WriteBatch& batch,
       ARROW_RETURN_NOT_OK(PreparePointDeleteRange(table, batch.key(from), batch.value(from),
                                                   from.end_unbounded, &op));
       return op;
-    case WriteBatch::Kind::kInsert: return PrepareInsert(table, from.batch, database_->pool());
+    case WriteBatch::Kind::kInsert:
+      return PrepareInsert(table, from.batch, database_->pool());
     case WriteBatch::Kind::kDeleteKeys:
       return PrepareDeleteKeys(table, from.batch, database_->pool());
-    case WriteBatch::Kind::kDeleteKeyRange: return PrepareDeleteRange(table, *from.range);
+    case WriteBatch::Kind::kDeleteKeyRange:
+      return PrepareDeleteRange(table, *from.range);
   }
   return arrow::Status::Invalid("unknown operation");
 }

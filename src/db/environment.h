@@ -34,8 +34,9 @@ struct Environment {
                                   std::vector<uint64_t> snapshots);
 };
 
-/// A memory pool of ours that counts what one database has allocated. Pools live for ever, because batches handed to
-/// users free their buffers through them after the database is gone; one that is empty again is given out anew.
+/// A memory pool of ours that counts what one database has allocated. Pools live for ever, because
+/// batches handed to users free their buffers through them after the database is gone; one that is
+/// empty again is given out anew.
 arrow::MemoryPool* AcquireMemoryPool();
 void ReleaseMemoryPool(arrow::MemoryPool* pool);
 

@@ -13,8 +13,8 @@ namespace {
 /// One pass over the segments of a log.
 class LogRecovery {
  public:
-  LogRecovery(FileSystem* fs, const std::string& directory, const ManifestState& manifest, bool clean,
-              const std::function<arrow::Status(const LogRecord&)>& visit)
+  LogRecovery(FileSystem* fs, const std::string& directory, const ManifestState& manifest,
+              bool clean, const std::function<arrow::Status(const LogRecord&)>& visit)
       : fs_(fs), directory_(directory), manifest_(manifest), clean_(clean), visit_(visit) {}
 
   arrow::Result<LogRecoveryResult> Run() {
@@ -69,8 +69,8 @@ class LogRecovery {
       if (record == nullptr || !Continues(*record)) break;
       if (record->header.kind == LogRecordKind::kCommit) {
         ARROW_RETURN_NOT_OK(visit_(*record));
-        result_.last_sequence =
-            std::max(result_.last_sequence, record->header.first_sequence + record->header.count - 1);
+        result_.last_sequence = std::max(result_.last_sequence,
+                                         record->header.first_sequence + record->header.count - 1);
         next_sequence_ = record->header.first_sequence + record->header.count;
         ++result_.records;
       }
@@ -103,8 +103,8 @@ class LogRecovery {
   }
 
   /// The log has no valid continuation at `stop`: corruption, or the cut of an unsynced tail.
-  arrow::Status Judge(const LogPosition& stop, LogReader* reader, const std::vector<uint64_t>& needed,
-                      size_t next) {
+  arrow::Status Judge(const LogPosition& stop, LogReader* reader,
+                      const std::vector<uint64_t>& needed, size_t next) {
     LogPosition durable = manifest_.durable_through;
     if (reader != nullptr) {
       ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable));
@@ -120,10 +120,10 @@ class LogRecovery {
       result_.cut_bytes += bytes;
     }
     if (stop < durable) {
-      return CorruptionError(LogSegmentPath(directory_, stop.segment), static_cast<int64_t>(stop.offset),
-                             "a log record that was synced is damaged (synced up to segment " +
-                                 std::to_string(durable.segment) + ", offset " +
-                                 std::to_string(durable.offset) + ")");
+      return CorruptionError(
+          LogSegmentPath(directory_, stop.segment), static_cast<int64_t>(stop.offset),
+          "a log record that was synced is damaged (synced up to segment " +
+              std::to_string(durable.segment) + ", offset " + std::to_string(durable.offset) + ")");
     }
     return arrow::Status::OK();
   }

@@ -1,9 +1,10 @@
 // Replays the write-ahead log and judges how it ends.
 //
-// The records from the oldest segment needed are read in order; their sequence numbers are consecutive, across segments
-// too. Where no valid record follows, the log either ends (an untouched or torn tail of commits that were not synced:
-// cut there, everything behind it dropped, so that what survives is a prefix) or is damaged: if any later valid record,
-// or the manifest, says that the log was known to be synced beyond that place, it is corruption.
+// The records from the oldest segment needed are read in order; their sequence numbers are
+// consecutive, across segments too. Where no valid record follows, the log either ends (an
+// untouched or torn tail of commits that were not synced: cut there, everything behind it dropped,
+// so that what survives is a prefix) or is damaged: if any later valid record, or the manifest,
+// says that the log was known to be synced beyond that place, it is corruption.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,11 @@
 namespace marble {
 
 struct LogRecoveryResult {
-  uint64_t last_sequence = 0;     // of the last record accepted, or the manifest's
+  uint64_t last_sequence = 0;  // of the last record accepted, or the manifest's
   uint64_t records = 0;
-  int64_t cut_bytes = 0;          // not zero bytes dropped behind the cut (an upper bound)
-  uint64_t highest_segment = 0;   // number of the newest segment present; 0 if none
-  std::vector<uint64_t> segments; // all segment numbers present, ascending
+  int64_t cut_bytes = 0;           // not zero bytes dropped behind the cut (an upper bound)
+  uint64_t highest_segment = 0;    // number of the newest segment present; 0 if none
+  std::vector<uint64_t> segments;  // all segment numbers present, ascending
 };
 
 /// Calls `visit` for each accepted commit record. Reads only. Corruption names file and offset.

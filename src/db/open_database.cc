@@ -6,6 +6,7 @@
 
 #include <marble/error.h>
 
+#include "base/warn.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -37,7 +38,7 @@ arrow::Status CheckTableName(const std::string& name) {
 }  // namespace
 
 OpenDatabase::~OpenDatabase() {
-  Close().Warn();
+  WarnIfError(Close());
   ReleaseMemoryPool(environment_.pool);
 }
 
@@ -46,7 +47,8 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
                                         const TableOptions& options) {
   ARROW_RETURN_NOT_OK(CheckTableName(name));
   auto stored = StoredSchema::Make(schema, options);
-  if (!stored.ok()) return stored.status().WithMessage("table '", name, "': ", stored.status().message());
+  if (!stored.ok())
+    return stored.status().WithMessage("table '", name, "': ", stored.status().message());
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
   if (const LiveTable* found = tables_.Find(name)) {
@@ -82,15 +84,18 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
   LiveTable* table = tables_.Find(name);
-  if (table == nullptr) return NotFoundError("no table '" + name + "' in " + environment_.directory);
+  if (table == nullptr)
+    return NotFoundError("no table '" + name + "' in " + environment_.directory);
   if (name == "default") return arrow::Status::Invalid("the table 'default' cannot be dropped");
   const uint32_t id = table->record.id;
-  // Jobs on the table hold pointers to it; new ones are not started while this holds the table busy.
+  // Jobs on the table hold pointers to it; new ones are not started while this holds the table
+  // busy.
   while ((table = tables_.Find(id)) != nullptr && (table->flushing || table->compacting)) {
     progress_.wait(mutex_);
     ARROW_RETURN_NOT_OK(CheckWritable());
   }
-  if (table == nullptr) return NotFoundError("no table '" + name + "' in " + environment_.directory);
+  if (table == nullptr)
+    return NotFoundError("no table '" + name + "' in " + environment_.directory);
   record_.Clear();
   record_.AddDrop(id);
   const uint64_t sequence = last_sequence_.load() + 1;
@@ -120,7 +125,8 @@ std::vector<std::string> OpenDatabase::ListTables() const {
 arrow::Result<std::shared_ptr<TableState>> OpenDatabase::FindTable(const std::string& name) const {
   MutexLock lock(&mutex_);
   const LiveTable* table = tables_.Find(name);
-  if (table == nullptr) return NotFoundError("no table '" + name + "' in " + environment_.directory);
+  if (table == nullptr)
+    return NotFoundError("no table '" + name + "' in " + environment_.directory);
   return table->state;
 }
 
@@ -129,8 +135,8 @@ arrow::Result<ReadPoint> OpenDatabase::BeginRead(const TableState& table,
   if (snapshot != nullptr && snapshot->core() != this) {
     return arrow::Status::Invalid("the snapshot belongs to another database");
   }
-  // The view first: a sequence read later covers everything in it, while a view taken after the sequence could already
-  // have lost versions that the sequence should see.
+  // The view first: a sequence read later covers everything in it, while a view taken after the
+  // sequence could already have lost versions that the sequence should see.
   ReadPoint point;
   point.view = table.view();
   point.sequence =

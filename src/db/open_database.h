@@ -1,10 +1,11 @@
 // An open database: the catalog, the log, the manifest and the background threads, under one mutex.
 //
-// Commit point of a write: its log record (with sync: the return of fdatasync). Commit point of a flush or compaction: its
-// manifest edit. Of a bulk insert: the log record with the attach operation, after its files were synced.
+// Commit point of a write: its log record (with sync: the return of fdatasync). Commit point of a
+// flush or compaction: its manifest edit. Of a bulk insert: the log record with the attach
+// operation, after its files were synced.
 //
-// The members are defined in four files: open_database.cc (catalog, reads, close), recovery.cc (open), commit.cc (writes)
-// and background.cc (flush, compaction, installing edits).
+// The members are defined in four files: open_database.cc (catalog, reads, close), recovery.cc
+// (open), commit.cc (writes) and background.cc (flush, compaction, installing edits).
 #pragma once
 
 #include <atomic>
@@ -33,8 +34,8 @@ class OpenDatabase : public DatabaseCore {
                                                            const Options& options);
   ~OpenDatabase() override;
 
-  /// Flushes, stops the threads, marks the database clean and releases the lock. Idempotent. After an error the log is
-  /// left for the next open to replay.
+  /// Flushes, stops the threads, marks the database clean and releases the lock. Idempotent. After
+  /// an error the log is left for the next open to replay.
   arrow::Status Close();
 
   arrow::Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
@@ -49,7 +50,8 @@ class OpenDatabase : public DatabaseCore {
   const Options& options() const { return environment_.options; }
 
   arrow::Result<std::shared_ptr<TableState>> FindTable(const std::string& name) const override;
-  arrow::Result<ReadPoint> BeginRead(const TableState& table, const Snapshot* snapshot) const override;
+  arrow::Result<ReadPoint> BeginRead(const TableState& table,
+                                     const Snapshot* snapshot) const override;
   arrow::Status Commit(std::span<Operation> operations, const WriteOptions& options) override;
   arrow::Result<std::shared_ptr<const Snapshot>> TakeSnapshot() override;
   void ReleaseSnapshot(uint64_t sequence) override;
@@ -113,7 +115,8 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status FlushOldest(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
   void NoteJobResult(const arrow::Status& status, const char* what) MARBLE_REQUIRES(mutex_);
-  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that changes versions.
+  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
+  /// changes versions.
   arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
       MARBLE_REQUIRES(mutex_);
   arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
@@ -130,9 +133,9 @@ class OpenDatabase : public DatabaseCore {
   // Constant after open.
   Environment environment_;
   std::unique_ptr<FileLock> lock_;
-  bool clean_ = false;            // how the database was found
+  bool clean_ = false;  // how the database was found
   bool exists_ = false;
-  bool opened_ = false;           // OpenFiles succeeded; before that Close must not write
+  bool opened_ = false;             // OpenFiles succeeded; before that Close must not write
   int64_t memtable_bytes_max_ = 0;  // of one table
 
   mutable Mutex mutex_;
@@ -145,8 +148,9 @@ class OpenDatabase : public DatabaseCore {
   ManifestState manifest_state_ MARBLE_GUARDED_BY(mutex_);  // what the manifest says
   uint64_t manifest_number_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool manifest_busy_ MARBLE_GUARDED_BY(mutex_) = false;
-  VersionEdit pending_ MARBLE_GUARDED_BY(mutex_);           // committed, applied, not in the manifest yet
-  uint64_t pending_segment_ MARBLE_GUARDED_BY(mutex_) = 0;  // first log segment of pending_; 0 if empty
+  VersionEdit pending_ MARBLE_GUARDED_BY(mutex_);  // committed, applied, not in the manifest yet
+  uint64_t pending_segment_ MARBLE_GUARDED_BY(mutex_) =
+      0;  // first log segment of pending_; 0 if empty
   uint32_t next_table_id_ MARBLE_GUARDED_BY(mutex_) = 1;
   CommitRecordBuilder record_ MARBLE_GUARDED_BY(mutex_);
   bool sync_running_ MARBLE_GUARDED_BY(mutex_) = false;

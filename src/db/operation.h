@@ -24,9 +24,9 @@ enum class OperationKind : uint8_t {
   kPut = 1,
   kDelete = 2,
   kDeleteRange = 3,
-  kInsertRows = 4,   // a record batch of the stored schema, sorted, one row a key
-  kDeleteRows = 5,   // same, tombstone rows
-  kAttach = 6,       // SSTables written before the commit
+  kInsertRows = 4,  // a record batch of the stored schema, sorted, one row a key
+  kDeleteRows = 5,  // same, tombstone rows
+  kAttach = 6,      // SSTables written before the commit
   kCreateTable = 7,
   kDropTable = 8,
 };
@@ -34,7 +34,8 @@ enum class OperationKind : uint8_t {
 struct Operation {
   OperationKind kind = OperationKind::kPut;
   TableState* table = nullptr;
-  // kPut, kDelete: key and value. kDeleteRange: encoded begin and end. Referenced until the commit returns.
+  // kPut, kDelete: key and value. kDeleteRange: encoded begin and end. Referenced until the commit
+  // returns.
   std::string_view key;
   std::string_view value;
   bool end_unbounded = false;
@@ -50,20 +51,25 @@ struct Operation {
   }
 };
 
-/// Check a point operation's key and value (sizes, UTF-8 where the column says so, key-value shape) and fill `op`.
-arrow::Status PreparePut(TableState* table, std::string_view key, std::string_view value, Operation* op);
+/// Check a point operation's key and value (sizes, UTF-8 where the column says so, key-value shape)
+/// and fill `op`.
+arrow::Status PreparePut(TableState* table, std::string_view key, std::string_view value,
+                         Operation* op);
 arrow::Status PrepareDelete(TableState* table, std::string_view key, Operation* op);
-arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin, std::string_view end,
-                                      bool end_unbounded, Operation* op);
+arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
+                                      std::string_view end, bool end_unbounded, Operation* op);
 /// Same for callers that keep the database's hash seed: they spare the load of the table's view.
 arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view key,
                          std::string_view value, Operation* op);
 arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_view key,
                             Operation* op);
-/// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into `pool`.
-arrow::Result<Operation> PrepareInsert(TableState* table, const std::shared_ptr<arrow::RecordBatch>& batch,
+/// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into
+/// `pool`.
+arrow::Result<Operation> PrepareInsert(TableState* table,
+                                       const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool);
-arrow::Result<Operation> PrepareDeleteKeys(TableState* table, const std::shared_ptr<arrow::RecordBatch>& keys,
+arrow::Result<Operation> PrepareDeleteKeys(TableState* table,
+                                           const std::shared_ptr<arrow::RecordBatch>& keys,
                                            arrow::MemoryPool* pool);
 arrow::Result<Operation> PrepareDeleteRange(TableState* table, const KeyRange& range);
 

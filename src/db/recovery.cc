@@ -1,11 +1,11 @@
 // Opening a database: lock, manifest, replay of the log, a fresh log and manifest, orphans.
 //
-// Until the new manifest is in place, recovery only reads and adds files that nothing names: it may be interrupted and
-// repeated. Replayed rows are flushed to SSTables rather than left to the old segments, whose pages may not be what the
-// device holds (a failed or missing fsync before the crash).
+// Until the new manifest is in place, recovery only reads and adds files that nothing names: it may
+// be interrupted and repeated. Replayed rows are flushed to SSTables rather than left to the old
+// segments, whose pages may not be what the device holds (a failed or missing fsync before the
+// crash).
 
 #include <set>
-
 
 #include <marble/error.h>
 
@@ -55,7 +55,8 @@ arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(const std::strin
     std::shared_ptr<OpenDatabase> database(new OpenDatabase());
     status = database->OpenFiles(directory, options);
     if (status.ok()) return database;
-    // A writer may have replaced what CURRENT named between two reads: that is no damage. Look again.
+    // A writer may have replaced what CURRENT named between two reads: that is no damage. Look
+    // again.
     if (IsIncompatibleFormat(status) || status.IsInvalid()) break;
   }
   return status;
@@ -115,11 +116,13 @@ arrow::Status OpenDatabase::CheckDirectoryIsFree() {
                                   " is not a Marble database and not empty: it holds '", entry.name,
                                   "'");
   }
-  ARROW_ASSIGN_OR_RAISE(bool has_sst, environment_.fs->Exists(SstDirectory(environment_.directory)));
+  ARROW_ASSIGN_OR_RAISE(bool has_sst,
+                        environment_.fs->Exists(SstDirectory(environment_.directory)));
   if (!has_sst) return arrow::Status::OK();
   ARROW_ASSIGN_OR_RAISE(auto files, environment_.fs->List(SstDirectory(environment_.directory)));
   if (files.empty()) return arrow::Status::OK();
-  return CorruptionError(CurrentPath(environment_.directory), -1, "CURRENT is missing beside SSTables");
+  return CorruptionError(CurrentPath(environment_.directory), -1,
+                         "CURRENT is missing beside SSTables");
 }
 
 arrow::Status OpenDatabase::CreateFresh() {
@@ -177,8 +180,9 @@ arrow::Status OpenDatabase::AddTables() {
       const std::string path = SstPath(environment_.directory, number);
       auto found = on_disk.find(number);
       if (found == on_disk.end()) {
-        return CorruptionError(path, -1, "the manifest names this file of table '" +
-                                             table.record.name + "', but it is missing");
+        return CorruptionError(
+            path, -1,
+            "the manifest names this file of table '" + table.record.name + "', but it is missing");
       }
       if (found->second != static_cast<int64_t>(file.meta.size)) {
         return CorruptionError(path, found->second,
@@ -198,11 +202,12 @@ arrow::Status OpenDatabase::AddTables() {
 arrow::Status OpenDatabase::Replay() {
   auto visit = [this](const LogRecord& record) -> arrow::Status {
     uint64_t sequence = record.header.first_sequence;
-    arrow::Status status = ReadCommitRecord(
-        record.payload, record.header.count, [&](const LoggedOperation& op) {
+    arrow::Status status =
+        ReadCommitRecord(record.payload, record.header.count, [&](const LoggedOperation& op) {
           return ReplayOperation(sequence++, op, record.begin.segment);
         });
-    if (status.ok() || DetailOf(status) != nullptr || status.IsIOError() || status.IsOutOfMemory()) {
+    if (status.ok() || DetailOf(status) != nullptr || status.IsIOError() ||
+        status.IsOutOfMemory()) {
       return status;
     }
     const std::string path = LogSegmentPath(environment_.directory, record.begin.segment);
@@ -286,15 +291,16 @@ arrow::Status OpenDatabase::ReplayToMemtable(uint64_t sequence, const LoggedOper
 arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperation& op,
                                          LiveTable* table) {
   const ManifestTable& known = manifest_state_.tables.at(op.table);
-  if (!op.files.empty() && known.files.contains(op.files.front().number)) return arrow::Status::OK();
+  if (!op.files.empty() && known.files.contains(op.files.front().number))
+    return arrow::Status::OK();
   for (const FileMeta& file : op.files) {
     const std::string path = SstPath(environment_.directory, file.number);
     ARROW_ASSIGN_OR_RAISE(bool exists, environment_.fs->Exists(path));
     if (!exists) return CorruptionError(path, -1, "the log names this file, but it is missing");
     ARROW_ASSIGN_OR_RAISE(int64_t size, environment_.fs->FileSize(path));
     if (size != static_cast<int64_t>(file.size)) {
-      return CorruptionError(path, size, "the log says that this file has " +
-                                             std::to_string(file.size) + " bytes");
+      return CorruptionError(
+          path, size, "the log says that this file has " + std::to_string(file.size) + " bytes");
     }
     if (file.constant_sequence != sequence) {
       return arrow::Status::Invalid("attached file ", file.number, " has another sequence");
@@ -322,8 +328,8 @@ arrow::Status OpenDatabase::FlushRecovered(LiveTable* table) {
   while (table->has_sealed()) {
     const std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
     OutputContext context = environment_.MakeOutputContext(table->state->schema, {});
-    ARROW_ASSIGN_OR_RAISE(auto files, FlushMemtable(*memtable, context,
-                                                    table->version->FileCount() == 0));
+    ARROW_ASSIGN_OR_RAISE(auto files,
+                          FlushMemtable(*memtable, context, table->version->FileCount() == 0));
     VersionEdit edit;
     TableEdit* change = edit.For(table->record.id);
     const uint64_t run = table->next_run++;

@@ -1,4 +1,5 @@
-// The databases that this process has open, by directory identity, so that opening one twice shares it.
+// The databases that this process has open, by directory identity, so that opening one twice shares
+// it.
 #pragma once
 
 #include <memory>
@@ -10,8 +11,8 @@
 
 namespace marble {
 
-/// The open database of `path` with one more handle counted, opened if need be. Thread-safe. Read-only databases are not
-/// shared. Conflict if it is open with other options.
+/// The open database of `path` with one more handle counted, opened if need be. Thread-safe.
+/// Read-only databases are not shared. Conflict if it is open with other options.
 arrow::Result<std::shared_ptr<OpenDatabase>> AcquireDatabase(const std::string& path,
                                                              const Options& options);
 

@@ -8,7 +8,8 @@ namespace marble {
 
 namespace {
 
-/// Newest first: memtables and runs of level 0 by their highest sequence, then the deeper runs, shallowest first.
+/// Newest first: memtables and runs of level 0 by their highest sequence, then the deeper runs,
+/// shallowest first.
 std::vector<Source> OrderSources(const LiveTable& table) {
   std::vector<Source> sources;
   for (size_t i = 0; i + 1 < table.memtables.size(); ++i) {
@@ -48,9 +49,9 @@ arrow::Result<LiveTable*> TableSet::Add(TableRecord record, const ManifestTable*
     table->next_row_id = files->next_row_id;
     table->recovered_sequence = files->flushed_sequence;
     for (const auto& [number, added] : files->files) {
-      placed.push_back({static_cast<int>(added.level), added.run,
-                        std::make_shared<TableFile>(added.meta,
-                                                    environment_->ReaderOptions(schema, number))});
+      placed.push_back(
+          {static_cast<int>(added.level), added.run,
+           std::make_shared<TableFile>(added.meta, environment_->ReaderOptions(schema, number))});
       table->next_run = std::max(table->next_run, added.run + 1);
     }
   }
@@ -76,7 +77,8 @@ void TableSet::Remove(uint32_t id, bool remove_files) {
       }
     }
   }
-  // Readers keep the view they hold; new ones are refused, so the memory and the files go with the last reader.
+  // Readers keep the view they hold; new ones are refused, so the memory and the files go with the
+  // last reader.
   table.state->set_view(nullptr);
   table.state->live = nullptr;
   ids_.erase(table.record.name);

@@ -1,5 +1,6 @@
-// The tables of an open database: memtables, versions, and the views that readers load. Decides nothing and touches no
-// disk; externally synchronised (the database's mutex), except that readers load TableState::view at any time.
+// The tables of an open database: memtables, versions, and the views that readers load. Decides
+// nothing and touches no disk; externally synchronised (the database's mutex), except that readers
+// load TableState::view at any time.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct MemtableSlot {
 struct LiveTable {
   TableRecord record;
   std::shared_ptr<TableState> state;
-  /// Oldest first; the last one is active, the others are sealed and wait to be flushed in this order.
+  /// Oldest first; the last one is active, the others are sealed and wait to be flushed in this
+  /// order.
   std::deque<MemtableSlot> memtables;
   std::shared_ptr<const Version> version;
   uint64_t next_row_id = 0;
@@ -48,8 +50,8 @@ class TableSet {
 
   /// A table with what the manifest knows of its files (nullptr: none).
   arrow::Result<LiveTable*> Add(TableRecord record, const ManifestTable* files);
-  /// Takes the table out of the catalog. With `remove_files` its files go when the last reader is done; without, they
-  /// stay for the next open to judge.
+  /// Takes the table out of the catalog. With `remove_files` its files go when the last reader is
+  /// done; without, they stay for the next open to judge.
   void Remove(uint32_t id, bool remove_files);
 
   LiveTable* Find(const std::string& name);

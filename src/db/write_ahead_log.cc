@@ -6,14 +6,16 @@ namespace marble {
 
 namespace {
 
-/// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping need not be populated.
+/// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping
+/// need not be populated.
 constexpr uint64_t kLargePayloadBytes = 64 * 1024;
 /// Segments kept for recycling. Two let a roll-over find one while another is being retired.
 constexpr size_t kSparesMax = 2;
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::Start(FileSystem* fs, std::string directory,
+arrow::Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::Start(FileSystem* fs,
+                                                                   std::string directory,
                                                                    const Uuid& uuid,
                                                                    int64_t segment_bytes,
                                                                    uint64_t first_number) {
@@ -53,7 +55,8 @@ arrow::Status WriteAheadLog::StartSegment(uint64_t number, uint64_t predecessor,
 
 arrow::Status WriteAheadLog::Roll(uint64_t payload_bytes) {
   const int64_t needed = kLogHeaderBytes + LogRecordBytes(payload_bytes);
-  return StartSegment(current()->number() + 1, current()->number(), std::max(segment_bytes_, needed));
+  return StartSegment(current()->number() + 1, current()->number(),
+                      std::max(segment_bytes_, needed));
 }
 
 arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,
@@ -73,7 +76,8 @@ WriteAheadLog::SyncTarget WriteAheadLog::PrepareSync() const {
   for (const auto& segment : segments_) {
     if (segment->number() >= durable_through_.segment) target.segments.push_back(segment);
   }
-  // A segment without a record yet (its first append failed) is no place that recovery could confirm.
+  // A segment without a record yet (its first append failed) is no place that recovery could
+  // confirm.
   const bool fresh = position().offset == kLogHeaderBytes && segments_.size() > 1;
   target.position = fresh ? segments_[segments_.size() - 2]->position() : position();
   target.directory = directory_dirty_;

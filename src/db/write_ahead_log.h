@@ -1,7 +1,8 @@
-// The write-ahead log: a chain of preallocated, recycled segments. Appending, rolling over, retiring; and what has to be
-// synced to make a position durable.
+// The write-ahead log: a chain of preallocated, recycled segments. Appending, rolling over,
+// retiring; and what has to be synced to make a position durable.
 //
-// Externally synchronised (the database's mutex), except WriteAheadLog::Sync, which runs beside everything else.
+// Externally synchronised (the database's mutex), except WriteAheadLog::Sync, which runs beside
+// everything else.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,15 @@ class WriteAheadLog {
  public:
   /// Starts with a new segment `first_number`. Older segments are recovery's to remove.
   static arrow::Result<std::unique_ptr<WriteAheadLog>> Start(FileSystem* fs, std::string directory,
-                                                             const Uuid& uuid, int64_t segment_bytes,
+                                                             const Uuid& uuid,
+                                                             int64_t segment_bytes,
                                                              uint64_t first_number);
 
-  /// Appends one record; rolls over to a new segment when it does not fit (an oversized record gets a segment of its
-  /// own). On error nothing counts as appended. Large payloads go by system call whatever `via` says.
-  arrow::Result<LogPosition> Append(LogRecordHeader header, const std::vector<std::string_view>& parts,
+  /// Appends one record; rolls over to a new segment when it does not fit (an oversized record gets
+  /// a segment of its own). On error nothing counts as appended. Large payloads go by system call
+  /// whatever `via` says.
+  arrow::Result<LogPosition> Append(LogRecordHeader header,
+                                    const std::vector<std::string_view>& parts,
                                     uint64_t payload_bytes, WriteVia via);
 
   /// What has to reach the device for everything appended so far to be durable.
@@ -42,9 +46,11 @@ class WriteAheadLog {
   arrow::Status Sync(const SyncTarget& target) const;
   void MarkSynced(const SyncTarget& target);
 
-  /// Segments below `log_start` are not needed any more: some are kept for recycling, the others removed.
+  /// Segments below `log_start` are not needed any more: some are kept for recycling, the others
+  /// removed.
   arrow::Status Retire(uint64_t log_start);
-  /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to replay.
+  /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to
+  /// replay.
   arrow::Status Close(bool remove);
 
   LogPosition position() const { return current()->position(); }

@@ -206,7 +206,15 @@ arrow::Result<std::shared_ptr<arrow::Scalar>> ConvertExactly(
   }
   if (family == Family::kBytes) return ConvertBytes(*scalar, type);
   ARROW_RETURN_NOT_OK(InitializeCompute());
-  arrow::Result<arrow::Datum> there = arrow::compute::Cast(arrow::Datum(scalar), type);
+  arrow::Datum from(scalar);
+  if (arrow::is_integer(scalar->type->id()) && arrow::is_decimal(type->id())) {
+    // The direct cast asks for room for every integer of the type; from a decimal it looks at the
+    // value.
+    constexpr int kIntegerDigitsMax = 20;
+    ARROW_ASSIGN_OR_RAISE(from,
+                          arrow::compute::Cast(from, arrow::decimal128(kIntegerDigitsMax, 0)));
+  }
+  const arrow::Result<arrow::Datum> there = arrow::compute::Cast(from, type);
   if (there.ok()) {
     // Some casts round without an error (double to float): exact is what comes back the same.
     const arrow::Result<arrow::Datum> back = arrow::compute::Cast(*there, scalar->type);

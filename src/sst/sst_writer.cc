@@ -137,8 +137,11 @@ arrow::Status SstWriterImpl::Start() {
                                options_.with_kinds);
   ARROW_ASSIGN_OR_RAISE(const auto ipc_options,
                         IpcOptions(schema.options().compression, options_.pool));
-  ARROW_ASSIGN_OR_RAISE(ipc_,
-                        arrow::ipc::MakeFileWriter(sink_, file_schema_, ipc_options, metadata_));
+  // Not MakeFileWriter: that one writes the schema with the first batch, this one now.
+  ARROW_ASSIGN_OR_RAISE(auto payloads, arrow::ipc::internal::MakePayloadFileWriter(
+                                           sink_.get(), file_schema_, ipc_options, metadata_));
+  ARROW_ASSIGN_OR_RAISE(ipc_, arrow::ipc::internal::OpenRecordBatchWriter(
+                                  std::move(payloads), file_schema_, ipc_options));
   ARROW_RETURN_NOT_OK(sink_->FinishSchemaMessage());
   data_begin_ = sink_->position();
   return arrow::Status::OK();

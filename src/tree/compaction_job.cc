@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/warn.h"
 #include "sst/sst_writer.h"
 #include "tree/file_names.h"
 #include "tree/merge_reader.h"
@@ -18,7 +19,8 @@ struct RowLayout {
   std::optional<uint64_t> constant_sequence;
 };
 
-/// Cuts a stream of sorted rows, and the tombstones between them, into files of about the target size.
+/// Cuts a stream of sorted rows, and the tombstones between them, into files of about the target
+/// size.
 class FileCutter {
  public:
   FileCutter(const OutputContext& context, const RowLayout& layout, RangeTombstoneSet tombstones,
@@ -50,13 +52,13 @@ class FileCutter {
     return std::move(files_);
   }
 
-  /// Removes everything written. The error that led here is the one to report; a file that stays is an orphan, which the
-  /// next open removes.
+  /// Removes everything written. The error that led here is the one to report; a file that stays is
+  /// an orphan, which the next open removes.
   void Abandon() {
-    if (writer_ != nullptr) writer_->Abandon().Warn();
+    if (writer_ != nullptr) WarnIfError(writer_->Abandon());
     writer_.reset();
     for (const FileMeta& file : files_) {
-      context_.fs->Remove(SstPath(context_.directory, file.number)).Warn();
+      WarnIfError(context_.fs->Remove(SstPath(context_.directory, file.number)));
     }
     files_.clear();
   }
@@ -77,7 +79,8 @@ class FileCutter {
     return arrow::Status::OK();
   }
 
-  /// `upper`: the first key of the next file. Tombstones are cut there, so that the files of a run do not overlap.
+  /// `upper`: the first key of the next file. Tombstones are cut there, so that the files of a run
+  /// do not overlap.
   arrow::Status FinishFile(std::optional<std::string> upper) {
     for (const RangeTombstone& tombstone : tombstones_.Clip(lower_, upper)) {
       writer_->AddRangeTombstone(tombstone);
@@ -146,15 +149,16 @@ ReadRequest WholeSource(const StoredSchema& schema) {
 }
 
 /// Deletes of the inputs are dropped for certain, so that no kind column is needed.
-bool DropsAllDeletes(const CompactionPlan& plan, const OutputContext& context, uint64_t sequence_max) {
+bool DropsAllDeletes(const CompactionPlan& plan, const OutputContext& context,
+                     uint64_t sequence_max) {
   return plan.bottommost &&
          (context.snapshots.empty() || context.snapshots.front() >= sequence_max);
 }
 
 }  // namespace
 
-arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable, const OutputContext& context,
-                                                   bool bottommost) {
+arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable,
+                                                   const OutputContext& context, bool bottommost) {
   ARROW_ASSIGN_OR_RAISE(auto reader, memtable.NewReader(WholeSource(*context.schema)));
   std::vector<std::unique_ptr<SortedReader>> sources;
   sources.push_back(std::move(reader));
@@ -197,7 +201,8 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
                   plan.bottommost, layout, context.target_file_bytes, context);
 }
 
-arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const OutputContext& context) {
+arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
+                                               const OutputContext& context) {
   RowLayout layout;
   // Any number will do: the commit puts its sequence into the manifest's record.
   layout.constant_sequence = 1;

@@ -1,5 +1,5 @@
-// Carries out a flush or a compaction: sorted sources in, new SSTables out. Holds no lock, changes nothing but the files
-// it writes; the database installs the result.
+// Carries out a flush or a compaction: sorted sources in, new SSTables out. Holds no lock, changes
+// nothing but the files it writes; the database installs the result.
 #pragma once
 
 #include <atomic>
@@ -38,18 +38,20 @@ struct OutputContext {
   const std::atomic<bool>* cancelled = nullptr;
 };
 
-/// Writes a sealed memtable as one sorted run (several files if it is larger than twice the target size). On return the
-/// files and their directory are synced. On error nothing is left behind.
+/// Writes a sealed memtable as one sorted run (several files if it is larger than twice the target
+/// size). On return the files and their directory are synced. On error nothing is left behind.
 /// `bottommost`: the table has no files, so deletes have nothing to hide.
-arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable, const OutputContext& context,
-                                                   bool bottommost);
+arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable,
+                                                   const OutputContext& context, bool bottommost);
 
 /// Merges the inputs of a plan (that is no trivial move) into a run of the output level.
 arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
                                                    const OutputContext& context);
 
-/// Writes rows that are already sorted and unique as files without a `_sequence` column (bulk insert); the commit gives
-/// them their sequence. Append tables: `first_row_id` is relative, the commit shifts it.
-arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const OutputContext& context);
+/// Writes rows that are already sorted and unique as files without a `_sequence` column (bulk
+/// insert); the commit gives them their sequence. Append tables: `first_row_id` is relative, the
+/// commit shifts it.
+arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
+                                               const OutputContext& context);
 
 }  // namespace marble

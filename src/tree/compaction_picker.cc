@@ -33,7 +33,8 @@ Files OverlappingFiles(const Version& version, int level, const EncodedRange& ra
   return files;
 }
 
-/// Index of the newest run of level 0 that may be compacted: it and all behind it are flushed in order.
+/// Index of the newest run of level 0 that may be compacted: it and all behind it are flushed in
+/// order.
 size_t FirstEligibleRun(const Version& version, uint64_t flushed_sequence) {
   const auto& runs = version.levels[0];
   size_t first = runs.size();
@@ -48,8 +49,8 @@ void Complete(const Version& version, int output_level, CompactionPlan* plan) {
   EncodedRange range = RangeOf(picked);
   Files below = OverlappingFiles(version, output_level, range);
   plan->bottommost = !version.HasOverlapBelow(output_level, range);
-  const bool deletes = std::any_of(picked.begin(), picked.end(),
-                                   [](const auto& file) { return HasDeletes(*file); });
+  const bool deletes =
+      std::any_of(picked.begin(), picked.end(), [](const auto& file) { return HasDeletes(*file); });
   // Moving deletes to where nothing lies below would keep them for ever: rewrite instead.
   plan->trivial_move = below.empty() && plan->inputs.size() == 1 && !(deletes && plan->bottommost);
   if (!below.empty()) plan->inputs.push_back(MakeRun(std::move(below)));
@@ -94,7 +95,8 @@ std::shared_ptr<const TableFile> CheapestFile(const Version& version, int level)
   return best;
 }
 
-std::optional<CompactionPlan> PickDeeper(const Version& version, int level, const std::string& reason) {
+std::optional<CompactionPlan> PickDeeper(const Version& version, int level,
+                                         const std::string& reason) {
   std::shared_ptr<const TableFile> file = CheapestFile(version, level);
   if (file == nullptr) return std::nullopt;
   CompactionPlan plan;
@@ -128,7 +130,8 @@ int64_t LevelBytesMax(int level, int64_t level_base_bytes) {
   return bytes;
 }
 
-std::optional<CompactionPlan> PickCompaction(const Version& version, const CompactionLimits& limits) {
+std::optional<CompactionPlan> PickCompaction(const Version& version,
+                                             const CompactionLimits& limits) {
   if (auto plan = PickLevel0(version, limits)) return plan;
   int fullest = 0;
   double fullest_score = 1.0;
@@ -145,13 +148,15 @@ std::optional<CompactionPlan> PickCompaction(const Version& version, const Compa
   }
   for (int level = 1; level + 1 < kLevels; ++level) {
     if (HasUsefulDeletes(version, level)) {
-      return PickDeeper(version, level, "a file of level " + std::to_string(level) + " is mostly deletes");
+      return PickDeeper(version, level,
+                        "a file of level " + std::to_string(level) + " is mostly deletes");
     }
   }
   return std::nullopt;
 }
 
-std::optional<CompactionPlan> PlanFullCompaction(const Version& version, const CompactionLimits& limits) {
+std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
+                                                 const CompactionLimits& limits) {
   CompactionPlan plan;
   const auto& level0 = version.levels[0];
   const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
@@ -173,7 +178,8 @@ std::optional<CompactionPlan> PlanFullCompaction(const Version& version, const C
     rewrite = rewrite || HasDeletes(*file) || !file->meta().constant_sequence.has_value();
   }
   if (!rewrite) return std::nullopt;
-  while (deepest + 1 < kLevels && LevelBytesMax(deepest, limits.level_base_bytes) < bytes) ++deepest;
+  while (deepest + 1 < kLevels && LevelBytesMax(deepest, limits.level_base_bytes) < bytes)
+    ++deepest;
   plan.output_level = deepest;
   plan.bottommost = true;
   plan.reason = "asked for";

@@ -1,6 +1,6 @@
-// Decides what to compact: pure functions from a version to a plan. Leveled, after LevelDB and RocksDB: level 0 is
-// merged into level 1 when it has kLevel0Trigger runs; a deeper level that is over its size gives its cheapest file to
-// the next one; files that are mostly deletes go first.
+// Decides what to compact: pure functions from a version to a plan. Leveled, after LevelDB and
+// RocksDB: level 0 is merged into level 1 when it has kLevel0Trigger runs; a deeper level that is
+// over its size gives its cheapest file to the next one; files that are mostly deletes go first.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ inline constexpr int64_t kLevelRatio = 10;
 
 struct CompactionLimits {
   int64_t level_base_bytes = 0;
-  /// Runs of level 0 that are newer than this must stay: an older memtable of the table is not flushed yet.
+  /// Runs of level 0 that are newer than this must stay: an older memtable of the table is not
+  /// flushed yet.
   uint64_t flushed_sequence = kSequenceMax;
 };
 
@@ -36,9 +37,12 @@ struct CompactionPlan {
 };
 
 /// The most urgent compaction, or nothing.
-std::optional<CompactionPlan> PickCompaction(const Version& version, const CompactionLimits& limits);
-/// Everything (that flushed_sequence allows) into one run; nothing if that would not change a thing.
-std::optional<CompactionPlan> PlanFullCompaction(const Version& version, const CompactionLimits& limits);
+std::optional<CompactionPlan> PickCompaction(const Version& version,
+                                             const CompactionLimits& limits);
+/// Everything (that flushed_sequence allows) into one run; nothing if that would not change a
+/// thing.
+std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
+                                                 const CompactionLimits& limits);
 /// Bytes that a level may hold.
 int64_t LevelBytesMax(int level, int64_t level_base_bytes);
 

@@ -15,7 +15,8 @@ std::string Numbered(const char* prefix, uint64_t number, const char* suffix) {
   return std::string(prefix) + digits + suffix;
 }
 
-std::optional<uint64_t> Parse(std::string_view name, std::string_view prefix, std::string_view suffix) {
+std::optional<uint64_t> Parse(std::string_view name, std::string_view prefix,
+                              std::string_view suffix) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
   if (name.size() < prefix.size() + suffix.size() + 6) return std::nullopt;
   const std::string_view digits =
@@ -49,7 +50,9 @@ std::string SstPath(const std::string& directory, uint64_t number) {
 std::optional<uint64_t> ParseManifestName(std::string_view name) {
   return Parse(name, "MANIFEST-", "");
 }
-std::optional<uint64_t> ParseLogSegmentName(std::string_view name) { return Parse(name, "", ".wal"); }
+std::optional<uint64_t> ParseLogSegmentName(std::string_view name) {
+  return Parse(name, "", ".wal");
+}
 std::optional<uint64_t> ParseSpareSegmentName(std::string_view name) {
   return Parse(name, "spare-", ".wal");
 }

@@ -1,4 +1,5 @@
-// Where the files of a database directory are. Names are made from numbers only; table names never become paths.
+// Where the files of a database directory are. Names are made from numbers only; table names never
+// become paths.
 #pragma once
 
 #include <cstdint>

@@ -141,8 +141,8 @@ arrow::Result<LoadedManifest> Manifest::Load(FileSystem* fs, const std::string& 
   ARROW_ASSIGN_OR_RAISE(bool exists, fs->Exists(path));
   if (!exists) return CorruptionError(path, -1, "CURRENT names this manifest, but it is missing");
   ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
-  ARROW_ASSIGN_OR_RAISE(auto reader, LogReader::Open(file, path, LogFileKind::kManifest, nullptr,
-                                                     current.manifest));
+  ARROW_ASSIGN_OR_RAISE(
+      auto reader, LogReader::Open(file, path, LogFileKind::kManifest, nullptr, current.manifest));
   LoadedManifest loaded;
   loaded.number = current.manifest;
   loaded.clean = current.clean;
@@ -172,7 +172,8 @@ arrow::Result<LoadedManifest> Manifest::Load(FileSystem* fs, const std::string& 
   return loaded;
 }
 
-arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs, const std::string& directory,
+arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs,
+                                                          const std::string& directory,
                                                           uint64_t number,
                                                           const ManifestState& state) {
   ARROW_ASSIGN_OR_RAISE(auto file, fs->CreateWritable(ManifestPath(directory, number)));
@@ -181,7 +182,8 @@ arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs, const 
   header.uuid = state.uuid;
   header.number = number;
   ARROW_ASSIGN_OR_RAISE(auto writer, ManifestWriter::Start(std::move(file), header));
-  auto manifest = std::unique_ptr<Manifest>(new Manifest(fs, directory, state.uuid, std::move(writer)));
+  auto manifest =
+      std::unique_ptr<Manifest>(new Manifest(fs, directory, state.uuid, std::move(writer)));
   ARROW_RETURN_NOT_OK(manifest->Append(state.AsEdit()));
   ARROW_RETURN_NOT_OK(fs->SyncDirectory(directory));
   CurrentContents current;

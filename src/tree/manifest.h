@@ -1,9 +1,10 @@
 // The manifest: a log of version edits, and CURRENT, which names the manifest in use.
 //
-// CURRENT is one line: "MANIFEST-000007 <uuid> open 0 <checksum>" or "... clean <manifest bytes> <checksum>". It is
-// replaced by write-temporary, fsync, rename, fsync(directory). "clean" says that the database was closed: then the
-// manifest must be whole to its last byte. While "open", a bad record behind everything known to be durable is the torn
-// end of an edit that was never acknowledged.
+// CURRENT is one line: "MANIFEST-000007 <uuid> open 0 <checksum>" or "... clean <manifest bytes>
+// <checksum>". It is replaced by write-temporary, fsync, rename, fsync(directory). "clean" says
+// that the database was closed: then the manifest must be whole to its last byte. While "open", a
+// bad record behind everything known to be durable is the torn end of an edit that was never
+// acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -55,11 +56,14 @@ struct LoadedManifest {
 /// Appends edits to one manifest file. Not thread-safe.
 class Manifest {
  public:
-  /// Reads CURRENT and the manifest it names. Corruption, IncompatibleFormat or I/O errors; changes nothing.
+  /// Reads CURRENT and the manifest it names. Corruption, IncompatibleFormat or I/O errors; changes
+  /// nothing.
   static arrow::Result<LoadedManifest> Load(FileSystem* fs, const std::string& directory);
   /// Starts a new manifest that holds `state` and points CURRENT at it.
-  static arrow::Result<std::unique_ptr<Manifest>> Create(FileSystem* fs, const std::string& directory,
-                                                         uint64_t number, const ManifestState& state);
+  static arrow::Result<std::unique_ptr<Manifest>> Create(FileSystem* fs,
+                                                         const std::string& directory,
+                                                         uint64_t number,
+                                                         const ManifestState& state);
 
   /// Durable on return. After an error the manifest must not be used again.
   arrow::Status Append(const VersionEdit& edit);

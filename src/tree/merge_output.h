@@ -50,6 +50,8 @@ class MergeOutput {
     if (input->output_round == round_) superseded_bytes_ += input->batch_bytes();
   }
 
+  /// Forgets rows and sources.
+  void Clear();
   /// The collected rows; leaves the output empty.
   arrow::Result<RowBatch> Finish();
   /// Rows [start, start + length) of `batch`, not copied, in the form that Finish delivers.
@@ -74,7 +76,6 @@ class MergeOutput {
     }
     slices_.push_back({source, descending, start, count});
   }
-  void Clear();
   arrow::Status GatherKeys(RowBatch* out) const;
   arrow::Status GatherVersions(RowBatch* out) const;
   void Simplify(RowBatch* out) const;

@@ -18,15 +18,21 @@ constexpr int64_t kStretchRows = 4096;
 constexpr int64_t kStretchBytes = 256 * 1024;
 /// The same when only one source is left: then small batches need not be copied together either.
 constexpr int64_t kLoneStretchRows = 128;
-/// A gathered batch ends when it has this many bytes (an estimate), or keeps this much of other
-/// batches alive.
-constexpr int64_t kOutputBytes = 32 << 20;
-constexpr int64_t kSupersededBytes = 64 << 20;
-/// Whatever rows are taken from batches whose sum is below this, 32-bit offsets of the gathered
-/// batch suffice. Rows of larger batches are counted exactly, up to kHeavyBytes in a gathered
-/// batch.
-constexpr int64_t kLightBytes = 512 << 20;
-constexpr int64_t kHeavyBytes = 256 << 20;
+
+/// When a gathered batch is complete, by bytes. Whatever rows are taken from batches whose sum is
+/// below `light`, 32-bit offsets of the gathered batch suffice and an estimate will do. Rows of
+/// larger batches are counted exactly.
+struct ByteLimits {
+  explicit ByteLimits(int64_t batch_bytes_max, size_t sources)
+      : output(std::clamp<int64_t>(batch_bytes_max, 1, kMergeBatchBytes)),
+        superseded(2 * output),
+        heavy_rows(8 * output),
+        heavy_batch(16 * output / static_cast<int64_t>(sources + 1)) {}
+  int64_t output;       // gathered, an estimate
+  int64_t superseded;   // of batches that are kept only because rows of them were taken
+  int64_t heavy_rows;   // gathered from heavy batches, exactly
+  int64_t heavy_batch;  // a batch with more than this is heavy
+};
 
 /// A row of a key that stands in several sources.
 struct Version {
@@ -39,13 +45,14 @@ struct Version {
 class Merger : public SortedReader {
  public:
   Merger(std::vector<std::unique_ptr<SortedReader>> sources, Retention retention,
-         MergeOutput::Options output, bool reverse, int64_t rows_first, int64_t rows_max)
+         MergeOutput::Options output, bool reverse, int64_t rows_first, int64_t rows_max,
+         int64_t bytes_max)
       : retention_(std::move(retention)),
         output_(std::move(output)),
         reverse_(reverse),
         rows_max_(std::max<int64_t>(rows_max, 1)),
         target_(rows_first > 0 ? std::min(rows_first, rows_max_) : rows_max_),
-        heavy_bytes_from_(kLightBytes / static_cast<int64_t>(sources.size() + 1)) {
+        limits_(bytes_max, sources.size()) {
     for (size_t i = 0; i < sources.size(); ++i) {
       inputs_.push_back(
           std::make_unique<MergeInput>(std::move(sources[i]), static_cast<int>(i), reverse));
@@ -81,7 +88,7 @@ class Merger : public SortedReader {
   arrow::Status StepVersions();
   template <bool kReverse>
   arrow::Status Take(size_t at, int64_t count);
-  void FinishKey(MergeInput* input, int64_t last);
+  void FinishKey(MergeInput* input);
   template <bool kReverse>
   int64_t Gallop(const MergeInput& input, int64_t count, std::string_view bound) const;
   template <bool kReverse>
@@ -94,7 +101,7 @@ class Merger : public SortedReader {
     return reverse_ ? ~prefix : prefix;
   }
   bool IsStretch(MergeInput* input, int64_t count) const;
-  bool IsHeavy(MergeInput* input) const { return input->batch_bytes() > heavy_bytes_from_; }
+  bool IsHeavy(MergeInput* input) const { return input->batch_bytes() > limits_.heavy_batch; }
   int64_t HeavyRowsThatFit(const MergeInput& input, int64_t count);
   void CloseIfFull();
 
@@ -103,7 +110,7 @@ class Merger : public SortedReader {
   const bool reverse_;
   const int64_t rows_max_;
   int64_t target_;  // rows of the next batch
-  const int64_t heavy_bytes_from_;
+  const ByteLimits limits_;
   std::vector<std::unique_ptr<MergeInput>> inputs_;
 
   // Inputs that are not at their end, and the prefix of each one's head: the smallest comes next
@@ -170,12 +177,17 @@ RowBatch Merger::CutStretch() {
 template <bool kReverse>
 arrow::Status Merger::Fill() {
   full_ = false;
-  while (!full_ && !active_.empty()) {
+  while (!active_.empty()) {
     if (active_.size() == 1) {
       ARROW_RETURN_NOT_OK(Take<kReverse>(0, active_[0]->left()));
     } else {
       ARROW_RETURN_NOT_OK(Step<kReverse>());
     }
+    if (!full_) continue;
+    if (output_.rows() > 0 || stretch_.has_value()) break;
+    // Closed because of what it kept alive, while no row of that was delivered.
+    output_.Clear();
+    full_ = false;
   }
   return arrow::Status::OK();
 }
@@ -359,26 +371,27 @@ arrow::Status Merger::Take(size_t at, int64_t count) {
       full_ = true;
     } else {
       count = std::min(count, target_ - output_.rows());
-      if (IsHeavy(&input)) count = HeavyRowsThatFit(input, count);
-      if (count == 0) {
-        full_ = true;
-        return arrow::Status::OK();
+      if (IsHeavy(&input)) {
+        const int64_t fit = HeavyRowsThatFit(input, count);
+        full_ = fit < count;
+        count = fit;
       }
-      output_.Add(&input, kReverse ? input.pos - count + 1 : input.pos, count, kReverse);
-      CloseIfFull();
+      if (count > 0) {
+        output_.Add(&input, kReverse ? input.pos - count + 1 : input.pos, count, kReverse);
+        CloseIfFull();
+      }
     }
   }
   input.pos += kReverse ? -count : count;
-  if (full_ && !retention_.single_version() && !input.batch.unique_keys) {
-    FinishKey(&input, input.pos - 1);
-  }
+  if (full_ && !retention_.single_version() && !input.batch.unique_keys) FinishKey(&input);
   return Advance(at);
 }
 
-/// Adds the further versions of the key of row `last`, so that they come in one batch. Forward
-/// only; no other input has this key.
-void Merger::FinishKey(MergeInput* input, int64_t last) {
-  const std::string_view key = input->batch.keys[last];
+/// Adds the further versions of the key that stands before the input's position, so that all
+/// versions of a key come in one batch. Forward only; no other input has this key.
+void Merger::FinishKey(MergeInput* input) {
+  if (input->pos == 0) return;
+  const std::string_view key = input->batch.keys[input->pos - 1];
   while ((input->pos < input->stop || input->NextRange()) && input->head() == key) {
     if (!input->hidden) output_.Add(input, input->pos, 1, false);
     ++input->pos;
@@ -390,7 +403,7 @@ arrow::Status Merger::Advance(size_t at) {
   MergeInput* input = active_[at];
   if (input->pos == input->stop && !input->NextRange()) {
     output_.NoteSuperseded(input);
-    full_ = full_ || output_.superseded_bytes() > kSupersededBytes;
+    full_ = full_ || output_.superseded_bytes() > limits_.superseded;
     ARROW_ASSIGN_OR_RAISE(const bool more, input->NextBatch(retention_));
     if (!more) {
       active_[at] = active_.back();
@@ -441,14 +454,14 @@ int64_t Merger::HeavyRowsThatFit(const MergeInput& input, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     const int64_t row = reverse_ ? input.pos - i : input.pos + i;
     const int64_t bytes = BatchBytes(*input.batch.columns->Slice(row, 1));
-    if (heavy_bytes_ + bytes > kHeavyBytes && (i > 0 || output_.rows() > 0)) return i;
+    if (heavy_bytes_ + bytes > limits_.heavy_rows && (i > 0 || output_.rows() > 0)) return i;
     heavy_bytes_ += bytes;
   }
   return count;
 }
 
 void Merger::CloseIfFull() {
-  full_ = full_ || output_.rows() >= target_ || output_.bytes() >= kOutputBytes;
+  full_ = full_ || output_.rows() >= target_ || output_.bytes() >= limits_.output;
 }
 
 }  // namespace
@@ -462,7 +475,8 @@ arrow::Result<std::unique_ptr<SortedReader>> MergeForRead(
   output.pool = options.pool != nullptr ? options.pool : arrow::default_memory_pool();
   return std::make_unique<Merger>(
       std::move(sources), Retention::ForRead(options.snapshot, std::move(options.tombstones)),
-      std::move(output), reverse, options.batch_rows_first, options.batch_rows_max);
+      std::move(output), reverse, options.batch_rows_first, options.batch_rows_max,
+      options.batch_bytes_max);
 }
 
 arrow::Result<std::unique_ptr<SortedReader>> MergeForCompaction(
@@ -475,7 +489,8 @@ arrow::Result<std::unique_ptr<SortedReader>> MergeForCompaction(
   output.single_version = retention.single_version();
   output.pool = options.pool != nullptr ? options.pool : arrow::default_memory_pool();
   return std::make_unique<Merger>(std::move(sources), std::move(retention), std::move(output),
-                                  /*reverse=*/false, /*rows_first=*/0, options.batch_rows_max);
+                                  /*reverse=*/false, /*rows_first=*/0, options.batch_rows_max,
+                                  options.batch_bytes_max);
 }
 
 }  // namespace marble

@@ -21,6 +21,8 @@
 
 namespace marble {
 
+inline constexpr int64_t kMergeBatchBytes = 32 << 20;
+
 struct MergeReadOptions {
   /// Schema of the delivered columns (the sources' batches have it).
   std::shared_ptr<arrow::Schema> schema;
@@ -29,6 +31,9 @@ struct MergeReadOptions {
   /// Of all sources together; nullptr or empty if there is none.
   std::shared_ptr<const RangeTombstoneSet> tombstones;
   int64_t batch_rows_max = 128 * 1024;
+  /// About so many bytes are gathered into a batch; from huge rows up to eight times as many, or
+  /// one row.
+  int64_t batch_bytes_max = kMergeBatchBytes;
   /// Deliver the first batches small (a seek wants few rows), doubling up to batch_rows_max; 0 =
   /// off.
   int64_t batch_rows_first = 0;
@@ -54,6 +59,7 @@ struct CompactOptions {
   /// or no snapshots) is dropped together with what it hides.
   bool bottommost = false;
   int64_t batch_rows_max = 16 * 1024;
+  int64_t batch_bytes_max = kMergeBatchBytes;
   arrow::MemoryPool* pool = nullptr;
 };
 

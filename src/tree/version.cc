@@ -1,4 +1,5 @@
 #include "tree/version.h"
+#include "base/warn.h"
 
 #include <algorithm>
 #include <map>
@@ -14,7 +15,7 @@ TableFile::~TableFile() {
   reader_.reset();
   if (options_.cache != nullptr) options_.cache->EraseFile(meta_.number);
   // A file that cannot be removed now is an orphan: the next open lists and removes it.
-  options_.fs->Remove(options_.path).Warn();
+  WarnIfError(options_.fs->Remove(options_.path));
 }
 
 arrow::Result<SstReader*> TableFile::reader() const {
@@ -109,9 +110,8 @@ void Assemble(int level, std::vector<PlacedFile> files,
     run.files.push_back(std::move(placed.file));
   }
   for (auto& [id, run] : by_id) {
-    std::sort(run.files.begin(), run.files.end(), [](const auto& a, const auto& b) {
-      return a->meta().smallest < b->meta().smallest;
-    });
+    std::sort(run.files.begin(), run.files.end(),
+              [](const auto& a, const auto& b) { return a->meta().smallest < b->meta().smallest; });
     runs->push_back(std::make_shared<const Run>(std::move(run)));
   }
   std::sort(runs->begin(), runs->end(),
@@ -120,7 +120,8 @@ void Assemble(int level, std::vector<PlacedFile> files,
 
 }  // namespace
 
-std::shared_ptr<const Version> MakeVersion(const Version& base, const std::vector<uint64_t>& removed,
+std::shared_ptr<const Version> MakeVersion(const Version& base,
+                                           const std::vector<uint64_t>& removed,
                                            const std::vector<PlacedFile>& added) {
   const std::set<uint64_t> gone(removed.begin(), removed.end());
   auto version = std::make_shared<Version>();

@@ -18,8 +18,8 @@ namespace marble {
 
 inline constexpr int kLevels = 7;
 
-/// A live SSTable: its metadata, and its reader opened at first use. Shared by versions, views and readers; when the last
-/// of them lets go of a file that was marked obsolete, the file is removed.
+/// A live SSTable: its metadata, and its reader opened at first use. Shared by versions, views and
+/// readers; when the last of them lets go of a file that was marked obsolete, the file is removed.
 class TableFile {
  public:
   TableFile(FileMeta meta, SstReaderOptions options);
@@ -74,9 +74,10 @@ struct PlacedFile {
   std::shared_ptr<const TableFile> file;
 };
 
-/// `base` without the files numbered `removed` and with `added`. Level 0 is ordered by sequence, newest first;
-/// each deeper level is one run ordered by key.
-std::shared_ptr<const Version> MakeVersion(const Version& base, const std::vector<uint64_t>& removed,
+/// `base` without the files numbered `removed` and with `added`. Level 0 is ordered by sequence,
+/// newest first; each deeper level is one run ordered by key.
+std::shared_ptr<const Version> MakeVersion(const Version& base,
+                                           const std::vector<uint64_t>& removed,
                                            const std::vector<PlacedFile>& added);
 
 /// The smallest range that holds every key and tombstone of `files`; empty range if there are none.

@@ -63,7 +63,8 @@ bool ReadNumber(std::string_view bytes, uint64_t* out) {
   return decoder.Varint(out) && decoder.AtEnd();
 }
 
-/// Calls `field(tag, bytes)` for each field; it returns false for a bad value and nullopt for an unknown tag.
+/// Calls `field(tag, bytes)` for each field; it returns false for a bad value and nullopt for an
+/// unknown tag.
 template <typename Field>
 arrow::Status ForEachField(std::string_view bytes, const char* what, Field field) {
   Decoder decoder(bytes);
@@ -118,7 +119,8 @@ bool SetOption(const std::string& name, const std::string& value, TableRecord* r
     return true;
   }
   if (name == "block_bytes") return ParseInt(value, 0, int64_t{1} << 40, &options.block_bytes);
-  if (name == "block_rows_max") return ParseInt(value, 0, int64_t{1} << 40, &options.block_rows_max);
+  if (name == "block_rows_max")
+    return ParseInt(value, 0, int64_t{1} << 40, &options.block_rows_max);
   record->unknown_options[name] = value;
   return true;
 }
@@ -245,22 +247,53 @@ namespace {
 /// Assigns a numeric field of `meta`; false if the tag is not one.
 bool SetFileNumber(uint64_t tag, uint64_t number, FileMeta* meta) {
   switch (tag) {
-    case kNumber: meta->number = number; return true;
-    case kSize: meta->size = number; return true;
-    case kTailChecksum: meta->tail_checksum = number; return true;
-    case kUniqueId: meta->unique_id = number; return true;
-    case kRows: meta->rows = number; return true;
-    case kDataBytes: meta->data_bytes = number; return true;
-    case kLargestExclusive: meta->largest_exclusive = number != 0; return true;
-    case kUnboundedEnd: meta->unbounded_end = number != 0; return true;
-    case kSequenceMin: meta->sequence_min = number; return true;
-    case kSequenceMax_: meta->sequence_max = number; return true;
-    case kConstantSequence: meta->constant_sequence = number; return true;
-    case kFirstRowId: meta->first_row_id = number; return true;
-    case kDeletes: meta->deletes = number; return true;
-    case kRangeTombstones: meta->range_tombstones = number; return true;
-    case kSchemaVersion: meta->schema_version = static_cast<uint32_t>(number); return true;
-    default: return false;
+    case kNumber:
+      meta->number = number;
+      return true;
+    case kSize:
+      meta->size = number;
+      return true;
+    case kTailChecksum:
+      meta->tail_checksum = number;
+      return true;
+    case kUniqueId:
+      meta->unique_id = number;
+      return true;
+    case kRows:
+      meta->rows = number;
+      return true;
+    case kDataBytes:
+      meta->data_bytes = number;
+      return true;
+    case kLargestExclusive:
+      meta->largest_exclusive = number != 0;
+      return true;
+    case kUnboundedEnd:
+      meta->unbounded_end = number != 0;
+      return true;
+    case kSequenceMin:
+      meta->sequence_min = number;
+      return true;
+    case kSequenceMax_:
+      meta->sequence_max = number;
+      return true;
+    case kConstantSequence:
+      meta->constant_sequence = number;
+      return true;
+    case kFirstRowId:
+      meta->first_row_id = number;
+      return true;
+    case kDeletes:
+      meta->deletes = number;
+      return true;
+    case kRangeTombstones:
+      meta->range_tombstones = number;
+      return true;
+    case kSchemaVersion:
+      meta->schema_version = static_cast<uint32_t>(number);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -297,7 +330,8 @@ TableEdit* VersionEdit::For(uint32_t table) {
 
 void VersionEdit::Append(VersionEdit other) {
   auto append = [](auto* to, auto&& from) {
-    to->insert(to->end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+    to->insert(to->end(), std::make_move_iterator(from.begin()),
+               std::make_move_iterator(from.end()));
   };
   append(&created, other.created);
   append(&dropped, other.dropped);
@@ -318,7 +352,8 @@ void VersionEdit::Append(VersionEdit other) {
 
 std::string EncodeVersionEdit(const VersionEdit& edit) {
   std::string out;
-  for (const TableRecord& record : edit.created) PutField(&out, kCreated, EncodeTableRecord(record));
+  for (const TableRecord& record : edit.created)
+    PutField(&out, kCreated, EncodeTableRecord(record));
   for (uint32_t id : edit.dropped) PutNumber(&out, kDropped, id);
   for (const TableEdit& table : edit.tables) PutField(&out, kTable, EncodeTableEdit(table));
   if (edit.next_table_id) PutNumber(&out, kNextTableId, *edit.next_table_id);
@@ -341,14 +376,18 @@ arrow::Result<VersionEdit> DecodeVersionEdit(std::string_view bytes) {
   auto field = [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
     if (tag == kCreated) {
       auto record = DecodeTableRecord(value);
-      if (record.ok()) edit.created.push_back(*std::move(record));
-      else nested = record.status();
+      if (record.ok())
+        edit.created.push_back(*std::move(record));
+      else
+        nested = record.status();
       return nested.ok();
     }
     if (tag == kTable) {
       auto table = DecodeTableEdit(value);
-      if (table.ok()) edit.tables.push_back(*std::move(table));
-      else nested = table.status();
+      if (table.ok())
+        edit.tables.push_back(*std::move(table));
+      else
+        nested = table.status();
       return nested.ok();
     }
     if (tag == kDurableThrough) {

@@ -1,8 +1,8 @@
-// A change of the set of tables and files: what one manifest record holds. Values and their encoding; deciding and
-// applying are elsewhere.
+// A change of the set of tables and files: what one manifest record holds. Values and their
+// encoding; deciding and applying are elsewhere.
 //
-// Encoding (docs/formats.md): a sequence of fields {tag varint, length varint, bytes}. An unknown tag is refused:
-// leaving out what an edit says would lose files.
+// Encoding (docs/formats.md): a sequence of fields {tag varint, length varint, bytes}. An unknown
+// tag is refused: leaving out what an edit says would lose files.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -326,7 +329,65 @@ INSTANTIATE_TEST_SUITE_P(Ways, SegmentMappingTest,
                                            PosixSegmentFile::Mapping::kTouch,
                                            PosixSegmentFile::Mapping::kNone));
 
-TEST_F(PosixFileSystemTest, AFullDeviceIsEnospcAndStaysSoForTheFile) {
+/// Gives this process a mount table of its own with a file system of 4 MiB at `root`; false where
+/// that is not allowed.
+bool MountSmall(const std::string& root) {
+  const std::string uid_map = "0 " + std::to_string(::getuid()) + " 1";
+  if (::unshare(CLONE_NEWNS) != 0) {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+    UniqueFd fd(::open("/proc/self/uid_map", O_WRONLY));
+    const auto size = static_cast<ssize_t>(uid_map.size());
+    if (::write(fd.get(), uid_map.data(), uid_map.size()) != size) return false;
+  }
+  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("none", root.c_str(), "tmpfs", 0, "size=4m,mode=0700") == 0;
+}
+
+/// What runs there; the claim that failed, or nullptr.
+const char* RunFull(const std::string& root) {
+  constexpr int64_t kCapacity = 2 << 20;
+  PosixFileSystem fs;
+  const auto is_full = [](const arrow::Status& status) { return ErrnoOf(status) == ENOSPC; };
+  auto segment = fs.CreateSegment(root + "/s", kCapacity);
+  if (!segment.ok()) return "a segment fits";
+  const arrow::Status second = fs.CreateSegment(root + "/t", 2 * kCapacity).status();
+  if (!is_full(second)) return "a second one does not";
+  if (fs.Exists(root + "/t").ValueOr(true)) return "the second one leaves no file";
+  // Take the segment's reserved room behind its back, and fill the device.
+  const UniqueFd fd(::open((root + "/s").c_str(), O_RDWR));
+  const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  if (::fallocate(fd.get(), punch, 0, kCapacity) != 0) return "a hole can be made";
+  auto filler = fs.CreateWritable(root + "/f");
+  if (!filler.ok()) return "a file can be created";
+  const std::string bytes(64 << 10, 'x');
+  arrow::Status status;
+  while (status.ok()) status = (*filler)->Append(bytes);
+  if (!is_full(status)) return "appending runs full";
+  if (!is_full((*filler)->Append("x"))) return "the file refuses more after a partial write";
+  const std::string_view part = bytes;
+  const auto write = [&](WriteVia via) { return (*segment)->Write(1 << 20, {&part, 1}, via); };
+  // A signal would end this process.
+  if (!is_full(write(WriteVia::kMapping))) return "a mapped write runs full";
+  if (!is_full(write(WriteVia::kSystemCall))) return "a system call runs full";
+  if (!fs.Remove(root + "/f").ok()) return "the file can be removed";
+  filler->reset();
+  if (!write(WriteVia::kMapping).ok()) return "with room again the write succeeds";
+  return nullptr;
+}
+
+TEST_F(PosixFileSystemTest, RunningFullIsAStatusAndNeverASignal) {
+  constexpr int kNotAllowed = 77;
+  const int result = InChild([&] {
+    if (!MountSmall(directory_.path())) return kNotAllowed;
+    const char* failed = RunFull(directory_.path());
+    if (failed != nullptr) std::fprintf(stderr, "not so: %s\n", failed);
+    return failed == nullptr ? 0 : 1;
+  });
+  if (result == kNotAllowed) GTEST_SKIP() << "no file system can be mounted here";
+  EXPECT_EQ(result, 0);
+}
+
+TEST_F(PosixFileSystemTest, AFullDeviceIsEnospcWithItsPath) {
   // /dev/full is no regular file, so the descriptor is made here.
   UniqueFd fd(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   if (!fd.is_open()) GTEST_SKIP() << "no /dev/full";

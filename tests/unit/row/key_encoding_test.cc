@@ -25,7 +25,7 @@ std::shared_ptr<const KeyCodec> MakeCodec(
   arrow::FieldVector fields;
   std::vector<int> columns;
   for (size_t i = 0; i < types.size(); ++i) {
-    fields.push_back(arrow::field("k" + std::to_string(i), types[i]));
+    fields.push_back(arrow::field(testing::Numbered("k", static_cast<int64_t>(i)), types[i]));
     columns.push_back(static_cast<int>(i));
   }
   return KeyCodec::Make(arrow::schema(fields), columns).ValueOrDie();
@@ -356,6 +356,7 @@ TEST(KeyBounds, ScalarsThatWouldChangeAreRefused) {
   EXPECT_EQ(BoundOf(arrow::int32(), MakeScalar(3.5)), "error");
   EXPECT_EQ(BoundOf(arrow::float32(), MakeScalar(0.1)), "error");
   EXPECT_EQ(BoundOf(arrow::float64(), MakeScalar((int64_t{1} << 53) + 1)), "error");
+  EXPECT_EQ(BoundOf(arrow::decimal128(4, 2), MakeScalar(int32_t{100})), "error");
   EXPECT_EQ(BoundOf(arrow::int32(), MakeScalar("12")), "error");
   EXPECT_EQ(BoundOf(arrow::utf8(), MakeScalar(int32_t{12})), "error");
   EXPECT_EQ(BoundOf(arrow::boolean(), MakeScalar(int32_t{1})), "error");

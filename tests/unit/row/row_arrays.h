@@ -21,6 +21,9 @@ std::shared_ptr<arrow::Array> RandomArray(const std::shared_ptr<arrow::DataType>
 /// A text of up to `length_max` bytes of UTF-8; zeros, high code points and long runs among them.
 std::string RandomText(Random* random, int length_max = 40);
 
+/// prefix + number. (gcc 12 warns falsely of `"x" + std::to_string(i)`.)
+std::string Numbered(const char* prefix, int64_t number);
+
 /// Arrow's JSON notation.
 std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataType>& type,
                                        const std::string& json);

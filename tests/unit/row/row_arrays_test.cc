@@ -245,6 +245,12 @@ std::string RandomText(Random* random, int length_max) {
   return text;
 }
 
+std::string Numbered(const char* prefix, int64_t number) {
+  std::string text(prefix);
+  text += std::to_string(number);
+  return text;
+}
+
 ArrayPtr FromJson(const TypePtr& type, const std::string& json) {
   return arrow::json::ArrayFromJSONString(type, json).ValueOrDie();
 }

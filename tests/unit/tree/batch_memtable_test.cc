@@ -96,6 +96,7 @@ class BatchMemtableTest : public ::testing::Test {
     return ModelRow{key, row.sequence, row.kind, Describe(*row.block->rows.columns, row.row)};
   }
 
+  FailingPool pool_;  // outlives the memtable; refuses nothing unless told to
   std::shared_ptr<const StoredSchema> schema_;
   std::shared_ptr<Memtable> memtable_;
   Model model_;
@@ -229,22 +230,21 @@ TEST_F(BatchMemtableTest, AgreesWithTheModelOverRandomHistories) {
 }
 
 TEST_F(BatchMemtableTest, AFailedAllocationLeavesNoTrace) {
-  FailingPool pool;
-  Start({"id"}, &pool);
+  Start({"id"}, &pool_);
   MARBLE_ASSERT_OK(Insert({1, 2, 3}));
-  pool.Allow(0);
+  pool_.Allow(0);
   EXPECT_TRUE(Insert({2}, RowKind::kDelete).IsOutOfMemory());
-  pool.Allow(INT64_MAX);
+  pool_.Allow(INT64_MAX);
   EXPECT_EQ(memtable_->entries(), 3);
   EXPECT_EQ(memtable_->sequence_max(), 1u);
   EXPECT_FALSE(memtable_->has_deletes());
   ExpectReadsLikeModel();
   for (int i = 0; i < 20; ++i) MARBLE_ASSERT_OK(Insert({i, 30 - i}));
   for (int64_t allowed = 0; allowed < 2; ++allowed) {
-    pool.Allow(allowed);
+    pool_.Allow(allowed);
     EXPECT_TRUE(memtable_->NewReader(request_).status().IsOutOfMemory());
     EXPECT_TRUE(memtable_->GetRow(KeyOf(1), 0, kSequenceMax).status().IsOutOfMemory());
-    pool.Allow(INT64_MAX);
+    pool_.Allow(INT64_MAX);
   }
   ExpectReadsLikeModel();
 }

@@ -48,11 +48,9 @@ class PointMemtableTest : public ::testing::Test {
       ARROW_RETURN_NOT_OK(append(keys.get(), key));
       ARROW_RETURN_NOT_OK(append(values.get(), value));
     }
-    ARROW_ASSIGN_OR_RAISE(auto key_array, keys->Finish());
-    ARROW_ASSIGN_OR_RAISE(auto value_array, values->Finish());
+    const arrow::ArrayVector columns = {keys->Finish().ValueOrDie(), values->Finish().ValueOrDie()};
     SortedRows sorted;
-    sorted.columns = arrow::RecordBatch::Make(stored, key_array->length(),
-                                              {std::move(key_array), std::move(value_array)});
+    sorted.columns = arrow::RecordBatch::Make(stored, columns[0]->length(), columns);
     ARROW_ASSIGN_OR_RAISE(sorted.keys, schema_->codec()->Encode(*sorted.columns));
     ARROW_RETURN_NOT_OK(memtable_->InsertRows(++sequence_, sorted, kind, 0));
     for (const auto& [key, value] : rows) model_.Write({key, sequence_, kind, value});
@@ -70,6 +68,7 @@ class PointMemtableTest : public ::testing::Test {
     EXPECT_EQ(ReadAll(*memtable_, request_), model_.Read(request_.range, request_.snapshot));
   }
 
+  FailingPool pool_;  // outlives the memtable; refuses nothing unless told to
   std::shared_ptr<const StoredSchema> schema_;
   std::shared_ptr<Memtable> memtable_;
   Model model_;
@@ -289,15 +288,14 @@ TEST_F(PointMemtableTest, AgreesWithTheModelOverRandomHistories) {
 }
 
 TEST_F(PointMemtableTest, AFailedAllocationLeavesNoTrace) {
-  FailingPool pool;
-  Start(KeyValueSchema(), &pool);
+  Start(KeyValueSchema(), &pool_);
   int64_t failures = 0;
   for (int i = 0; i < 3000; ++i) {
     const std::string key = "key" + std::to_string(i);
     const std::string value(i % 700, 'v');
-    pool.Allow(0);
+    pool_.Allow(0);
     const arrow::Status status = memtable_->Put(sequence_ + 1, key, Hash(key), value);
-    pool.Allow(INT64_MAX);
+    pool_.Allow(INT64_MAX);
     if (status.ok()) {
       model_.Write({key, ++sequence_, RowKind::kPut, value});
     } else {
@@ -314,16 +312,15 @@ TEST_F(PointMemtableTest, AFailedAllocationLeavesNoTrace) {
 }
 
 TEST_F(PointMemtableTest, ABatchThatDoesNotFitInMemoryLeavesNoTrace) {
-  FailingPool pool;
-  Start(KeyValueSchema(), &pool);
+  Start(KeyValueSchema(), &pool_);
   Put("key5", "before");
   std::map<std::string, std::optional<std::string>> rows;
   for (int i = 0; i < 5000; ++i) rows["key" + std::to_string(i)] = std::string(100, 'v');
   // The first request is for the records, the second for the index.
   for (const int64_t allowed : {0, 1}) {
-    pool.Allow(allowed);
+    pool_.Allow(allowed);
     EXPECT_TRUE(Insert(rows).IsOutOfMemory());
-    pool.Allow(INT64_MAX);
+    pool_.Allow(INT64_MAX);
     --sequence_;
     EXPECT_EQ(memtable_->entries(), 1);
     EXPECT_EQ(memtable_->sequence_max(), 1u);
@@ -336,19 +333,18 @@ TEST_F(PointMemtableTest, ABatchThatDoesNotFitInMemoryLeavesNoTrace) {
 }
 
 TEST_F(PointMemtableTest, AReaderThatGetsNoMemoryChangesNothing) {
-  FailingPool pool;
-  Start(KeyValueSchema(), &pool);
+  Start(KeyValueSchema(), &pool_);
   for (int i = 0; i < 2000; ++i) Put("key" + std::to_string(i * 7 % 2000), "v");
   for (int64_t allowed = 0; allowed < 6; ++allowed) {
     Put("more" + std::to_string(allowed), "v");
-    pool.Allow(allowed);
+    pool_.Allow(allowed);
     auto reader = memtable_->NewReader(request_);
     if (reader.ok()) {
       EXPECT_TRUE((*reader)->Next().status().IsOutOfMemory());
     } else {
       EXPECT_TRUE(reader.status().IsOutOfMemory());
     }
-    pool.Allow(INT64_MAX);
+    pool_.Allow(INT64_MAX);
     ExpectReadsLikeModel();
   }
 }

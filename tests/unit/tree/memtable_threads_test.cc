@@ -108,7 +108,7 @@ TEST(MemtableThreads, GetsAndScansOfABatchMemtableSeeTheirSnapshotWhileItIsWritt
     const auto found = memtable->GetRow(keys[0], 0, snapshot).ValueOrDie();
     const uint64_t expected = LastWrite(number, snapshot);
     ASSERT_EQ(found.has_value(), expected != 0);
-    if (found.has_value()) ASSERT_EQ(found->sequence, expected);
+    ASSERT_EQ(found.has_value() ? found->sequence : 0, expected);
   };
   const auto scan = [&] {
     ReadRequest request;

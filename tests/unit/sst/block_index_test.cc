@@ -1,0 +1,145 @@
+// Tests of the block index section and of the locator of rows over it.
+#include "sst/block_index.h"
+
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "sst/row_locator.h"
+
+namespace marble {
+namespace {
+
+constexpr int64_t kDataEnd = 1 << 20;
+
+/// `blocks` blocks of 128 bytes behind each other with keys "b<i>a" to "b<i>z".
+std::string Section(int blocks, int64_t rows_each) {
+  BlockIndexBuilder builder;
+  for (int i = 0; i < blocks; ++i) {
+    BlockEntry entry;
+    entry.message_offset = 64 + 128 * i;
+    entry.metadata_length = 64;
+    entry.body_length = 64;
+    entry.rows = rows_each;
+    entry.sequence_max = 100 + i;
+    entry.unique_keys = i % 2 == 0;
+    entry.has_kinds = i % 3 == 0;
+    const std::string name = "b" + std::to_string(i);
+    builder.Add(entry, name + "a", name + "z");
+  }
+  return builder.Finish();
+}
+
+TEST(BlockIndex, GivesBackWhatWasAdded) {
+  const std::string section = Section(9, 10);
+  const BlockIndex index = BlockIndex::Open(section, 90, 8, kDataEnd).ValueOrDie();
+  ASSERT_EQ(index.num_blocks(), 9);
+  EXPECT_EQ(index.FirstRow(0), 0);
+  EXPECT_EQ(index.FirstRow(4), 40);
+  EXPECT_EQ(index.FirstRow(9), 90);
+  EXPECT_EQ(index.FirstKey(3), "b3a");
+  EXPECT_EQ(index.LastKey(3), "b3z");
+  EXPECT_EQ(index.LastKey(8), "b8z");
+  const BlockEntry entry = index.Entry(3);
+  EXPECT_EQ(entry.message_offset, 64 + 128 * 3);
+  EXPECT_EQ(entry.metadata_length, 64);
+  EXPECT_EQ(entry.body_length, 64);
+  EXPECT_EQ(entry.rows, 10);
+  EXPECT_EQ(entry.sequence_max, 103u);
+  EXPECT_FALSE(entry.unique_keys);
+  EXPECT_TRUE(entry.has_kinds);
+}
+
+TEST(BlockIndex, FindsTheFirstBlockThatEndsAtOrBehindAKey) {
+  const std::string section = Section(9, 10);
+  const BlockIndex index = BlockIndex::Open(section, 90, 8, kDataEnd).ValueOrDie();
+  EXPECT_EQ(index.Find(""), 0);
+  EXPECT_EQ(index.Find("b0z"), 0);
+  EXPECT_EQ(index.Find("b0zz"), 1);
+  EXPECT_EQ(index.Find("b5m"), 5);
+  EXPECT_EQ(index.Find("b8z"), 8);
+  EXPECT_EQ(index.Find("c"), 9);
+}
+
+TEST(BlockIndex, AnEmptyFileHasAnEmptyIndex) {
+  const std::string section = BlockIndexBuilder().Finish();
+  const BlockIndex index = BlockIndex::Open(section, 0, 8, kDataEnd).ValueOrDie();
+  EXPECT_EQ(index.num_blocks(), 0);
+  EXPECT_EQ(index.FirstRow(0), 0);
+  EXPECT_EQ(index.Find("x"), 0);
+}
+
+TEST(BlockIndex, EntriesThatContradictEachOtherAreRefused) {
+  const std::string good = Section(3, 10);
+  const auto refused = [&](size_t offset, uint64_t value) {
+    std::string section = good;
+    StoreLittle<uint64_t>(section.data() + offset, value);
+    return !BlockIndex::Open(section, 30, 8, kDataEnd).ok();
+  };
+  EXPECT_TRUE(BlockIndex::Open(good, 30, 8, kDataEnd).ok());
+  EXPECT_FALSE(BlockIndex::Open(good, 31, 8, kDataEnd).ok());
+  EXPECT_FALSE(BlockIndex::Open(good, 30, 65, kDataEnd).ok());
+  EXPECT_FALSE(BlockIndex::Open(good, 30, 8, 64 + 128 * 3 - 1).ok());
+  EXPECT_TRUE(refused(0, 4));                                // more blocks than there are
+  EXPECT_TRUE(refused(0, 1ull << 60));                       // so many that their bytes overflow
+  EXPECT_TRUE(refused(16, 1));                               // another key area
+  EXPECT_TRUE(refused(64 + 0, 1 << 19));                     // a message behind the next
+  EXPECT_TRUE(refused(64 + 8, ~0ull));                       // an endless body
+  EXPECT_TRUE(refused(64 + 16, 1));                          // rows before the first
+  EXPECT_TRUE(refused(128 + 16, 0));                         // a block without rows
+  EXPECT_TRUE(refused(128 + 16, 30));                        // more rows than the file
+  EXPECT_TRUE(refused(128 + 24, 1000));                      // keys outside the key area
+  EXPECT_TRUE(refused(128 + 32, 0));                         // a last key before the first
+  EXPECT_TRUE(refused(128 + 48, 0));                         // no metadata
+  EXPECT_TRUE(refused(128 + 48, (uint64_t{4} << 32) | 64));  // an unknown flag
+}
+
+TEST(BlockIndex, RandomDamageGivesAnErrorOrAUsableIndex) {
+  const std::string good = Section(5, 7);
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 20000; ++round) {
+    std::string section = good;
+    for (uint64_t flips = 1 + random() % 4; flips > 0; --flips) {
+      section[random() % section.size()] = static_cast<char>(random());
+    }
+    section.resize(section.size() - (random() % 8 == 0 ? random() % section.size() : 0));
+    const auto index = BlockIndex::Open(section, 35, 8, kDataEnd);
+    if (!index.ok()) continue;
+    int64_t rows = 0;
+    for (int64_t i = 0; i < index->num_blocks(); ++i) {
+      rows += index->Entry(i).rows;
+      EXPECT_LE(index->Entry(i).message_offset + index->Entry(i).body_length, kDataEnd);
+      EXPECT_LE(index->FirstKey(i).size() + index->LastKey(i).size(), section.size());
+    }
+    EXPECT_EQ(rows, 35);
+  }
+}
+
+TEST(RowLocator, FindsTheBlockOfEveryRow) {
+  std::mt19937_64 random(4);
+  for (int round = 0; round < 50; ++round) {
+    BlockIndexBuilder builder;
+    std::vector<uint32_t> block_of_row;
+    const int blocks = 1 + static_cast<int>(random() % 60);
+    for (int i = 0; i < blocks; ++i) {
+      BlockEntry entry;
+      entry.message_offset = 64 + 128 * i;
+      entry.metadata_length = 64;
+      entry.body_length = 64;
+      // Blocks of one row beside blocks of hundreds.
+      entry.rows = random() % 3 == 0 ? 1 + static_cast<int64_t>(random() % 500) : 1;
+      builder.Add(entry, "", "");
+      block_of_row.insert(block_of_row.end(), entry.rows, i);
+    }
+    const std::string section = builder.Finish();
+    const RowLocator locator(
+        BlockIndex::Open(section, block_of_row.size(), 8, kDataEnd).ValueOrDie());
+    for (uint32_t row = 0; row < block_of_row.size(); ++row) {
+      ASSERT_EQ(locator.Find(row), block_of_row[row]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace marble

@@ -1,0 +1,333 @@
+// Tests of damage: every changed byte is reported as corruption with file and offset, never
+// returned as data, and no bytes crash the reader.
+#include <random>
+#include <string>
+#include <vector>
+
+#include <arrow/io/memory.h>
+#include <arrow/ipc/reader.h>
+
+#include "sst/sst_format.h"
+#include "sst/sst_tail.h"
+#include "unit/sst/sst_test_util.h"
+
+namespace marble {
+namespace {
+
+using namespace sst_test;
+
+/// A small file that has everything: versions, deletes, tombstones, several blocks and pages.
+void WriteSmallFile(SstFixture* file, int rows = 60) {
+  std::vector<KvRow> data = ManyRows(rows);
+  data[5] = {data[5].key, "", 90, RowKind::kDelete};
+  data.insert(data.begin() + 6, {data[5].key, "older", 80, RowKind::kPut});
+  SST_ASSERT_OK(file->Write({MakeKvRows(*file->schema, data)}, {{"key000010", "key000012", 3}}));
+}
+
+TableOptions Small(PointLookup lookup, Compression compression) {
+  TableOptions options;
+  options.point_lookup = lookup;
+  options.compression = compression;
+  options.block_bytes = 500;
+  return options;
+}
+
+class EveryByte : public ::testing::TestWithParam<std::tuple<PointLookup, Compression, bool>> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, EveryByte,
+    ::testing::Values(std::tuple(PointLookup::kPointIndex, Compression::kNone, true),
+                      std::tuple(PointLookup::kBloomFilter, Compression::kZstd, true),
+                      std::tuple(PointLookup::kNone, Compression::kLz4, false)));
+
+TEST_P(EveryByte, AFlippedBitAnywhereIsCorruption) {
+  const auto [lookup, compression, mapped] = GetParam();
+  SstFixture file(KeyValueSchema(Small(lookup, compression)), mapped);
+  WriteSmallFile(&file);
+  SST_ASSERT_OK(file.OpenAndVerify());
+  const auto size = static_cast<int64_t>(file.meta.size);
+  for (int64_t at = 0; at < size; ++at) {
+    const auto mask = static_cast<uint8_t>(1 << (at % 8));
+    SST_ASSERT_OK(file.fs.Damage(file.path, at, mask));
+    const arrow::Status status = file.OpenAndVerify();
+    ASSERT_TRUE(IsCorruption(status)) << "byte " << at << ": " << status.ToString();
+    ASSERT_EQ(DetailOf(status)->file(), file.path);
+    SST_ASSERT_OK(file.fs.Damage(file.path, at, mask));
+  }
+  SST_ASSERT_OK(file.OpenAndVerify());
+}
+
+TEST(SstDamage, TheOffsetIsThatOfTheDamagedPage) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file, 3000);
+  ASSERT_GT(file.meta.size, 5u * kSstPageBytes);
+  SST_ASSERT_OK(file.fs.Damage(file.path, 2 * kSstPageBytes + 77, 4));
+  const arrow::Status status = file.OpenAndVerify();
+  ASSERT_TRUE(IsCorruption(status)) << status.ToString();
+  EXPECT_EQ(DetailOf(status)->offset(), 2 * kSstPageBytes);
+}
+
+TEST(SstDamage, LookupsAndScansNeverReturnDamagedBytes) {
+  for (const bool mapped : {true, false}) {
+    TableOptions options;
+    options.block_bytes = 4000;
+    SstFixture file(KeyValueSchema(options), mapped);
+    const std::vector<KvRow> rows = ManyRows(2000);
+    SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, rows)}));
+    const int64_t pages = static_cast<int64_t>(file.meta.size) / kSstPageBytes;
+    int64_t errors = 0;
+    for (int64_t page = 0; page < pages; ++page) {
+      // In the middle of a page: most of it are keys and values.
+      SST_ASSERT_OK(file.fs.Damage(file.path, page * kSstPageBytes + 8000, 0x20));
+      const auto opened = file.Open();
+      if (opened.ok()) {
+        for (const KvRow& row : rows) {
+          const auto found = (*opened)->GetValue(row.key, file.Hash(row.key), kSequenceMax, false);
+          if (!found.ok()) {
+            ++errors;
+            ASSERT_TRUE(IsCorruption(found.status()));
+            continue;
+          }
+          ASSERT_TRUE(found->has_value());
+          ASSERT_EQ((*found)->value, *row.value);
+        }
+        for (int64_t block = 0; block < (*opened)->num_blocks(); ++block) {
+          const auto batch = (*opened)->ReadBlock(block, {1}, false);
+          if (!batch.ok()) {
+            ++errors;
+            continue;
+          }
+          const auto& values = static_cast<const arrow::BinaryArray&>(*batch->columns->column(0));
+          for (int64_t i = 0; i < values.length(); ++i) {
+            ASSERT_EQ(values.GetView(i), *rows[(*opened)->BlockFirstRow(block) + i].value);
+          }
+        }
+      } else {
+        ++errors;
+        ASSERT_TRUE(IsCorruption(opened.status()));
+      }
+      file.cache->EraseFile(42);
+      SST_ASSERT_OK(file.fs.Damage(file.path, page * kSstPageBytes + 8000, 0x20));
+    }
+    EXPECT_GE(errors, pages);
+  }
+}
+
+TEST(SstDamage, DamageInOneColumnLeavesTheOthersReadable) {
+  TableOptions options;
+  options.primary_key = {"id"};
+  SstFixture file(MakeSchema({arrow::field("id", arrow::int64(), false),
+                              arrow::field("a", arrow::int64()), arrow::field("b", arrow::int64())},
+                             options));
+  arrow::Int64Builder builder;
+  for (int64_t i = 0; i < 20000; ++i) ASSERT_TRUE(builder.Append(i).ok());
+  const auto array = Get(builder.Finish());
+  SST_ASSERT_OK(
+      file.Write({MakeRows(*file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(),
+                                                                  20000, {array, array, array}))}));
+  // Column "b" is the third of three; damage a byte in its midst.
+  const int64_t at = static_cast<int64_t>(file.meta.data_bytes) * 5 / 9;
+  SST_ASSERT_OK(file.fs.Damage(file.path, at, 1));
+  const auto reader = Get(file.Open());
+  ASSERT_EQ(reader->num_blocks(), 1);
+  EXPECT_TRUE(reader->ReadBlock(0, {0, 1}, true).ok());
+  EXPECT_TRUE(IsCorruption(reader->ReadBlock(0, {2}, false).status()));
+}
+
+TEST(SstDamage, ATruncatedOrExtendedFileIsCorruption) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file);
+  const std::string whole = file.ReadAll();
+  for (const int64_t size : {int64_t{0}, int64_t{5}, int64_t{100}, int64_t(whole.size()) / 2,
+                             int64_t(whole.size()) - 1}) {
+    SST_ASSERT_OK(file.fs.Truncate(file.path, size));
+    EXPECT_TRUE(IsCorruption(file.OpenAndVerify())) << size;
+    SST_ASSERT_OK(file.fs.Remove(file.path));
+    auto again = Get(file.fs.CreateWritable(file.path));
+    SST_ASSERT_OK(again->Append(whole));
+    SST_ASSERT_OK(again->Close());
+  }
+  SST_ASSERT_OK(file.OpenAndVerify());
+  auto longer = Get(file.fs.OpenAppend(file.path));
+  SST_ASSERT_OK(longer->Append("x"));
+  SST_ASSERT_OK(longer->Close());
+  EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+}
+
+TEST(SstDamage, SwappedPagesAreCorruption) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file, 3000);
+  const std::string bytes = file.ReadAll();
+  SST_ASSERT_OK(file.fs.Overwrite(
+      file.path, kSstPageBytes, std::string_view(bytes).substr(2 * kSstPageBytes, kSstPageBytes)));
+  SST_ASSERT_OK(file.fs.Overwrite(file.path, 2 * kSstPageBytes,
+                                  std::string_view(bytes).substr(kSstPageBytes, kSstPageBytes)));
+  EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+}
+
+TEST(SstDamage, AnotherFileOfTheSameSizeIsCorruption) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file);
+  SstFixture other(KeyValueSchema());
+  WriteSmallFile(&other);
+  FileMeta meta = file.meta;
+  meta.tail_checksum = other.meta.tail_checksum;
+  meta.size = other.meta.size;
+  other.meta = meta;
+  EXPECT_TRUE(IsCorruption(other.OpenAndVerify()));
+}
+
+TEST(SstDamage, AFileOfAnotherDatabaseIsCorruption) {
+  SstFixture file(KeyValueSchema());
+  file.writer_options.uuid = Uuid{9, 9};
+  WriteSmallFile(&file);
+  EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+}
+
+TEST(SstDamage, AFileOfAnotherSchemaIsCorruption) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file);
+  TableOptions options;
+  options.primary_key = {"key"};
+  file.schema = MakeSchema(
+      {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())}, options);
+  EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+}
+
+TEST(SstDamage, VerifyFindsBoundsAndCountsThatDisagreeWithTheManifest) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file);
+  const FileMeta good = file.meta;
+  const auto damaged = [&](auto change) {
+    file.meta = good;
+    change(&file.meta);
+    return IsCorruption(file.OpenAndVerify());
+  };
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->rows += 1; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->deletes += 1; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->smallest = "a"; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->largest = "z"; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->sequence_max += 1; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->sequence_min += 1; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->range_tombstones = 0; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->unique_id += 1; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->schema_version += 1; }));
+  EXPECT_TRUE(damaged([](FileMeta* meta) { meta->constant_sequence = 5; }));
+}
+
+TEST(SstDamage, AnErrorOfTheDeviceIsNoCorruption) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file, 3000);
+  const auto reader = Get(file.Open());
+  file.fs.FailNth(FileOp::kRead, 1, arrow::Status::IOError("device"), /*sticky=*/true);
+  const auto rows = reader->ReadBlock(1, {0, 1}, true);
+  EXPECT_TRUE(rows.status().IsIOError());
+  EXPECT_FALSE(IsCorruption(rows.status()));
+  file.fs.ClearFaults();
+  EXPECT_TRUE(reader->ReadBlock(1, {0, 1}, true).ok());
+}
+
+/// Replaces bytes of the footer's text and makes the manifest believe the file.
+void PatchFooter(SstFixture* file, const std::string& from, const std::string& to) {
+  ASSERT_EQ(from.size(), to.size());
+  std::string bytes = file->ReadAll();
+  const size_t at = bytes.rfind(from);
+  ASSERT_NE(at, std::string::npos);
+  SST_ASSERT_OK(file->fs.Overwrite(file->path, static_cast<int64_t>(at), to));
+  bytes = file->ReadAll();
+  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
+  const auto start = TailStart(static_cast<int64_t>(bytes.size()), footer);
+  ASSERT_TRUE(start.has_value());
+  file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
+}
+
+TEST(SstDamage, FeaturesThatMustBeRefusedAreAnIncompatibleFormat) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file);
+  PatchFooter(&file, "0,0,0", "7,7,0");
+  SST_ASSERT_OK(file.OpenAndVerify());
+  PatchFooter(&file, "7,7,0", "0,0,4");
+  EXPECT_TRUE(IsIncompatibleFormat(file.OpenAndVerify()));
+  PatchFooter(&file, "0,0,4", "0,0,x");
+  EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+}
+
+TEST(SstDamage, RowsOfAReservedKindAreAnIncompatibleFormat) {
+  SstFixture file(KeyValueSchema());
+  RowBatch rows = MakeKvRows(
+      *file.schema, {{"a", "1", 1, RowKind::kDelete}, {"b", "2", 2, static_cast<RowKind>(4)}});
+  SST_ASSERT_OK(file.Write({rows}));
+  const auto reader = Get(file.Open());
+  const arrow::Status status = reader->ReadBlock(0, {0}, true).status();
+  EXPECT_TRUE(IsIncompatibleFormat(status)) << status.ToString();
+  EXPECT_NE(status.message().find(file.path), std::string::npos);
+  EXPECT_TRUE(
+      IsIncompatibleFormat(reader->GetValue("a", file.Hash("a"), kSequenceMax, false).status()));
+}
+
+/// Checksums of pages and tail made anew over changed bytes: what an attacker would do.
+void Reseal(SstFixture* file, std::string bytes) {
+  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
+  const auto start = TailStart(static_cast<int64_t>(bytes.size()), footer);
+  ASSERT_TRUE(start.has_value());
+  for (int64_t page = 0; page * kSstPageBytes < *start; ++page) {
+    const int64_t length = std::min(kSstPageBytes, *start - page * kSstPageBytes);
+    StoreLittle<uint64_t>(
+        bytes.data() + *start + 8 * page,
+        Checksum(std::string_view(bytes).substr(page * kSstPageBytes, length), PageSeed(page)));
+  }
+  file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
+  SST_ASSERT_OK(file->fs.Overwrite(file->path, 0, bytes));
+}
+
+TEST(SstDamage, ForgedBytesWithRightChecksumsDoNotCrash) {
+  for (const bool mapped : {true, false}) {
+    SstFixture file(KeyValueSchema(Small(PointLookup::kPointIndex, Compression::kNone)), mapped);
+    WriteSmallFile(&file);
+    const std::string good = file.ReadAll();
+    const auto footer = LoadLittle<int32_t>(good.data() + good.size() - 10);
+    const int64_t start = *TailStart(static_cast<int64_t>(good.size()), footer);
+    std::mt19937_64 random(mapped);
+    for (int round = 0; round < 3000; ++round) {
+      std::string bytes = good;
+      for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
+        const uint64_t at = random() % start;
+        const auto value = random() % 4 == 0 ? ~uint64_t{0} : random() % 256;
+        bytes[at] = static_cast<char>(value);
+        if (random() % 4 == 0) StoreLittle<uint64_t>(bytes.data() + at / 8 * 8, value);
+      }
+      Reseal(&file, bytes);
+      file.cache->EraseFile(42);
+      const auto reader = file.Open();
+      if (!reader.ok()) continue;
+      for (int i = 0; i < 60; i += 7) {
+        const std::string key = KeyOf(i);
+        const auto found = (*reader)->GetValue(key, file.Hash(key), 50, true);
+        if (found.ok() && found->has_value()) std::string((*found)->value);
+      }
+      (*reader)->ReadZoneMaps().status().ok();
+      (*reader)->Verify().ok();
+    }
+  }
+}
+
+TEST(SstDamage, AForgedFooterDoesNotCrash) {
+  SstFixture file(KeyValueSchema(Small(PointLookup::kPointIndex, Compression::kNone)));
+  WriteSmallFile(&file);
+  const std::string good = file.ReadAll();
+  const auto footer = LoadLittle<int32_t>(good.data() + good.size() - 10);
+  const int64_t start = *TailStart(static_cast<int64_t>(good.size()), footer);
+  std::mt19937_64 random(8);
+  for (int round = 0; round < 3000; ++round) {
+    std::string bytes = good;
+    for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
+      bytes[start + random() % (bytes.size() - 10 - start)] = static_cast<char>(random());
+    }
+    file.meta.tail_checksum = Checksum(std::string_view(bytes).substr(start));
+    SST_ASSERT_OK(file.fs.Overwrite(file.path, 0, bytes));
+    file.OpenAndVerify().ok();
+  }
+}
+
+}  // namespace
+}  // namespace marble

@@ -1,0 +1,276 @@
+// Tests of point lookups in all ways of finding a row, and of what they keep in memory.
+#include <random>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "unit/sst/sst_test_util.h"
+
+namespace marble {
+namespace {
+
+using namespace sst_test;
+
+using Way = std::tuple<PointLookup, Compression, bool>;
+
+std::string NameOf(const ::testing::TestParamInfo<Way>& info) {
+  const char* lookups[] = {"NoIndex", "Bloom", "PointIndex"};
+  const char* codecs[] = {"Plain", "Lz4", "Zstd"};
+  return std::string(lookups[static_cast<int>(std::get<0>(info.param))]) +
+         codecs[static_cast<int>(std::get<1>(info.param))] +
+         (std::get<2>(info.param) ? "Mapped" : "Read");
+}
+
+class Lookup : public ::testing::TestWithParam<Way> {
+ protected:
+  TableOptions Table(int64_t block_bytes = 1000) const {
+    TableOptions options;
+    options.point_lookup = std::get<0>(GetParam());
+    options.compression = std::get<1>(GetParam());
+    options.block_bytes = block_bytes;
+    return options;
+  }
+  bool mapped() const { return std::get<2>(GetParam()); }
+
+  static std::optional<FoundRow> Find(const SstFixture& file, SstReader* reader,
+                                      const std::string& key, uint64_t snapshot = kSequenceMax) {
+    return Get(reader->GetValue(key, file.Hash(key), snapshot, false));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, Lookup,
+    ::testing::Combine(::testing::Values(PointLookup::kNone, PointLookup::kBloomFilter,
+                                         PointLookup::kPointIndex),
+                       ::testing::Values(Compression::kNone, Compression::kLz4, Compression::kZstd),
+                       ::testing::Bool()),
+    NameOf);
+
+TEST_P(Lookup, FindsEveryKeyAndNoOther) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  const std::vector<KvRow> rows = ManyRows(2000, /*step=*/2);
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, rows)}));
+  const auto reader = Get(file.Open());
+  for (const KvRow& row : rows) {
+    const auto found = Find(file, reader.get(), row.key);
+    ASSERT_TRUE(found.has_value()) << row.key;
+    EXPECT_EQ(found->value, *row.value);
+    EXPECT_EQ(found->sequence, row.sequence);
+    EXPECT_EQ(found->kind, RowKind::kPut);
+  }
+  for (int i = -1; i < 2000; ++i) {
+    const std::string key = i < 0 ? "" : KeyOf(2 * i + 1);
+    ASSERT_FALSE(Find(file, reader.get(), key).has_value()) << key;
+  }
+  EXPECT_FALSE(Find(file, reader.get(), "zzz").has_value());
+}
+
+TEST_P(Lookup, ASnapshotSeesTheNewestVersionUpToIt) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  std::vector<KvRow> rows;
+  for (int key = 0; key < 300; ++key) {
+    for (uint64_t version = 1 + key % 5; version > 0; --version) {
+      const bool is_delete = version == 3;
+      rows.push_back({KeyOf(key), is_delete ? "" : "v" + std::to_string(version), version * 10,
+                      is_delete ? RowKind::kDelete : RowKind::kPut});
+    }
+  }
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, rows)}));
+  const auto reader = Get(file.Open());
+  for (int key = 0; key < 300; ++key) {
+    const uint64_t versions = 1 + key % 5;
+    for (uint64_t snapshot = 0; snapshot < 70; snapshot += 5) {
+      const uint64_t expected = std::min(snapshot / 10, versions);
+      const auto found = Find(file, reader.get(), KeyOf(key), snapshot);
+      ASSERT_EQ(found.has_value(), expected > 0) << key << " at " << snapshot;
+      if (expected == 0) continue;
+      EXPECT_EQ(found->sequence, expected * 10);
+      EXPECT_EQ(found->kind, expected == 3 ? RowKind::kDelete : RowKind::kPut);
+      if (expected != 3) EXPECT_EQ(found->value, "v" + std::to_string(expected));
+    }
+  }
+}
+
+TEST_P(Lookup, EmptyAndNullValuesAreToldApart) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  SST_ASSERT_OK(file.Write({MakeKvRows(
+      *file.schema, {{"", "empty key", 1}, {"a", "", 2}, {"b", std::nullopt, 3}, {"c", "x", 4}})}));
+  const auto reader = Get(file.Open());
+  EXPECT_EQ(Find(file, reader.get(), "")->value, "empty key");
+  EXPECT_EQ(Find(file, reader.get(), "a")->value, "");
+  EXPECT_NE(Find(file, reader.get(), "a")->value.data(), nullptr);
+  EXPECT_EQ(Find(file, reader.get(), "b")->value.data(), nullptr);
+  EXPECT_EQ(Find(file, reader.get(), "c")->value, "x");
+}
+
+TEST_P(Lookup, NothingButEmptyValuesIsFound) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, {{"a", "", 2}, {"b", "", 3}})}));
+  const auto reader = Get(file.Open());
+  const auto found = Find(file, reader.get(), "b");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->value, "");
+  EXPECT_NE(found->value.data(), nullptr);
+}
+
+TEST_P(Lookup, GetRowFindsRowsOfCompositeKeys) {
+  TableOptions options = Table();
+  options.primary_key = {"b", "a"};
+  SstFixture file(
+      MakeSchema({arrow::field("a", arrow::utf8(), false), arrow::field("v", arrow::int64()),
+                  arrow::field("b", arrow::int32(), false)},
+                 options),
+      mapped());
+  arrow::StringBuilder a;
+  arrow::Int64Builder v;
+  arrow::Int32Builder b;
+  for (int i = -50; i < 50; ++i) {
+    for (const char* letter : {"x", "xy", "z"}) {
+      ASSERT_TRUE(a.Append(letter).ok() && v.Append(i * 100).ok() && b.Append(i).ok());
+    }
+  }
+  const RowBatch rows = MakeRows(
+      *file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), 300,
+                                             {Get(a.Finish()), Get(v.Finish()), Get(b.Finish())}));
+  SST_ASSERT_OK(file.Write({rows}));
+  const auto reader = Get(file.Open());
+  ASSERT_GT(reader->num_blocks(), 5);
+  for (int64_t i = 0; i < 300; ++i) {
+    const std::string key(rows.keys[i]);
+    const auto found = Get(reader->GetRow(key, file.Hash(key), kSequenceMax));
+    ASSERT_TRUE(found.has_value());
+    ASSERT_NE(found->block, nullptr);
+    const auto row = found->block->rows.columns->Slice(found->row, 1);
+    EXPECT_TRUE(row->Equals(*rows.columns->Slice(i, 1)));
+    const std::string stranger = key + "?";
+    EXPECT_FALSE(Get(reader->GetRow(stranger, file.Hash(stranger), kSequenceMax)).has_value());
+  }
+}
+
+TEST_P(Lookup, APinnedValueOutlivesTheReader) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
+  auto reader = Get(file.Open());
+  const std::string key = KeyOf(321);
+  const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, true));
+  ASSERT_TRUE(found.has_value());
+  ASSERT_NE(found->owner, nullptr);
+  reader.reset();
+  file.cache->EraseFile(42);
+  SST_ASSERT_OK(file.fs.Remove(file.path));
+  EXPECT_EQ(found->value, "value of 321");
+}
+
+TEST_P(Lookup, PrefetchingChangesNothing) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
+  const auto reader = Get(file.Open());
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 600; ++i) {
+      reader->Prefetch(file.Hash(KeyOf(i)));
+      reader->PrefetchRow(file.Hash(KeyOf(i)));
+      reader->PrefetchValue(file.Hash(KeyOf(i)));
+    }
+    for (int i = 0; i < 600; ++i) {
+      EXPECT_EQ(Find(file, reader.get(), KeyOf(i)).has_value(), i < 500);
+    }
+  }
+}
+
+TEST_P(Lookup, PinnedMemoryIsGivenBackWhenTheReaderGoes) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
+  auto reader = Get(file.Open());
+  EXPECT_GT(file.cache->pinned_bytes(), 0);
+  Find(file, reader.get(), KeyOf(1));
+  reader.reset();
+  EXPECT_EQ(file.cache->pinned_bytes(), 0);
+}
+
+TEST(SstLookup, TypesOfKeysAndValuesMayBeLarge) {
+  for (const auto& type : {arrow::utf8(), arrow::large_utf8(), arrow::large_binary()}) {
+    TableOptions options;
+    options.primary_key = {"key"};
+    options.block_bytes = 500;
+    SstFixture file(
+        MakeSchema({arrow::field("key", type, false), arrow::field("value", type)}, options));
+    ASSERT_TRUE(file.schema->is_key_value());
+    SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(200))}));
+    const auto reader = Get(file.Open());
+    for (int i = 0; i < 200; ++i) {
+      const std::string key = KeyOf(i);
+      const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false));
+      ASSERT_TRUE(found.has_value());
+      EXPECT_EQ(found->value, "value of " + std::to_string(i));
+    }
+  }
+}
+
+TEST(SstLookup, BlocksOfUnmappedFilesAreReadOnce) {
+  TableOptions options;
+  options.block_bytes = 1000;
+  SstFixture file(KeyValueSchema(options), /*with_mappings=*/false);
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(1000))}));
+  const auto reader = Get(file.Open());
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string key = KeyOf(i);
+      ASSERT_TRUE(Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false)).has_value());
+    }
+  }
+  EXPECT_EQ(file.cache->misses(), reader->num_blocks());
+  EXPECT_GT(file.cache->bytes(), 0);
+}
+
+TEST(SstLookup, ACacheOfNothingStillAnswers) {
+  TableOptions options;
+  options.compression = Compression::kLz4;
+  SstFixture file(KeyValueSchema(options));
+  file.cache->SetCapacity(0);
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(1000))}));
+  const auto reader = Get(file.Open());
+  const std::string key = KeyOf(7);
+  const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->value, "value of 7");
+  EXPECT_EQ(file.cache->bytes(), 0);
+}
+
+TEST(SstLookup, GetValueNeedsAKeyValueTable) {
+  TableOptions options;
+  options.primary_key = {"id"};
+  SstFixture file(MakeSchema({arrow::field("id", arrow::int64(), false)}, options));
+  SST_ASSERT_OK(file.Write(
+      {MakeRows(*file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), 1,
+                                                       {FromJson(arrow::int64(), "[1]")}))}));
+  EXPECT_TRUE(Get(file.Open())->GetValue("x", 0, kSequenceMax, false).status().IsInvalid());
+}
+
+TEST(SstLookup, ManyThreadsMeetAFreshFile) {
+  TableOptions options;
+  options.block_bytes = 1000;
+  SstFixture file(KeyValueSchema(options));
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(3000))}));
+  const auto reader = Get(file.Open());
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      for (int i = 0; i < 5000; ++i) {
+        const int n = static_cast<int>(random() % 3000);
+        const std::string key = KeyOf(n);
+        const auto found = reader->GetValue(key, file.Hash(key), kSequenceMax, false);
+        const bool right =
+            found.ok() && found->has_value() && (*found)->value == "value of " + std::to_string(n);
+        if (!right) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace marble
