@@ -1,18 +1,24 @@
 // The one record format, used by the write-ahead log (mapped segments) and the manifest
 // (docs/formats.md).
+// clang-format off
 //
 //   file header, 64 bytes:
 //     0  magic "MRBLLOG1"    8  format version u32   12 file kind u32 (1 log segment, 2 manifest)
 //     16 database UUID       32 segment number u64   40 predecessor u64 (0: none)
 //     48 flags u16 x 3 (may ignore, may only read, must refuse), 2 zero bytes
-//     56 XXH3-64 of bytes 0..55
-//   record, 8-byte aligned, the first at 64:
-//     0  payload length u64  8  kind u8, 7 zero bytes   16 first sequence u64   24 operation count
-//     u64 32 durable_through: segment u64, offset u64 — the log position known to be synced when it
-//     was written 48 XXH3-64 of bytes 0..47 and the payload, seeded with SeedOf(segment number,
-//     offset) 56 8 zero bytes (payload is 64-byte aligned when the record is) 64 payload,
-//     zero-padded to the record alignment
-//   Records are 64-byte aligned, so IPC bodies inside keep their alignment.
+//     56 XXH3-64 of bytes 0..55 (in every version, so that damage is not taken for a newer one)
+//   record, 64-byte aligned, the first at 64:
+//     0  payload length u64  8  kind u8, 7 zero bytes
+//     16 first sequence u64  24 operation count u64
+//     32 durable_through: segment u64, offset u64 - the log position known to be synced when it
+//        was written
+//     48 XXH3-64 of bytes 0..47 and the payload, seeded with LogSeed(segment number, offset)
+//     56 8 zero bytes (payload is 64-byte aligned when the record is)
+//     64 payload, zero-padded to the record alignment
+//   Records are 64-byte aligned, so IPC bodies inside keep their alignment. A record whose zero bytes
+//   or padding are not zero is not valid, so that every byte of it is checked.
+//
+// clang-format on
 #pragma once
 
 #include <cstdint>

@@ -68,8 +68,9 @@ arrow::Status SegmentWriter::AppendSmall(const LogRecordHeader& header,
                                          std::span<const std::string_view> parts, WriteVia via) {
   alignas(kLogAlignment) char record[kSmallRecordBytes];
   char* const payload = record + kLogRecordHeaderBytes;
-  // The checked part of the header stands just before the payload for a moment, so that one pass over
-  // adjacent bytes gives the checksum. What of the header lies behind it gives way to the payload.
+  // The checked part of the header stands just before the payload for a moment, so that one pass
+  // over adjacent bytes gives the checksum. What of the header lies behind it gives way to the
+  // payload.
   char* const checked = payload - kLogRecordCheckedBytes;
   EncodeLogRecordHeader(header, 0, checked);
   char* end = payload;

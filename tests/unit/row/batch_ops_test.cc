@@ -271,7 +271,7 @@ TEST(SerializeBatch, BytesAtAnOddAddressAreReadAsWell) {
   const auto batch =
       MakeBatch({arrow::field("v", arrow::int64())}, {FromJson(arrow::int64(), "[1, 2]")});
   const auto bytes = SerializeBatch(*batch, Pool()).ValueOrDie();
-  const auto shifted = arrow::Buffer::FromString("x" + bytes->ToString());
+  const auto shifted = arrow::Buffer::FromString(std::string(1, 'x') + bytes->ToString());
   const auto read = DeserializeBatch(arrow::SliceBuffer(shifted, 1), batch->schema());
   ASSERT_TRUE(read.ok()) << read.status().ToString();
   EXPECT_TRUE((*read)->Equals(*batch));
