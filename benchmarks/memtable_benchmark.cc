@@ -10,14 +10,17 @@
 //   flush       order and the scan of a memtable that nobody read in order before
 #include <ctime>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <memory_resource>
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <arrow/api.h>
@@ -224,20 +227,25 @@ double ProcessorSeconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-/// Times `body` and books it as so many nanoseconds an entry.
-template <typename Body>
-void Measure(benchmark::State& state, double* total, const Body& body) {
-  const double begin = ProcessorSeconds();
-  body();
-  const double seconds = ProcessorSeconds() - begin;
-  state.SetIterationTime(seconds);
-  *total += seconds;
-}
+/// Times repetitions of one benchmark and reports the fastest.
+class Stopwatch {
+ public:
+  explicit Stopwatch(benchmark::State* state) : state_(state) {}
+  ~Stopwatch() { state_->counters["ns/entry"] = best_ * 1e9 / static_cast<double>(kEntries); }
 
-void Report(benchmark::State& state, double total) {
-  state.counters["ns/entry"] =
-      total * 1e9 / (static_cast<double>(state.iterations()) * static_cast<double>(kEntries));
-}
+  template <typename Body>
+  void Measure(const Body& body) {
+    const double begin = ProcessorSeconds();
+    body();
+    const double seconds = ProcessorSeconds() - begin;
+    state_->SetIterationTime(seconds);
+    best_ = std::min(best_, seconds);
+  }
+
+ private:
+  benchmark::State* const state_;
+  double best_ = std::numeric_limits<double>::max();
+};
 
 template <typename Table>
 void Fill(Table* table) {
@@ -248,15 +256,14 @@ void Fill(Table* table) {
 
 template <typename Table, bool kSort>
 void BenchmarkPut(benchmark::State& state) {
-  double total = 0;
+  Stopwatch stopwatch(&state);
   for (auto _ : state) {
     auto table = std::make_unique<Table>();
-    Measure(state, &total, [&] {
+    stopwatch.Measure([&] {
       Fill(table.get());
       if (kSort) table->Sort();
     });
   }
-  Report(state, total);
 }
 
 template <typename Table, bool kHit>
@@ -264,15 +271,14 @@ void BenchmarkGet(benchmark::State& state) {
   auto table = std::make_unique<Table>();
   Fill(table.get());
   const std::string& keys = kHit ? Data().asked : Data().absent;
-  double total = 0;
+  Stopwatch stopwatch(&state);
   for (auto _ : state) {
     size_t hits = 0;
-    Measure(state, &total, [&] {
+    stopwatch.Measure([&] {
       for (size_t i = 0; i < kEntries; ++i) hits += table->Get(Workload::Key(keys, i)) ? 1 : 0;
     });
     if (hits != (kHit ? kEntries : 0)) state.SkipWithError("wrong number of hits");
   }
-  Report(state, total);
 }
 
 template <typename Table>
@@ -280,25 +286,23 @@ void BenchmarkScan(benchmark::State& state) {
   auto table = std::make_unique<Table>();
   Fill(table.get());
   table->Sort();
-  double total = 0;
+  Stopwatch stopwatch(&state);
   for (auto _ : state) {
-    Measure(state, &total, [&] {
+    stopwatch.Measure([&] {
       if (table->Scan() != kEntries) state.SkipWithError("wrong number of rows");
     });
   }
-  Report(state, total);
 }
 
 void BenchmarkFlush(benchmark::State& state) {
-  double total = 0;
+  Stopwatch stopwatch(&state);
   for (auto _ : state) {
     auto table = std::make_unique<MarbleTable>();
     Fill(table.get());
-    Measure(state, &total, [&] {
+    stopwatch.Measure([&] {
       if (table->Scan() != kEntries) state.SkipWithError("wrong number of rows");
     });
   }
-  Report(state, total);
 }
 
 template <typename Table>
@@ -311,7 +315,7 @@ void Register(const std::string& name) {
   for (const auto& [what, function] : benchmarks) {
     benchmark::RegisterBenchmark((name + "/" + what).c_str(), function)
         ->UseManualTime()
-        ->Iterations(5)
+        ->Iterations(7)
         ->Unit(benchmark::kMillisecond);
   }
 }
@@ -324,7 +328,7 @@ int main(int argc, char** argv) {
   Register<MarbleTable>("memtable");
   benchmark::RegisterBenchmark("memtable/flush", BenchmarkFlush)
       ->UseManualTime()
-      ->Iterations(5)
+      ->Iterations(7)
       ->Unit(benchmark::kMillisecond);
   Register<SkipListTable>("skip_list");
   Register<MapTable>("std_map");

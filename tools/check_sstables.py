@@ -53,6 +53,10 @@ def columns_of(schema: pa.Schema) -> tuple:
 
 
 def sorted_rows(table: pa.Table) -> list[str]:
+    # Python's datetime does not reach as far as a timestamp does.
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(index, field.name, table[index].cast(pa.int64()))
     return sorted(map(repr, table.to_pylist()))
 
 

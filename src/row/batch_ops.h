@@ -1,6 +1,6 @@
-// Row movement: sorting, gathering, slicing whole record batches. The only file that copies
-// columns, with kernels of its own for fixed-width, boolean and binary-like columns and Arrow's
-// builders for the rest.
+// Row movement: sorting, gathering, copying and serializing whole record batches of stored types
+// (stored_schema.h), with kernels of our own for each physical layout (gather.h). Pure functions;
+// no state.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,9 @@ struct RowSlice {
   int64_t length = 0;
 };
 
-/// One batch of the rows of `slices`, in order. All sources have `schema`. One whole ascending
-/// slice of one source is returned without a copy. Memory comes from `pool`.
+/// One batch of the rows of `slices`, in order. All sources have `schema`. A single ascending slice
+/// is returned without a copy. Memory comes from `pool`. TypeError for columns that are not of a
+/// stored type, CapacityError where 32-bit offsets do not reach; both name the column.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
@@ -52,8 +53,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> CopyBatch(
 /// Bytes that the rows of `batch` occupy (slices count only their rows).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
 
-/// A record batch as one IPC message (metadata and body, no schema), 64-byte aligned body, for the
-/// log.
+/// A record batch as one IPC message (metadata and body, no schema) for the log. The body begins at
+/// a multiple of 64 bytes; within it Arrow aligns buffers to 8.
 arrow::Result<std::shared_ptr<arrow::Buffer>> SerializeBatch(const arrow::RecordBatch& batch,
                                                              arrow::MemoryPool* pool);
 /// Inverse; checks with ValidateFull. `bytes` must outlive the batch (which refers to it).

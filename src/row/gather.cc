@@ -301,7 +301,7 @@ Result<std::shared_ptr<ArrayData>> GatherColumn(const std::shared_ptr<arrow::Dat
 }
 
 /// Below this many rows a slice costs more as a slice than as words.
-constexpr int64_t kShortSlice = 8;
+constexpr int64_t kShortSlice = 4;
 
 }  // namespace
 

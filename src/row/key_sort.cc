@@ -173,6 +173,14 @@ class Sorter {
 };
 
 bool IsSortedAndUnique(const EncodedKeys& keys) {
+  if (keys.fixed_width() == 8) {
+    if (keys.size() == 0) return true;
+    const char* data = keys[0].data();
+    for (int64_t i = 1; i < keys.size(); ++i) {
+      if (LoadBig64(data + (i - 1) * 8) >= LoadBig64(data + i * 8)) return false;
+    }
+    return true;
+  }
   for (int64_t i = 1; i < keys.size(); ++i) {
     if (!(keys[i - 1] < keys[i])) return false;
   }

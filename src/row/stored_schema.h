@@ -3,7 +3,10 @@
 // Some types are stored as another one and given back as they were (a file's schema shows the
 // stored type, the manifest keeps the user's): views as large_utf8 / large_binary, list_view as
 // large_list, dictionary<K, V> as V, run_end_encoded<R, V> as V, extension types as their storage;
-// inside lists, structs and maps alike. Unions and unknown types are refused by column name.
+// inside lists, structs and maps alike. Keys may be of such types; they order as what they are
+// stored as. Unions, dictionaries of nested values and unknown types are refused by column name.
+// Metadata of fields stays in the user schema: it may name extension types, which readers of the
+// files would give back instead of the stored ones.
 #pragma once
 
 #include <memory>

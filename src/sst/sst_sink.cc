@@ -29,7 +29,7 @@ arrow::Status SstSink::Write(const void* data, int64_t bytes) {
   }
   if (in_schema_ || in_tail_) {
     buffer_.append(from, static_cast<size_t>(bytes));
-    return arrow::Status::OK();
+    return in_schema_ ? EndSchemaMessage() : arrow::Status::OK();
   }
   auto left = static_cast<size_t>(bytes);
   while (left > 0) {
@@ -42,15 +42,15 @@ arrow::Status SstSink::Write(const void* data, int64_t bytes) {
   return arrow::Status::OK();
 }
 
-arrow::Status SstSink::FinishSchemaMessage() {
-  if (buffer_.size() < kMagicBytes + kPrefixBytes) {
-    return arrow::Status::UnknownError("no schema message");
-  }
+arrow::Status SstSink::EndSchemaMessage() {
+  if (buffer_.size() < kMagicBytes + kPrefixBytes) return arrow::Status::OK();
   char* length_field = buffer_.data() + kMagicBytes + 4;
   const auto length = LoadLittle<int32_t>(length_field);
-  if (kMagicBytes + kPrefixBytes + length != buffer_.size()) {
+  if (buffer_.size() < kMagicBytes + kPrefixBytes + length) return arrow::Status::OK();
+  if (buffer_.size() > kMagicBytes + kPrefixBytes + length) {
     return arrow::Status::UnknownError("Arrow wrote more than the schema message at the start");
   }
+  // Here, inside the write that completes the message: Arrow asks for the position right after it.
   // Messages are padded to 64 bytes, the magic has 8: after the schema message every offset is 8
   // mod
   // 64. Padding of 56 zero bytes behind its flatbuffer, counted in its length, brings them to 0.

@@ -28,8 +28,9 @@ class SstSink : public arrow::io::OutputStream {
 
   int64_t position() const { return position_; }
 
-  /// To be called when Arrow's magic and schema message, and nothing else, have been written.
-  arrow::Status FinishSchemaMessage();
+  /// Arrow's magic and schema message have been written, and lengthened so that what follows is
+  /// aligned.
+  bool schema_written() const { return !in_schema_; }
   /// The next bytes written are an IPC message. MetadataLength() is then the length of its
   /// metadata, prefix and padding included.
   void BeginMessage() { prefix_.clear(); }
@@ -44,6 +45,8 @@ class SstSink : public arrow::io::OutputStream {
 
  private:
   arrow::Status FlushPages();
+  /// Lengthens the schema message once it is complete.
+  arrow::Status EndSchemaMessage();
 
   WritableFile* const file_;
   // Bytes not yet appended to the file; begins at a page boundary. In the tail all of

@@ -142,7 +142,7 @@ arrow::Status SstWriterImpl::Start() {
                                            sink_.get(), file_schema_, ipc_options, metadata_));
   ARROW_ASSIGN_OR_RAISE(ipc_, arrow::ipc::internal::OpenRecordBatchWriter(
                                   std::move(payloads), file_schema_, ipc_options));
-  ARROW_RETURN_NOT_OK(sink_->FinishSchemaMessage());
+  if (!sink_->schema_written()) return arrow::Status::UnknownError("Arrow wrote no schema message");
   data_begin_ = sink_->position();
   return arrow::Status::OK();
 }

@@ -189,7 +189,8 @@ class ColumnZones {
       ARROW_ASSIGN_OR_RAISE(file, BoundOf(blocks, is_min));
     }
     ARROW_RETURN_NOT_OK(builder->AppendArraySlice(*blocks->data(), 0, blocks->length()));
-    ARROW_RETURN_NOT_OK(builder->AppendScalar(*file));
+    // Not every builder takes a null as a scalar (that of the null type does not).
+    ARROW_RETURN_NOT_OK(file->is_valid ? builder->AppendScalar(*file) : builder->AppendNull());
     return builder->Finish();
   }
 

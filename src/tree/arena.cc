@@ -15,6 +15,14 @@ namespace {
 constexpr int64_t kFirstBlockBytes = 16 * 1024;
 constexpr int64_t kBlockGrowth = 4;
 
+/// Only advice: without huge pages everything works, more slowly. Allocators have often touched the
+/// first page of fresh memory already, and a range with a small page in it gets no huge one: give
+/// such pages back first (the content of new memory is nobody's).
+void AskForHugePages(uint8_t* data, size_t bytes) {
+  static_cast<void>(madvise(data, bytes, MADV_HUGEPAGE));
+  static_cast<void>(madvise(data, bytes, MADV_DONTNEED));
+}
+
 }  // namespace
 
 PoolMemory& PoolMemory::operator=(PoolMemory&& other) noexcept {
@@ -34,8 +42,7 @@ arrow::Status PoolMemory::Allocate(int64_t bytes, arrow::MemoryPool* pool) {
   const int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
   uint8_t* data = nullptr;
   ARROW_RETURN_NOT_OK(pool->Allocate(rounded, alignment, &data));
-  // Only advice: without huge pages everything works, more slowly.
-  if (huge) static_cast<void>(madvise(data, static_cast<size_t>(rounded), MADV_HUGEPAGE));
+  if (huge) AskForHugePages(data, static_cast<size_t>(rounded));
   Free();
   pool_ = pool;
   data_ = data;

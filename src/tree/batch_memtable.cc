@@ -98,7 +98,6 @@ arrow::Status BatchMemtable::InsertRows(uint64_t sequence, const SortedRows& row
 
 arrow::Status BatchMemtable::DeleteRange(RangeTombstone tombstone) {
   const uint64_t sequence = tombstone.sequence;
-  has_deletes_.store(true, std::memory_order_release);
   tombstones_.Append(std::move(tombstone));
   NoteSequence(sequence);
   return arrow::Status::OK();

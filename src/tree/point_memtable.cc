@@ -179,7 +179,6 @@ arrow::Status PointMemtable::InsertRows(uint64_t sequence, const SortedRows& row
 
 arrow::Status PointMemtable::DeleteRange(RangeTombstone tombstone) {
   const uint64_t sequence = tombstone.sequence;
-  has_deletes_.store(true, std::memory_order_release);
   tombstones_.Append(std::move(tombstone));
   NoteSequence(sequence);
   return arrow::Status::OK();

@@ -147,8 +147,10 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
   } else {
     ARROW_ASSIGN_OR_RAISE(options.tombstones,
                           CollectTombstones(sources, request.range, request.snapshot));
-    // A source that is alone passes through: nothing is compared, so its keys need not be read.
-    if (sources.size() > 1 || options.tombstones != nullptr) request.want_keys = true;
+    // A run that is alone passes through: nothing is compared, so its keys need not be read (and it
+    // gives those of blocks with several versions of a key unasked).
+    const bool lone_run = sources.size() == 1 && sources[0].run != nullptr;
+    if (!lone_run || options.tombstones != nullptr) request.want_keys = true;
     for (const Source& source : sources) {
       ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> reader,
                             OpenSource(source, request, options.tombstones));

@@ -160,10 +160,11 @@ class RunCache {
 
   /// Runs of all rows that `source` has published. A failed allocation changes nothing.
   arrow::Result<std::shared_ptr<const RunList>> Refresh(const Source& source) {
-    MutexLock lock(&mutex_);
-    const int64_t fresh = source.rows() - list_->rows;
-    if (fresh == 0) return list_;
-    auto list = std::make_shared<RunList>(*list_);
+    MutexLock build_lock(&build_mutex_);
+    const std::shared_ptr<const RunList> current = Current();
+    const int64_t fresh = source.rows() - current->rows;
+    if (fresh == 0) return current;
+    auto list = std::make_shared<RunList>(*current);
     typename Source::Position position = position_;
     ARROW_ASSIGN_OR_RAISE(auto run, Build(source, &position, fresh));
     list->runs.push_back(std::move(run));
@@ -179,8 +180,9 @@ class RunCache {
     for (const auto& kept : runs) bytes += kept->memory.bytes();
     bytes_.store(bytes, std::memory_order_relaxed);
     position_ = position;
-    list_ = std::move(list);
-    return list_;
+    MutexLock lock(&mutex_);
+    list_ = list;
+    return list;
   }
 
   int64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
@@ -281,9 +283,11 @@ class RunCache {
   }
 
   arrow::MemoryPool* const pool_;
-  mutable Mutex mutex_;
-  std::shared_ptr<const RunList> list_ = std::make_shared<const RunList>();
-  typename Source::Position position_{};
+  Mutex build_mutex_;  // held while rows are sorted; taken before mutex_
+  typename Source::Position position_ MARBLE_GUARDED_BY(build_mutex_){};
+  mutable Mutex mutex_;  // held for as long as it takes to copy a pointer
+  std::shared_ptr<const RunList> list_ MARBLE_GUARDED_BY(mutex_) =
+      std::make_shared<const RunList>();
   std::atomic<int64_t> bytes_{0};
 };
 

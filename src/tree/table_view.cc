@@ -148,7 +148,7 @@ class ManyLookups {
   }
 
  private:
-  static_assert(kKeysTogether <= 256, "pending_ holds bytes");
+  static_assert(kKeysTogether <= 256, "pending_ and asked_ hold bytes");
 
   arrow::Status Ask(const Memtable& memtable) {
     if (memtable.sequence_min() > snapshot_) return arrow::Status::OK();
@@ -166,24 +166,27 @@ class ManyLookups {
   }
 
   arrow::Status Ask(const marble::Run& run) {
+    size_t asked = 0;  // of asked_: the keys that some file of the run may hold
     for (size_t p = 0; p < size_; ++p) {
       const size_t i = pending_[p];
       files_[i] = FileToAsk(run, keys_[i], snapshot_);
-      if (files_[i] != nullptr && IsOutdated(*files_[i], covering_[i])) files_[i] = nullptr;
-      if (files_[i] == nullptr) continue;
-      ARROW_ASSIGN_OR_RAISE(const SstReader* reader, files_[i]->reader());
-      reader->Prefetch(hashes_[i]);
+      if (files_[i] == nullptr || IsOutdated(*files_[i], covering_[i])) continue;
+      ARROW_ASSIGN_OR_RAISE(readers_[i], files_[i]->reader());
+      readers_[i]->Prefetch(hashes_[i]);
+      asked_[asked++] = pending_[p];
+    }
+    // Each stage waits for the memory of all keys together, not of one key after the other.
+    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchRow(hashes_[asked_[a]]);
+    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchValue(hashes_[asked_[a]]);
+    for (size_t a = 0; a < asked; ++a) {
+      const size_t i = asked_[a];
+      Cover(i, CoveringIn(*files_[i], *readers_[i], keys_[i], snapshot_));
+      ARROW_ASSIGN_OR_RAISE(out_[i],
+                            readers_[i]->GetValue(keys_[i], hashes_[i], snapshot_, /*pin=*/false));
     }
     size_t left = 0;
     for (size_t p = 0; p < size_; ++p) {
-      const size_t i = pending_[p];
-      if (files_[i] != nullptr) {
-        ARROW_ASSIGN_OR_RAISE(SstReader * reader, files_[i]->reader());
-        Cover(i, CoveringIn(*files_[i], *reader, keys_[i], snapshot_));
-        ARROW_ASSIGN_OR_RAISE(out_[i],
-                              reader->GetValue(keys_[i], hashes_[i], snapshot_, /*pin=*/false));
-      }
-      if (!Settled(i)) pending_[left++] = static_cast<uint8_t>(i);
+      if (!Settled(pending_[p])) pending_[left++] = pending_[p];
     }
     size_ = left;
     return arrow::Status::OK();
@@ -205,7 +208,9 @@ class ManyLookups {
   std::array<uint8_t, kKeysTogether> pending_;
   std::array<uint64_t, kKeysTogether> hashes_;
   std::array<uint64_t, kKeysTogether> covering_;
+  std::array<uint8_t, kKeysTogether> asked_;
   std::array<const TableFile*, kKeysTogether> files_;
+  std::array<SstReader*, kKeysTogether> readers_;
 };
 
 }  // namespace

@@ -258,6 +258,34 @@ TEST_P(TypesTest, KeysOfEveryTypeOrderAndFindTheirRows) {
   }
 }
 
+TEST_P(TypesTest, ViewsAndDictionariesOfTextCanBeKeys) {
+  const auto values = arrow::field("n", arrow::int32());
+  const auto dictionary = arrow::dictionary(arrow::int8(), arrow::utf8());
+  ASSERT_OK_AND_ASSIGN(auto numbers, arrow::json::ArrayFromJSONString(arrow::int32(), "[1, 2, 3]"));
+  ASSERT_OK_AND_ASSIGN(auto views,
+                       arrow::json::ArrayFromJSONString(arrow::utf8_view(),
+                                                        R"(["b", "a", "c, over twelve bytes"])"));
+  ASSERT_OK_AND_ASSIGN(auto indices, arrow::json::DictArrayFromJSONString(dictionary, "[1, 0, 2]",
+                                                                          R"(["a", "b", "c"])"));
+  for (const auto& keys : {views, indices}) {
+    const auto schema = arrow::schema({arrow::field("k", keys->type()), values});
+    const std::string name = keys->type_id() == arrow::Type::DICTIONARY ? "d" : "v";
+    ASSERT_OK(database_->CreateTable(name, schema, {.primary_key = {"k"}}));
+    {
+      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), name));
+      ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 3, {keys, numbers})));
+    }
+    ASSERT_OK(Settle(&database_, GetParam()));
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), name));
+    ScanOptions options;
+    options.columns = {"n"};
+    options.range.lower = {arrow::MakeScalar("b")};
+    ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*table, options));
+    ASSERT_OK_AND_ASSIGN(auto expected, BatchFromJson(arrow::schema({values}), {"[1, 3]"}));
+    EXPECT_TRUE(SameRows(expected, found)) << name;
+  }
+}
+
 TEST_P(TypesTest, ZeroesAndNansAreOneKeyEach) {
   auto schema =
       arrow::schema({arrow::field("k", arrow::float64()), arrow::field("n", arrow::int32())});

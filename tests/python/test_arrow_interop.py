@@ -17,8 +17,8 @@ def test_duckdb_reads_it_twice(people):
     connection = duckdb.connect()
     connection.register("rows_of", people)
     query = "SELECT max(a.id) FROM rows_of a JOIN rows_of b USING (id)"
-    assert connection.sql(query).fetchone() == (9,)
-    assert connection.sql(query).fetchone() == (9,)
+    assert connection.sql(query).fetchall() == [(9,)]
+    assert connection.sql(query).fetchall() == [(9,)]
 
 
 def test_polars_and_pandas_read_a_table(people):

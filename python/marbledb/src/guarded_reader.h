@@ -25,8 +25,7 @@ inline void SetExceptionMaker(ExceptionMaker maker) { g_exception_maker = maker;
 
 /// `status` as one that pyarrow turns back into our exception.
 inline arrow::Status ToPythonStatus(const arrow::Status& status) {
-  if (marble::KindOf(status) == marble::ErrorKind::kNone || g_exception_maker == nullptr ||
-      Py_IsInitialized() == 0) {
+  if (arrow::py::IsPyError(status) || g_exception_maker == nullptr || Py_IsInitialized() == 0) {
     return status;
   }
   arrow::py::PyAcquireGIL gil;

@@ -25,7 +25,8 @@ std::string Section(int blocks, int64_t rows_each) {
     entry.sequence_max = 100 + i;
     entry.unique_keys = i % 2 == 0;
     entry.has_kinds = i % 3 == 0;
-    const std::string name = "b" + std::to_string(i);
+    std::string name = "b";
+    name += std::to_string(i);
     builder.Add(entry, name + "a", name + "z");
   }
   return builder.Finish();

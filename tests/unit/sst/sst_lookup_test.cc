@@ -72,7 +72,7 @@ TEST_P(Lookup, ASnapshotSeesTheNewestVersionUpToIt) {
   for (int key = 0; key < 300; ++key) {
     for (uint64_t version = 1 + key % 5; version > 0; --version) {
       const bool is_delete = version == 3;
-      rows.push_back({KeyOf(key), is_delete ? "" : "v" + std::to_string(version), version * 10,
+      rows.push_back({KeyOf(key), is_delete ? "" : Numbered("v", version), version * 10,
                       is_delete ? RowKind::kDelete : RowKind::kPut});
     }
   }
@@ -87,7 +87,7 @@ TEST_P(Lookup, ASnapshotSeesTheNewestVersionUpToIt) {
       if (expected == 0) continue;
       EXPECT_EQ(found->sequence, expected * 10);
       EXPECT_EQ(found->kind, expected == 3 ? RowKind::kDelete : RowKind::kPut);
-      if (expected != 3) EXPECT_EQ(found->value, "v" + std::to_string(expected));
+      EXPECT_EQ(found->value, expected == 3 ? "" : Numbered("v", expected));
     }
   }
 }
@@ -202,7 +202,7 @@ TEST(SstLookup, TypesOfKeysAndValuesMayBeLarge) {
       const std::string key = KeyOf(i);
       const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false));
       ASSERT_TRUE(found.has_value());
-      EXPECT_EQ(found->value, "value of " + std::to_string(i));
+      EXPECT_EQ(found->value, Numbered("value of ", i));
     }
   }
 }
@@ -263,7 +263,7 @@ TEST(SstLookup, ManyThreadsMeetAFreshFile) {
         const std::string key = KeyOf(n);
         const auto found = reader->GetValue(key, file.Hash(key), kSequenceMax, false);
         const bool right =
-            found.ok() && found->has_value() && (*found)->value == "value of " + std::to_string(n);
+            found.ok() && found->has_value() && (*found)->value == Numbered("value of ", n);
         if (!right) ++wrong;
       }
     });

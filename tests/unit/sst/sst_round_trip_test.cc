@@ -48,17 +48,19 @@ class RoundTrip : public ::testing::TestWithParam<Shape> {
   }
 };
 
+std::string NameOf(const ::testing::TestParamInfo<Shape>& info) {
+  const char* names[] = {"None", "Lz4", "Zstd"};
+  return std::string(names[static_cast<int>(info.param.compression)]) +
+         (info.param.mapped ? "Mapped" : "Read");
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, RoundTrip,
                          ::testing::Values(Shape{Compression::kNone, true},
                                            Shape{Compression::kNone, false},
                                            Shape{Compression::kLz4, true},
                                            Shape{Compression::kLz4, false},
                                            Shape{Compression::kZstd, true}),
-                         [](const ::testing::TestParamInfo<Shape>& info) {
-                           const char* names[] = {"None", "Lz4", "Zstd"};
-                           return std::string(names[static_cast<int>(info.param.compression)]) +
-                                  (info.param.mapped ? "Mapped" : "Read");
-                         });
+                         NameOf);
 
 TEST_P(RoundTrip, KeyValueRowsComeBackInManyBlocks) {
   TableOptions options = Table();
@@ -199,7 +201,7 @@ TEST(SstWriter, AllVersionsOfAKeyAreInOneBlockAcrossAdds) {
   std::vector<KvRow> rows;
   for (int key = 0; key < 30; ++key) {
     for (uint64_t version = 1 + key % 9; version > 0; --version) {
-      rows.push_back({KeyOf(key), "v" + std::to_string(version), version, RowKind::kPut});
+      rows.push_back({KeyOf(key), Numbered("v", version), version, RowKind::kPut});
     }
   }
   const RowBatch all = MakeKvRows(*file.schema, rows);

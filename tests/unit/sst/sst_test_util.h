@@ -15,6 +15,7 @@
 #include <marble/error.h>
 
 #include "base/checksum.h"
+#include "base/coding.h"
 #include "io/memory_file_system.h"
 #include "sst/sst_reader.h"
 #include "sst/sst_writer.h"
@@ -45,6 +46,13 @@ inline std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataT
 inline std::shared_ptr<const StoredSchema> MakeSchema(const arrow::FieldVector& fields,
                                                       TableOptions options) {
   return Get(StoredSchema::Make(arrow::schema(fields), std::move(options)));
+}
+
+/// `text` and a number; `"x" + std::to_string(n)` makes gcc 12 warn about itself.
+inline std::string Numbered(const char* text, uint64_t number) {
+  std::string result(text);
+  result += std::to_string(number);
+  return result;
 }
 
 /// {key: binary, value: binary}, keyed by `key`.
@@ -125,8 +133,8 @@ inline std::string KeyOf(int64_t i) {
 inline std::vector<KvRow> ManyRows(int64_t n, int64_t step = 1) {
   std::vector<KvRow> rows;
   for (int64_t i = 0; i < n; ++i) {
-    rows.push_back({KeyOf(i * step), "value of " + std::to_string(i * step),
-                    static_cast<uint64_t>(i + 1), RowKind::kPut});
+    rows.push_back({KeyOf(i * step), Numbered("value of ", i * step), static_cast<uint64_t>(i + 1),
+                    RowKind::kPut});
   }
   return rows;
 }

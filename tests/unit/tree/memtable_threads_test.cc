@@ -1,5 +1,6 @@
 // One writer and several readers on one memtable at the same time; made for the thread sanitizer.
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -31,16 +32,26 @@ uint64_t LastWrite(uint64_t number, uint64_t snapshot) {
   return 0;
 }
 
+/// Runs `read(reader)` over and over in so many threads while this one calls `write(1)`,
+/// `write(2)`, ... and publishes each. Now and then the writer waits for reads to end, so that the
+/// two are really mixed.
 void RunReaders(int readers, const std::function<void(int)>& read,
                 const std::function<void(uint64_t)>& write, std::atomic<uint64_t>* published) {
+  constexpr uint64_t kPause = kWrites / 20;
+  std::atomic<int64_t> reads{0};
   std::vector<std::thread> threads;
   for (int reader = 0; reader < readers; ++reader) {
     threads.emplace_back([&, reader] {
-      while (published->load(std::memory_order_acquire) < kWrites) read(reader);
+      while (published->load(std::memory_order_acquire) < kWrites) {
+        read(reader);
+        reads.fetch_add(1);
+      }
       read(reader);
     });
   }
   for (uint64_t i = 1; i <= kWrites; ++i) {
+    const int64_t enough = reads.load() + readers;
+    while (i % kPause == 0 && reads.load() < enough) std::this_thread::yield();
     write(i);
     published->store(i, std::memory_order_release);
   }

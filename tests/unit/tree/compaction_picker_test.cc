@@ -1,0 +1,150 @@
+#include "tree/compaction_picker.h"
+
+#include <gtest/gtest.h>
+
+namespace marble {
+namespace {
+
+/// Builds versions from short descriptions; the files exist only as metadata.
+class VersionMaker {
+ public:
+  /// A file with keys [smallest, largest] of `mib` MiB whose rows have sequences up to `sequence`.
+  VersionMaker& File(int level, std::string smallest, std::string largest, int mib,
+                     uint64_t sequence) {
+    FileMeta meta;
+    meta.number = next_number_++;
+    meta.size = static_cast<uint64_t>(mib) << 20;
+    meta.rows = 1000;
+    meta.smallest = std::move(smallest);
+    meta.largest = std::move(largest);
+    meta.sequence_min = meta.sequence_max = sequence;
+    if (level > 0) meta.constant_sequence = sequence;
+    metas_.push_back({static_cast<uint32_t>(level), level == 0 ? meta.number : 0, meta});
+    return *this;
+  }
+  VersionMaker& Deletes(uint64_t deletes) {
+    metas_.back().meta.deletes = deletes;
+    return *this;
+  }
+  std::shared_ptr<const Version> Make() const {
+    std::vector<PlacedFile> placed;
+    for (const auto& added : metas_) {
+      placed.push_back({static_cast<int>(added.level), added.run,
+                        std::make_shared<TableFile>(added.meta, SstReaderOptions())});
+    }
+    return MakeVersion(Version(), {}, placed);
+  }
+
+ private:
+  struct Added {
+    uint32_t level;
+    uint64_t run;
+    FileMeta meta;
+  };
+  uint64_t next_number_ = 1;
+  std::vector<Added> metas_;
+};
+
+CompactionLimits Limits(uint64_t flushed = kSequenceMax) {
+  CompactionLimits limits;
+  limits.level_base_bytes = int64_t{256} << 20;
+  limits.flushed_sequence = flushed;
+  return limits;
+}
+
+TEST(CompactionPickerTest, LeavesFewLevel0RunsAlone) {
+  auto version =
+      VersionMaker().File(0, "a", "z", 64, 10).File(0, "a", "z", 64, 20).File(0, "a", "z", 64, 30);
+  EXPECT_FALSE(PickCompaction(*version.Make(), Limits()).has_value());
+}
+
+TEST(CompactionPickerTest, MergesAllOfLevel0WithWhatOverlapsInLevel1) {
+  VersionMaker maker;
+  for (uint64_t i = 1; i <= 4; ++i) maker.File(0, "d", "m", 64, 10 * i);
+  maker.File(1, "a", "c", 64, 1).File(1, "e", "f", 64, 1).File(1, "x", "z", 64, 1);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 1);
+  EXPECT_EQ(plan->InputFiles().size(), 5u);
+  EXPECT_TRUE(plan->bottommost);
+  EXPECT_FALSE(plan->trivial_move);
+}
+
+TEST(CompactionPickerTest, OrderedLoadsMoveDownWithoutARewrite) {
+  VersionMaker maker;
+  maker.File(0, "a", "b", 64, 10).File(0, "c", "d", 64, 20).File(0, "e", "f", 64, 30);
+  maker.File(0, "g", "h", 64, 40);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->trivial_move);
+  ASSERT_EQ(plan->InputFiles().size(), 1u);
+  EXPECT_EQ(plan->InputFiles()[0]->meta().smallest, "a");
+}
+
+TEST(CompactionPickerTest, DoesNotMoveDeletesToWhereTheyWouldStayForEver) {
+  VersionMaker maker;
+  maker.File(0, "a", "b", 64, 10).Deletes(5);
+  maker.File(0, "c", "d", 64, 20).File(0, "e", "f", 64, 30).File(0, "g", "h", 64, 40);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_FALSE(plan->trivial_move);
+}
+
+TEST(CompactionPickerTest, LeavesRunsNewerThanAnUnflushedMemtable) {
+  VersionMaker maker;
+  for (uint64_t i = 1; i <= 5; ++i) maker.File(0, "d", "m", 64, 10 * i);
+  maker.File(1, "a", "z", 64, 1);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(35)).has_value());
+  auto plan = PickCompaction(*maker.Make(), Limits(45));
+  ASSERT_TRUE(plan.has_value());
+  // Four runs of level 0 and the file of level 1; the newest run stays.
+  EXPECT_EQ(plan->InputFiles().size(), 5u);
+  EXPECT_EQ(plan->InputFiles()[0]->meta().sequence_max, 40u);
+}
+
+TEST(CompactionPickerTest, ALevelOverItsSizeGivesItsCheapestFile) {
+  VersionMaker maker;
+  maker.File(1, "a", "c", 200, 5).File(1, "d", "f", 200, 5);
+  maker.File(2, "a", "b", 64, 1).File(2, "bb", "c", 64, 1).File(2, "e", "e", 64, 1);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 2);
+  EXPECT_EQ(plan->InputFiles().size(), 2u);
+  EXPECT_EQ(plan->InputFiles()[0]->meta().smallest, "d");
+}
+
+TEST(CompactionPickerTest, FilesFullOfDeletesGoFirst) {
+  VersionMaker maker;
+  maker.File(1, "a", "c", 10, 5).Deletes(900).File(1, "d", "f", 10, 5);
+  maker.File(2, "a", "b", 64, 1);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles()[0]->meta().smallest, "a");
+}
+
+TEST(CompactionPickerTest, AFullCompactionTakesEverythingOnce) {
+  VersionMaker maker;
+  maker.File(0, "a", "z", 10, 30).File(1, "a", "c", 10, 5).File(2, "a", "b", 64, 1);
+  auto plan = PlanFullCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles().size(), 3u);
+  EXPECT_EQ(plan->output_level, 2);
+  EXPECT_TRUE(plan->bottommost);
+  auto done = VersionMaker().File(2, "a", "m", 64, 1).File(2, "n", "z", 64, 1);
+  EXPECT_FALSE(PlanFullCompaction(*done.Make(), Limits()).has_value());
+}
+
+TEST(VersionTest, ARunFindsTheOneFileThatMayHoldAKey) {
+  VersionMaker maker;
+  maker.File(1, "a", "c", 1, 1).File(1, "f", "h", 1, 1);
+  auto version = maker.Make();
+  const marble::Run& run = *version->levels[1][0];
+  EXPECT_EQ(run.Find("b"), run.files[0].get());
+  EXPECT_EQ(run.Find("h"), run.files[1].get());
+  EXPECT_EQ(run.Find("d"), nullptr);
+  EXPECT_EQ(run.Find("i"), nullptr);
+  EXPECT_EQ(run.Find(""), nullptr);
+}
+
+}  // namespace
+}  // namespace marble

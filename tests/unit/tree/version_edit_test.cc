@@ -1,0 +1,93 @@
+#include "tree/version_edit.h"
+
+#include <gtest/gtest.h>
+
+namespace marble {
+namespace {
+
+FileMeta SomeFile(uint64_t number) {
+  FileMeta meta;
+  meta.number = number;
+  meta.size = 123456;
+  meta.tail_checksum = 0xfeedfacecafebeefull;
+  meta.unique_id = 77;
+  meta.rows = 1000;
+  meta.data_bytes = 100000;
+  meta.smallest = std::string("a\0b", 3);
+  meta.largest = "zz";
+  meta.largest_exclusive = true;
+  meta.sequence_min = 5;
+  meta.sequence_max = 900;
+  meta.constant_sequence = 7;
+  meta.first_row_id = 3;
+  meta.deletes = 2;
+  meta.range_tombstones = 1;
+  meta.schema_version = 4;
+  return meta;
+}
+
+VersionEdit SomeEdit() {
+  VersionEdit edit;
+  TableRecord record;
+  record.id = 3;
+  record.name = "trips";
+  record.schema = "schema bytes";
+  record.options.primary_key = {"city", "id"};
+  record.options.compression = Compression::kZstd;
+  record.options.point_lookup = PointLookup::kBloomFilter;
+  record.options.block_rows_max = 512;
+  record.unknown_options["from_the_future"] = "kept";
+  edit.created.push_back(record);
+  edit.dropped.push_back(2);
+  TableEdit* table = edit.For(3);
+  table->removed = {8, 9};
+  table->added.push_back({2, 5, SomeFile(10)});
+  table->flushed_sequence = 99;
+  table->next_row_id = 12;
+  edit.next_table_id = 4;
+  edit.next_file_number = 11;
+  edit.last_sequence = 1000;
+  edit.hash_seed = 42;
+  edit.log_start = 6;
+  edit.durable_through = LogPosition{6, 640};
+  return edit;
+}
+
+TEST(VersionEditTest, DecodesWhatItEncoded) {
+  const VersionEdit edit = SomeEdit();
+  auto decoded = DecodeVersionEdit(EncodeVersionEdit(edit));
+  ASSERT_TRUE(decoded.ok()) << decoded.status().ToString();
+  EXPECT_EQ(EncodeVersionEdit(*decoded), EncodeVersionEdit(edit));
+  EXPECT_EQ(decoded->tables[0].added[0].meta, SomeFile(10));
+  EXPECT_EQ(decoded->created[0].options, edit.created[0].options);
+  EXPECT_EQ(decoded->durable_through, edit.durable_through);
+}
+
+TEST(VersionEditTest, KeepsTableOptionsItDoesNotKnow) {
+  auto decoded = DecodeVersionEdit(EncodeVersionEdit(SomeEdit()));
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->created[0].unknown_options.at("from_the_future"), "kept");
+}
+
+TEST(VersionEditTest, RefusesAnUnknownFieldRatherThanLosingWhatItSays) {
+  std::string bytes = EncodeVersionEdit(SomeEdit());
+  bytes += std::string("\x60\x01\x00", 3);  // tag 96, one byte
+  EXPECT_TRUE(DecodeVersionEdit(bytes).status().IsNotImplemented());
+}
+
+TEST(VersionEditTest, SurvivesEveryTruncationAndEveryFlippedByte) {
+  const std::string bytes = EncodeVersionEdit(SomeEdit());
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    auto decoded = DecodeVersionEdit(bytes.substr(0, length));
+    if (decoded.ok()) EXPECT_NE(EncodeVersionEdit(*decoded), bytes);
+  }
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x81);
+    auto decoded = DecodeVersionEdit(damaged);
+    if (decoded.ok()) EXPECT_NE(EncodeVersionEdit(*decoded), bytes);
+  }
+}
+
+}  // namespace
+}  // namespace marble
