@@ -41,6 +41,7 @@ API_TESTS_MAY_INCLUDE = {"base", "io"}
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 80
 COLUMNS_MAX = 100
+PYTHON_COLUMNS_MAX = 110
 
 CPP = {".h", ".hpp", ".cc", ".cpp"}
 PYTHON = {".py", ".pyi", ".pyx", ".pxd"}
@@ -177,9 +178,10 @@ def check_lengths(path: str, text: str) -> Iterator[Finding]:
     lines = text.splitlines()
     if len(lines) > FILE_LINES_MAX:
         yield Finding(path, len(lines), f"{len(lines)} lines, more than {FILE_LINES_MAX}")
+    columns_max = PYTHON_COLUMNS_MAX if suffix in PYTHON else COLUMNS_MAX
     for number, line in enumerate(lines, 1):
-        if len(line) > COLUMNS_MAX:
-            yield Finding(path, number, f"{len(line)} columns, more than {COLUMNS_MAX}")
+        if len(line) > columns_max:
+            yield Finding(path, number, f"{len(line)} columns, more than {columns_max}")
     functions: Iterator[Block] = iter(())
     if suffix in CPP:
         functions = cpp_functions(text)

@@ -169,6 +169,9 @@ class OpenDatabase : public DatabaseCore {
   std::vector<std::thread> threads_;
 };
 
+/// Makes the directory of a database such that it survives power loss: its parent is synced.
+arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path);
+
 /// Is this an error that passes when there is room or when descriptors are free again?
 bool IsRoomError(const arrow::Status& status);
 

@@ -39,12 +39,18 @@ arrow::Status CheckOptions(const Options& options) {
 }
 
 std::string ParentOf(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
+  const size_t last = path.find_last_not_of('/');
+  const size_t slash = last == std::string::npos ? last : path.find_last_of('/', last);
+  if (slash == std::string::npos) return path.starts_with('/') ? "/" : ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 }  // namespace
+
+arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path) {
+  ARROW_RETURN_NOT_OK(fs->CreateDirectory(path));
+  return fs->SyncDirectory(ParentOf(path));
+}
 
 arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(const std::string& directory,
                                                                 const Options& options) {
@@ -76,8 +82,7 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
     return arrow::Status::Invalid("there is no database at ", directory);
   }
   if (!there) {
-    ARROW_RETURN_NOT_OK(fs->CreateDirectory(directory));
-    ARROW_RETURN_NOT_OK(fs->SyncDirectory(ParentOf(directory)));
+    ARROW_RETURN_NOT_OK(CreateDatabaseDirectory(fs, directory));
   }
   ARROW_ASSIGN_OR_RAISE(exists_, fs->Exists(CurrentPath(directory)));
   if (!exists_ && !may_create) {

@@ -32,7 +32,7 @@ arrow::Result<std::string> IdentityOf(const std::string& path, const Options& op
   ARROW_ASSIGN_OR_RAISE(bool exists, fs->Exists(path));
   if (!exists) {
     if (!options.create_if_missing) return arrow::Status::Invalid("there is no database at ", path);
-    ARROW_RETURN_NOT_OK(fs->CreateDirectory(path));
+    ARROW_RETURN_NOT_OK(CreateDatabaseDirectory(fs, path));
   }
   ARROW_ASSIGN_OR_RAISE(std::string identity, fs->Identity(path));
   return std::to_string(reinterpret_cast<uintptr_t>(fs)) + ":" + identity;

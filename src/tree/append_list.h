@@ -15,6 +15,7 @@ class AppendList {
  public:
   AppendList() = default;
   ~AppendList() {
+    // raw new because: readers load a chunk while the writer adds the next.
     for (auto& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
   }
   AppendList(const AppendList&) = delete;
@@ -33,6 +34,7 @@ class AppendList {
     const int64_t i = size_.load(std::memory_order_relaxed);
     const int chunk = ChunkOf(i);
     if (i == FirstOf(chunk)) {
+      // raw new because: the atomic slot owns it; the destructor deletes it.
       chunks_[chunk].store(new T[static_cast<size_t>(kFirstChunk << chunk)],
                            std::memory_order_release);
     }

@@ -1,9 +1,13 @@
 #include "tree/version.h"
-#include "base/warn.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
+
+#include <arrow/util/io_util.h>
+
+#include "base/warn.h"
 
 namespace marble {
 
@@ -14,8 +18,10 @@ TableFile::~TableFile() {
   if (!obsolete_.load(std::memory_order_acquire)) return;
   reader_.reset();
   if (options_.cache != nullptr) options_.cache->EraseFile(meta_.number);
-  // A file that cannot be removed now is an orphan: the next open lists and removes it.
-  WarnIfError(options_.fs->Remove(options_.path));
+  // A file that cannot be removed now is an orphan: the next open lists and removes it (and may
+  // have done so already, if this reader outlived the database).
+  const arrow::Status removed = options_.fs->Remove(options_.path);
+  if (arrow::internal::ErrnoFromStatus(removed) != ENOENT) WarnIfError(removed);
 }
 
 arrow::Result<SstReader*> TableFile::reader() const {

