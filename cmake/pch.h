@@ -20,5 +20,5 @@
 
 #include <arrow/api.h>
 #include <arrow/compute/api.h>
-#include <arrow/ipc/api.h>
 #include <arrow/io/api.h>
+#include <arrow/ipc/api.h>

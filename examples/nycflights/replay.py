@@ -1,8 +1,9 @@
 """Replays the flights in time order and keeps the state of every aircraft, as a stream processor would.
 
-Two ways: one get and one put per event through sabot's state backend; and in batches of events, with one
-multi_get and one put_many each, through marbledb's key-value face. The second one also appends what it
-finds, aircraft that left from another airport than they had flown to, to a table without a key.
+Two ways: one get and one put per event through sabot's state backend; and in batches of events, with
+one multi_get and one put_many each, through marbledb's key-value face. The second one also appends
+what it finds to a table without a key: aircraft that left from another airport than they had flown to
+(their flights back to New York are not in the data).
 """
 
 import struct
@@ -35,54 +36,71 @@ def unpack(value):
 def _after(state, event):
     """The state after one more flight."""
     flights, miles, delay, _ = state
-    return flights + 1, miles + event.distance, delay + event.dep_delay, event.dest.encode()
+    _, _, dest, distance, late = event
+    return flights + 1, miles + distance, delay + late, dest.encode()
 
 
 def events_of(data):
-    """Flights whose aircraft is known, in time order. A cancelled one has no delay and moves nothing."""
+    """Flights whose aircraft is known, in time order; cancelled ones have no delay, and are left out."""
     flights = data.flights[["tailnum", "time_hour", "origin", "dest", "distance", "dep_delay"]]
     return flights.dropna(subset=["tailnum", "dep_delay"])
 
 
+def _stream(events):
+    """One tuple an event, as a stream processor would be handed."""
+    columns = ("tailnum", "origin", "dest", "distance", "dep_delay")
+    return list(zip(*(events[column].tolist() for column in columns)))
+
+
 def one_by_one(path, events):
     """A get and a put for every event."""
-    progress = Progress("replay, get + put per event", len(events))
+    stream = _stream(events)
+    progress = Progress("replay, get + put per event", len(stream))
     with SabotStateBackend("marbledb") as state:
         state.open(path)
-        for done, event in enumerate(events.itertuples(index=False)):
-            key = "aircraft:" + event.tailnum
+        for done, event in enumerate(stream):
+            key = "aircraft:" + event[0]
             state.put(key, _STATE.pack(*_after(unpack(state.get(key)), event)))
             if done % 4096 == 0:
                 progress.update(done)
         state.flush()
-        ok = state.exists("aircraft:" + events.tailnum.iloc[-1])
+        ok = state.exists("aircraft:" + stream[-1][0])
     return progress.finish(ok, f"{events.tailnum.nunique():,} aircraft")
 
 
-def _fold(events, states, moves):
-    """Applies a batch of events to `states`, and notes moves that no flight explains."""
-    for event in events.itertuples(index=False):
-        before = states[event.tailnum]
-        if before is not EMPTY and before[3].decode() != event.origin:
-            moves.append({"tailnum": event.tailnum, "time_hour": event.time_hour.to_pydatetime(),
-                          "was_at": before[3].decode(), "left_from": event.origin})
-        states[event.tailnum] = _after(before, event)
+def _fold(batch, states):
+    """Applies events to `states`; the moves that no flight explains, as (index in batch, was at)."""
+    moves = []
+    for index, event in enumerate(batch):
+        tailnum, origin = event[:2]
+        before = states[tailnum]
+        if before is not EMPTY and before[3].decode() != origin:
+            moves.append((index, before[3].decode()))
+        states[tailnum] = _after(before, event)
+    return moves
 
 
 def in_batches(path, events):
     """A multi_get and a put_many for every batch of events."""
-    progress = Progress("replay, batches", len(events))
+    stream, hours = _stream(events), pa.array(events.time_hour, MOVES.field("time_hour").type)
+    progress = Progress("replay, batches", len(stream))
     with marbledb.open(path) as db:
         state = db.kv(BATCHED_TABLE)
         log = db.create_table("moves", MOVES)
-        for begin in range(0, len(events), BATCH_EVENTS):
-            batch = events.iloc[begin:begin + BATCH_EVENTS]
-            aircraft = list(dict.fromkeys(batch.tailnum))
+        for begin in range(0, len(stream), BATCH_EVENTS):
+            batch = stream[begin : begin + BATCH_EVENTS]
+            aircraft = list(dict.fromkeys(event[0] for event in batch))
             states = dict(zip(aircraft, map(unpack, state.multi_get(aircraft))))
-            moves = []
-            _fold(batch, states, moves)
+            moves = _fold(batch, states)
             state.put_many({key: _STATE.pack(*value) for key, value in states.items()})
-            log.insert(pa.RecordBatch.from_pylist(moves, schema=MOVES))
+            log.insert(
+                {
+                    "tailnum": [batch[index][0] for index, _ in moves],
+                    "time_hour": hours.take([begin + index for index, _ in moves]),
+                    "was_at": [was_at for _, was_at in moves],
+                    "left_from": [batch[index][1] for index, _ in moves],
+                }
+            )
             progress.update(begin)
         db.sync()
         ok = len(state) == events.tailnum.nunique()

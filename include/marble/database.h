@@ -1,5 +1,5 @@
-// Read this first. A Database is one directory; its tables hold Arrow rows. KeyValue (key_value.h) and
-// Table (table.h) are the two faces over the same tables and the same files.
+// Read this first. A Database is one directory; its tables hold Arrow rows. KeyValue (key_value.h)
+// and Table (table.h) are the two faces over the same tables and the same files.
 //
 //   ARROW_ASSIGN_OR_RAISE(auto db, marble::Database::Open("/data/state"));
 //   ARROW_ASSIGN_OR_RAISE(auto kv, marble::KeyValue::Open(db));           // table "default"
@@ -38,8 +38,8 @@ struct TableInfo {
 /// database if the options are equal. The database closes with its last handle.
 class Database : public std::enable_shared_from_this<Database> {
  public:
-  /// Opens or creates. Errors: Locked (names the owner), IncompatibleFormat, Corruption (names file and
-  /// offset), Conflict (open in this process with other options), IOError.
+  /// Opens or creates. Errors: Locked (names the owner), IncompatibleFormat, Corruption (names file
+  /// and offset), Conflict (open in this process with other options), IOError.
   static arrow::Result<std::shared_ptr<Database>> Open(const std::string& path,
                                                        const Options& options = {});
   virtual ~Database() = default;
@@ -51,9 +51,9 @@ class Database : public std::enable_shared_from_this<Database> {
   virtual bool closed() const = 0;
 
   /// Creates a table, durable on return. Options: `options`, else the schema metadata key
-  /// `marble.primary_key` (comma-separated columns). Returns OK if a table of this name with an equal
-  /// schema and key is there; Conflict if it differs. Names: 1 to 255 bytes of UTF-8 without control
-  /// characters. Types that cannot be stored (unions) or keyed are refused by column name.
+  /// `marble.primary_key` (comma-separated columns). Returns OK if a table of this name with an
+  /// equal schema and key is there; Conflict if it differs. Names: 1 to 255 bytes of UTF-8 without
+  /// control characters. Types that cannot be stored (unions) or keyed are refused by column name.
   virtual arrow::Status CreateTable(const std::string& name,
                                     const std::shared_ptr<arrow::Schema>& schema,
                                     const TableOptions& options = {}) = 0;
@@ -73,8 +73,8 @@ class Database : public std::enable_shared_from_this<Database> {
   virtual arrow::Status Flush() = 0;
   /// Everything written before survives power loss on return (one fdatasync of the log).
   virtual arrow::Status SyncLog() = 0;
-  /// Merges all files of a table (all tables if empty) into one run, dropping what is hidden and seen
-  /// by no snapshot. Waits until done.
+  /// Merges all files of a table (all tables if empty) into one run, dropping what is hidden and
+  /// seen by no snapshot. Waits until done.
   virtual arrow::Status Compact(const std::string& table = "") = 0;
   /// Waits until no background work is due.
   virtual arrow::Status WaitForBackground() = 0;

@@ -1,5 +1,5 @@
-// Which kind of error an arrow::Status is. Marble returns arrow::Status and arrow::Result and throws
-// nothing; a StatusDetail of this kind tells apart what arrow's own codes do not.
+// Which kind of error an arrow::Status is. Marble returns arrow::Status and arrow::Result and
+// throws nothing; a StatusDetail of this kind tells apart what arrow's own codes do not.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +60,8 @@ inline bool IsIncompatibleFormat(const arrow::Status& s) {
 inline bool IsNotFound(const arrow::Status& s) { return KindOf(s) == ErrorKind::kNotFound; }
 inline bool IsBusy(const arrow::Status& s) { return KindOf(s) == ErrorKind::kBusy; }
 
-/// Makers, used throughout the engine. Corruption and IncompatibleFormat use IOError's code; Conflict
-/// AlreadyExists; Locked, ReadOnly and Busy IOError; Closed Invalid; NotFound KeyError.
+/// Makers, used throughout the engine. Corruption and IncompatibleFormat use IOError's code;
+/// Conflict AlreadyExists; Locked, ReadOnly and Busy IOError; Closed Invalid; NotFound KeyError.
 arrow::Status CorruptionError(const std::string& file, int64_t offset, const std::string& what);
 arrow::Status ConflictError(const std::string& what);
 arrow::Status LockedError(const std::string& what);

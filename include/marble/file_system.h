@@ -1,6 +1,6 @@
-// The one seam to the disk. Everything Marble reads or writes goes through a FileSystem: production is
-// POSIX, tests use an in-memory one that loses unsynced bytes, fails and runs full. Files only: no
-// threads, no clock, no logger. Paths are plain strings made by the engine from file numbers.
+// The one seam to the disk. Everything Marble reads or writes goes through a FileSystem: production
+// is POSIX, tests use an in-memory one that loses unsynced bytes, fails and runs full. Files only:
+// no threads, no clock, no logger. Paths are plain strings made by the engine from file numbers.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ class ReadableFile {
   virtual arrow::Result<std::shared_ptr<arrow::Buffer>> Map() = 0;
 };
 
-/// A file being written front to back once: an SSTable, a manifest, CURRENT's temporary. One thread.
+/// A file being written front to back once: an SSTable, a manifest, CURRENT's temporary. One
+/// thread.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;

@@ -1,4 +1,5 @@
-// Settings. Few, each with a default, a unit and a consequence; everything else is a named constant.
+// Settings. Few, each with a default, a unit and a consequence; everything else is a named
+// constant.
 #pragma once
 
 #include <chrono>
@@ -28,8 +29,8 @@ struct Options {
   /// Bytes of memory for write buffers, block cache and pinned indexes together. Half of it at most
   /// goes to write buffers. Smaller means more flushes and more disk reads.
   int64_t memory_budget = int64_t{1} << 30;
-  /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes and a
-  /// longer replay after a crash. Bounded by a quarter of memory_budget.
+  /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes
+  /// and a longer replay after a crash. Bounded by a quarter of memory_budget.
   int64_t memtable_bytes = int64_t{64} << 20;
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;
@@ -57,9 +58,9 @@ struct TableOptions {
   std::vector<std::string> primary_key;
   Compression compression = Compression::kNone;
   PointLookup point_lookup = PointLookup::kPointIndex;
-  /// Uncompressed bytes of a block (one record batch of an SSTable). 0 means 32 KiB for a table of one
-  /// binary key and one binary value, 1 MiB otherwise. Small blocks make point reads of compressed
-  /// data cheap, large ones scans.
+  /// Uncompressed bytes of a block (one record batch of an SSTable). 0 means 32 KiB for a table of
+  /// one binary key and one binary value, 1 MiB otherwise. Small blocks make point reads of
+  /// compressed data cheap, large ones scans.
   int64_t block_bytes = 0;
   /// Largest number of rows in a block; 0 means no limit but block_bytes.
   int64_t block_rows_max = 0;

@@ -26,31 +26,31 @@ struct TableStats {
 
 struct Stats {
   uint64_t last_sequence = 0;
-  int64_t commits = 0;            // since open
-  int64_t log_bytes_written = 0;  // since open
-  int64_t log_syncs = 0;          // since open
-  int64_t log_bytes = 0;          // segments needed for replay, now
+  int64_t commits = 0;             // since open
+  int64_t log_bytes_written = 0;   // since open
+  int64_t log_syncs = 0;           // since open
+  int64_t log_bytes = 0;           // segments needed for replay, now
   int64_t log_tail_cut_bytes = 0;  // unsynced bytes dropped by recovery at this open
-  int64_t flushes = 0;            // since open
-  int64_t compactions = 0;        // since open
-  int64_t trivial_moves = 0;      // since open
-  int64_t bytes_flushed = 0;      // since open
-  int64_t bytes_compacted = 0;    // written by compactions since open
-  int64_t write_delays = 0;       // writes that were slowed down
-  int64_t write_stops = 0;        // writes that waited
-  int64_t write_delay_micros = 0; // time spent in both
-  std::string write_delay_reason; // why the last one was, e.g. "level 0 of table 'x' has 13 runs"
+  int64_t flushes = 0;             // since open
+  int64_t compactions = 0;         // since open
+  int64_t trivial_moves = 0;       // since open
+  int64_t bytes_flushed = 0;       // since open
+  int64_t bytes_compacted = 0;     // written by compactions since open
+  int64_t write_delays = 0;        // writes that were slowed down
+  int64_t write_stops = 0;         // writes that waited
+  int64_t write_delay_micros = 0;  // time spent in both
+  std::string write_delay_reason;  // why the last one was, e.g. "level 0 of table 'x' has 13 runs"
   int64_t snapshots = 0;
-  int64_t memory_budget = 0;      // bytes
-  int64_t memtable_bytes = 0;     // all tables
+  int64_t memory_budget = 0;   // bytes
+  int64_t memtable_bytes = 0;  // all tables
   int64_t block_cache_bytes = 0;
   int64_t block_cache_hits = 0;
   int64_t block_cache_misses = 0;
   int64_t pinned_index_bytes = 0;
   int64_t files = 0;
   int64_t file_bytes = 0;
-  std::string background_error;   // why writes are refused; empty while all is well
-  std::vector<TableStats> tables; // sorted by name, internal ones included
+  std::string background_error;    // why writes are refused; empty while all is well
+  std::vector<TableStats> tables;  // sorted by name, internal ones included
 };
 
 }  // namespace marble

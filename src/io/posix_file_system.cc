@@ -184,7 +184,8 @@ arrow::Result<std::string> PosixFileSystem::Identity(const std::string& director
 }
 
 FileSystem* DefaultFileSystem() {
-  // raw new because: never destroyed; files and buffers may be used by threads that outlive main's statics.
+  // raw new because: never destroyed; files and buffers may be used by threads that outlive main's
+  // statics.
   static FileSystem* const file_system = new PosixFileSystem;
   return file_system;
 }

@@ -21,8 +21,8 @@ struct RangeTombstone {
   bool operator==(const RangeTombstone&) const = default;
 };
 
-/// Non-overlapping fragments in key order, each with the sequences that cover it: an index built once over
-/// tombstones that may overlap. Immutable, thread-safe. O(log n) a question.
+/// Non-overlapping fragments in key order, each with the sequences that cover it: an index built
+/// once over tombstones that may overlap. Immutable, thread-safe. O(log n) a question.
 class RangeTombstoneSet {
  public:
   RangeTombstoneSet() = default;
@@ -33,7 +33,8 @@ class RangeTombstoneSet {
   uint64_t CoveringSequence(std::string_view key, uint64_t snapshot) const;
   /// Does some tombstone with sequence <= snapshot meet keys in [first, last] (inclusive)?
   bool Overlaps(std::string_view first, std::string_view last, uint64_t snapshot) const;
-  /// Is every key in [first, last] covered by tombstones with `row_sequence_max` < sequence <= snapshot?
+  /// Is every key in [first, last] covered by tombstones with `row_sequence_max` < sequence <=
+  /// snapshot?
   bool CoversAll(std::string_view first, std::string_view last, uint64_t row_sequence_max,
                  uint64_t snapshot) const;
 
@@ -43,7 +44,8 @@ class RangeTombstoneSet {
     std::vector<uint64_t> sequences;  // descending
   };
   const std::vector<Fragment>& fragments() const { return fragments_; }
-  /// The tombstones cut to [lower, upper) (upper nullopt = unbounded), as fragments, one per sequence.
+  /// The tombstones cut to [lower, upper) (upper nullopt = unbounded), as fragments, one per
+  /// sequence.
   std::vector<RangeTombstone> Clip(std::string_view lower,
                                    const std::optional<std::string>& upper) const;
 

@@ -1,7 +1,8 @@
-// Rows in memory, before they are flushed: point_memtable.h for tables of one binary-like key and value (a hash over
-// an arena), batch_memtable.h for all others (sorted record batches). Written by one thread at a time (under the
-// database's mutex), read by any number at the same time without locks; readers see a row once its sequence is
-// published (they pass the snapshot). Sealed memtables do not change.
+// Rows in memory, before they are flushed: point_memtable.h for tables of one binary-like key and
+// value (a hash over an arena), batch_memtable.h for all others (sorted record batches). Written by
+// one thread at a time (under the database's mutex), read by any number at the same time without
+// locks; readers see a row once its sequence is published (they pass the snapshot). Sealed
+// memtables do not change.
 #pragma once
 
 #include <atomic>
@@ -25,8 +26,8 @@ namespace marble {
 class Memtable {
  public:
   /// The right kind for `schema`. `pool` accounts the arenas. `hash_seed` as in HashKey.
-  static std::shared_ptr<Memtable> Make(std::shared_ptr<const StoredSchema> schema, uint64_t hash_seed,
-                                        arrow::MemoryPool* pool);
+  static std::shared_ptr<Memtable> Make(std::shared_ptr<const StoredSchema> schema,
+                                        uint64_t hash_seed, arrow::MemoryPool* pool);
   virtual ~Memtable() = default;
 
   // --- Writer side. Sequences never decrease. A failed allocation is a Status and leaves no trace.
@@ -35,24 +36,27 @@ class Memtable {
   virtual arrow::Status Put(uint64_t sequence, std::string_view key, uint64_t hash,
                             std::string_view value) = 0;
   virtual arrow::Status Delete(uint64_t sequence, std::string_view key, uint64_t hash) = 0;
-  /// Any table. `rows` is sorted and unique and owned by the engine; it is kept, not copied, by batch memtables. For
-  /// append tables `keys` is empty and `first_row_id` numbers the rows.
+  /// Any table. `rows` is sorted and unique and owned by the engine; it is kept, not copied, by
+  /// batch memtables. For append tables `keys` is empty and `first_row_id` numbers the rows.
   virtual arrow::Status InsertRows(uint64_t sequence, const SortedRows& rows, RowKind kind,
                                    uint64_t first_row_id) = 0;
   virtual arrow::Status DeleteRange(RangeTombstone tombstone) = 0;
 
   // --- Readers.
 
-  /// The newest row of `key` with sequence <= snapshot, deletes included; range tombstones are not looked at.
+  /// The newest row of `key` with sequence <= snapshot, deletes included; range tombstones are not
+  /// looked at.
   virtual arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
                                                           uint64_t snapshot) const = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) const = 0;
   virtual void Prefetch(uint64_t hash) const = 0;
-  /// All versions with sequence <= request.snapshot. The memtable must outlive the reader's batches' use: batches
-  /// keep what they need alive themselves.
-  virtual arrow::Result<std::unique_ptr<SortedReader>> NewReader(const ReadRequest& request) const = 0;
-  /// Tombstones written so far (their sequences may be beyond the snapshot: ask with it). Never null.
+  /// All versions with sequence <= request.snapshot. The memtable must outlive the reader's
+  /// batches' use: batches keep what they need alive themselves.
+  virtual arrow::Result<std::unique_ptr<SortedReader>> NewReader(
+      const ReadRequest& request) const = 0;
+  /// Tombstones written so far (their sequences may be beyond the snapshot: ask with it). Never
+  /// null.
   virtual std::shared_ptr<const RangeTombstoneSet> range_tombstones() const = 0;
 
   /// Memory of rows and indexes, bytes.

@@ -27,8 +27,9 @@ struct ReadRequest {
   int64_t batch_rows = 4096;
 };
 
-/// Delivers the rows of one source within a range as batches: in key order, or last batch first when reading in
-/// reverse (rows inside a batch are always ascending). All versions of a key are in one batch. Not thread-safe.
+/// Delivers the rows of one source within a range as batches: in key order, or last batch first
+/// when reading in reverse (rows inside a batch are always ascending). All versions of a key are in
+/// one batch. Not thread-safe.
 class SortedReader {
  public:
   virtual ~SortedReader() = default;

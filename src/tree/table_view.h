@@ -1,5 +1,5 @@
-// What a reader of one table works on: an immutable list of sources, newest first. Taken with one atomic load, it keeps
-// memtables and files alive for as long as it is held.
+// What a reader of one table works on: an immutable list of sources, newest first. Taken with one
+// atomic load, it keeps memtables and files alive for as long as it is held.
 #pragma once
 
 #include <cstdint>
@@ -29,25 +29,27 @@ struct TableView {
   std::shared_ptr<const StoredSchema> schema;
   uint64_t hash_seed = 0;
   arrow::MemoryPool* pool = nullptr;
-  /// Newest first. Memtables and level-0 runs have disjoint sequence ranges; for deeper runs only the order per key
-  /// holds.
+  /// Newest first. Memtables and level-0 runs have disjoint sequence ranges; for deeper runs only
+  /// the order per key holds.
   std::vector<Source> sources;
 };
 
-/// Point lookup over a view. nullopt: absent or deleted. Key-value tables only; `pin` as in SstReader::GetValue (the
-/// caller that does not pin copies while it holds the view). With `memory_only` a lookup that would have to ask a file
-/// returns Status with code Cancelled.
+/// Point lookup over a view. nullopt: absent or deleted. Key-value tables only; `pin` as in
+/// SstReader::GetValue (the caller that does not pin copies while it holds the view). With
+/// `memory_only` a lookup that would have to ask a file returns Status with code Cancelled.
 arrow::Result<std::optional<FoundRow>> FindValue(const TableView& view, std::string_view key,
-                                                 uint64_t snapshot, bool pin, bool memory_only = false);
+                                                 uint64_t snapshot, bool pin,
+                                                 bool memory_only = false);
 /// Point lookup of whole rows, any keyed table.
 arrow::Result<std::optional<FoundRow>> FindRow(const TableView& view, std::string_view key,
                                                uint64_t snapshot);
 /// Many at once with prefetching: `out` gets one entry a key.
-arrow::Status FindValues(const TableView& view, std::span<const std::string_view> keys, uint64_t snapshot,
-                         std::vector<std::optional<FoundRow>>* out);
+arrow::Status FindValues(const TableView& view, std::span<const std::string_view> keys,
+                         uint64_t snapshot, std::vector<std::optional<FoundRow>>* out);
 
-/// Visible rows of a range as batches of stored columns (request.columns), in key order: the merge of all sources,
-/// or for append tables their concatenation. The reader holds the view. `batch_rows_first` as in MergeReadOptions.
+/// Visible rows of a range as batches of stored columns (request.columns), in key order: the merge
+/// of all sources, or for append tables their concatenation. The reader holds the view.
+/// `batch_rows_first` as in MergeReadOptions.
 arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const TableView> view,
                                                        ReadRequest request, int64_t batch_rows_max,
                                                        int64_t batch_rows_first);

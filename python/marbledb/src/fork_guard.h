@@ -14,7 +14,8 @@ inline int g_fork_generation = 0;
 inline int ForkGeneration() { return g_fork_generation; }
 inline void AfterForkInChild() { ++g_fork_generation; }
 
-/// raw new because: leaking is the purpose. Gives up `handle` without running a destructor of what it owns.
+/// raw new because: leaking is the purpose. Gives up `handle` without running a destructor of what
+/// it owns.
 template <typename T>
 void Leak(T& handle) {
   new T(std::move(handle));
