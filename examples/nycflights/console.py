@@ -24,7 +24,9 @@ class Progress:
             self._shown = now
             share = done / max(self.total, 1)
             bar = "#" * int(30 * share)
-            print(f"\r{self.name:<34} [{bar:<30}] {share:4.0%}", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r{self.name:<34} [{bar:<30}] {share:4.0%}", end="", file=sys.stderr, flush=True
+            )
 
     def finish(self, ok=True, note=""):
         """Ends the line; returns the step for the report."""
@@ -65,8 +67,10 @@ def print_report(steps, sizes, picture):
     for step in steps:
         rate = step["rows"] / max(step["seconds"], 1e-9)
         check = "ok" if step["ok"] else "WRONG"
-        print(f"{step['name']:<{width}}  {step['rows']:>9,}  {step['seconds']:>8.3f}  {rate:>12,.0f}"
-              f"  {check}{'  ' + step['note'] if step['note'] else ''}")
+        print(
+            f"{step['name']:<{width}}  {step['rows']:>9,}  {step['seconds']:>8.3f}  {rate:>12,.0f}"
+            f"  {check}{'  ' + step['note'] if step['note'] else ''}"
+        )
     print()
     for name, size in sizes.items():
         print(f"{name + ':':<24} {human(size)}")

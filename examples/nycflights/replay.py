@@ -1,9 +1,10 @@
-"""Replays the flights in time order and keeps the state of every aircraft, as a stream processor would.
+"""Replays the flights in time order and keeps the state of every aircraft, as a stream processor
+would.
 
-Two ways: one get and one put per event through sabot's state backend; and in batches of events, with
-one multi_get and one put_many each, through marbledb's key-value face. The second one also appends
-what it finds to a table without a key: aircraft that left from another airport than they had flown to
-(their flights back to New York are not in the data).
+Two ways: one get and one put per event through sabot's state backend; and in batches of events,
+with one multi_get and one put_many each, through marbledb's key-value face. The second one also
+appends what it finds to a table without a key: aircraft that left from another airport than they
+had flown to (their flights back to New York are not in the data).
 """
 
 import struct
@@ -20,12 +21,14 @@ BATCHED_TABLE = "aircraft"
 _STATE = struct.Struct("<qqq3s")
 EMPTY = (0, 0, 0, b"")
 
-MOVES = pa.schema([
-    pa.field("tailnum", pa.string(), nullable=False),
-    pa.field("time_hour", pa.timestamp("s", tz="UTC"), nullable=False),
-    pa.field("was_at", pa.string(), nullable=False),
-    pa.field("left_from", pa.string(), nullable=False),
-])
+MOVES = pa.schema(
+    [
+        pa.field("tailnum", pa.string(), nullable=False),
+        pa.field("time_hour", pa.timestamp("s", tz="UTC"), nullable=False),
+        pa.field("was_at", pa.string(), nullable=False),
+        pa.field("left_from", pa.string(), nullable=False),
+    ]
+)
 
 
 def unpack(value):
@@ -41,7 +44,8 @@ def _after(state, event):
 
 
 def events_of(data):
-    """Flights whose aircraft is known, in time order; cancelled ones have no delay, and are left out."""
+    """Flights whose aircraft is known, in time order; cancelled ones have no delay, and are left
+    out."""
     flights = data.flights[["tailnum", "time_hour", "origin", "dest", "distance", "dep_delay"]]
     return flights.dropna(subset=["tailnum", "dep_delay"])
 
@@ -69,7 +73,8 @@ def one_by_one(path, events):
 
 
 def _fold(batch, states):
-    """Applies events to `states`; the moves that no flight explains, as (index in batch, was at)."""
+    """Applies events to `states`; the moves that no flight explains, as (index in batch, was
+    at)."""
     moves = []
     for index, event in enumerate(batch):
         tailnum, origin = event[:2]
@@ -92,11 +97,12 @@ def in_batches(path, events):
             aircraft = list(dict.fromkeys(event[0] for event in batch))
             states = dict(zip(aircraft, map(unpack, state.multi_get(aircraft))))
             moves = _fold(batch, states)
+            rows = pa.array([begin + index for index, _ in moves], pa.int64())
             state.put_many({key: _STATE.pack(*value) for key, value in states.items()})
             log.insert(
                 {
                     "tailnum": [batch[index][0] for index, _ in moves],
-                    "time_hour": hours.take([begin + index for index, _ in moves]),
+                    "time_hour": hours.take(rows),
                     "was_at": [was_at for _, was_at in moves],
                     "left_from": [batch[index][1] for index, _ in moves],
                 }

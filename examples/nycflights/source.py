@@ -32,9 +32,7 @@ def _whole_numbers(frame, columns):
 
 
 def _flights(frame, rows):
-    frame = _whole_numbers(
-        frame, ["dep_time", "arr_time", "dep_delay", "arr_delay", "air_time"]
-    )
+    frame = _whole_numbers(frame, ["dep_time", "arr_time", "dep_delay", "arr_delay", "air_time"])
     frame = frame.sort_values(["time_hour", "minute", "carrier", "flight"], kind="stable")
     return frame.head(rows).reset_index(drop=True) if rows else frame.reset_index(drop=True)
 

@@ -1,13 +1,13 @@
 """Marble: an embedded storage engine for Arrow data, as a key-value store and as tables.
 
-    import marbledb
+import marbledb
 
-    with marbledb.open("/data/app") as db:
-        kv = db.kv()                                   # an ordered mapping
-        kv["user:1"] = b"Ada"
-        table = db.create_table("people", schema, primary_key="id")
-        table.insert(batch)                            # any Arrow data: upsert by key
-        duckdb.sql("SELECT count(*) FROM table")       # anything that takes Arrow takes a table
+with marbledb.open("/data/app") as db:
+    kv = db.kv()                                   # an ordered mapping
+    kv["user:1"] = b"Ada"
+    table = db.create_table("people", schema, primary_key="id")
+    table.insert(batch)                            # any Arrow data: upsert by key
+    duckdb.sql("SELECT count(*) FROM table")       # anything that takes Arrow takes a table
 """
 
 from marbledb._pyarrow_version import check as _check_pyarrow

@@ -77,8 +77,8 @@ def table_of(data, schema=None):
 
 
 def batches_of(data, schema):
-    """Record batches of `data` for a table of `schema`. Layouts of one logical type (string_view for
-    utf8, say) and the nullability of columns without nulls are adapted; nothing else is."""
+    """Record batches of `data` for a table of `schema`. Layouts of one logical type (string_view
+    for utf8, say) and the nullability of columns without nulls are adapted; nothing else is."""
     table = table_of(data, schema)
     if table.schema.equals(schema, check_metadata=False):
         return table.to_batches()
@@ -123,7 +123,8 @@ def is_one_key(keys, width):
     return not (
         hasattr(keys, "__arrow_c_stream__")
         or hasattr(keys, "__arrow_c_array__")
-        or hasattr(keys, "__array__") and getattr(keys, "ndim", 0) > 0
+        or hasattr(keys, "__array__")
+        and getattr(keys, "ndim", 0) > 0
     )
 
 
@@ -215,8 +216,9 @@ def _flat(column):
         if column.num_chunks == 1:
             column = column.chunk(0)
         else:
-            column = pa.concat_arrays([chunk.cast(wanted) for chunk in column.chunks] or
-                                      [pa.array([], wanted)])
+            column = pa.concat_arrays(
+                [chunk.cast(wanted) for chunk in column.chunks] or [pa.array([], wanted)]
+            )
     plain = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
     return column if column.type in plain else column.cast(wanted)
 

@@ -11,10 +11,9 @@ from collections.abc import (
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
-from typing_extensions import Buffer
-
 import pyarrow as pa
 import pyarrow.compute as pc
+from typing_extensions import Buffer
 
 _T = TypeVar("_T")
 _Bytes = Buffer | str

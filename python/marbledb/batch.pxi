@@ -16,7 +16,7 @@ cdef class WriteBatch:
     """Writes to any number of tables that become visible, and survive, as a whole or not at all.
 
     Made by `Database.write_batch` or `KeyValue.write_batch`. As a context manager it is written at
-    the end of the block, and discarded if the block raises. Later operations win on the same key."""
+    the end of the block, and discarded if the block raises. Later operations win on a key."""
 
     cdef CWriteBatch batch
     cdef readonly Database database

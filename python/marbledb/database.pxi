@@ -21,8 +21,8 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
     Parameters
     ----------
     path : str, bytes or os.PathLike
-        A directory. One process at a time may have it open for writing; opening it again in the same
-        process with the same options gives another handle on the same database.
+        A directory. One process at a time may have it open for writing; opening it again in the
+        same process with the same options gives another handle on the same database.
     read_only : bool
         Take no lock and write nothing; sees the state at the time of opening.
     memory_budget : int or str
@@ -183,8 +183,8 @@ cdef class Database:
         """Creates a table, durable on return, and returns it.
 
         With `primary_key` (a column name or several) rows are unique by key and insert is upsert;
-        without, the table only grows, in insertion order. Creating a table again with an equal schema
-        and key is fine, with another one a ConflictError.
+        without, the table only grows, in insertion order. Creating a table again with an equal
+        schema and key is fine, with another one a ConflictError.
 
         Parameters
         ----------
@@ -293,8 +293,8 @@ cdef class Database:
 
     def write_batch(self, table="default", *, transaction=True, sync=False, timeout=None):
         """A group of writes to any tables that is committed as a whole by `WriteBatch.write`, or at
-        the end of its ``with`` block. `table` is where writes go that name no table. An exception in
-        the block discards it, unless `transaction` is false."""
+        the end of its ``with`` block. `table` is where writes go that name no table. An exception
+        in the block discards it, unless `transaction` is false."""
         check_process(self.generation)
         return _new_batch(self, table, transaction, sync, timeout)
 

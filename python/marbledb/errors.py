@@ -1,5 +1,5 @@
-"""What Marble raises. Every class is a MarbleError and, where that fits, also the built-in exception
-that a caller would expect. A miss is no error: ``get`` returns None, ``[]`` raises KeyError."""
+"""What Marble raises. Every class is a MarbleError and, where that fits, also the built-in
+exception that a caller would expect. A miss is no error: ``get`` gives None, ``[]`` a KeyError."""
 
 __all__ = [
     "MarbleError",

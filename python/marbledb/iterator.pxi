@@ -65,8 +65,8 @@ cdef class Iterator:
     """Walks over (key, value) pairs in key order over one snapshot; made by ``iterator()``.
 
     It stands between two entries: `next` steps over the one ahead, `prev` over the one behind (with
-    ``reverse=True`` the other way round). It keeps working after the database was closed. One thread
-    at a time may use it."""
+    ``reverse=True`` the other way round). It keeps working after the database was closed. One
+    thread at a time may use it."""
 
     cdef unique_ptr[Cursor] cursor
     cdef int generation

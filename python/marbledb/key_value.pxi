@@ -15,8 +15,8 @@ cdef class KeyValue:
     """A table of one key and one value column as an ordered MutableMapping; made by `Database.kv`.
 
     Keys and values may be given as bytes, any bytes-like object, or str (its UTF-8); they come back
-    as the column's type: str for utf8 columns, bytes for binary ones. Order is bytewise. Thread-safe.
-    Reads that find their answer in memory keep the GIL; all else releases it."""
+    as the column's type: str for utf8 columns, bytes for binary ones. Order is bytewise.
+    Thread-safe. Reads that find their answer in memory keep the GIL; all else releases it."""
 
     cdef shared_ptr[CKeyValue] kv
     cdef readonly Database database
@@ -324,7 +324,8 @@ cdef class KeyValueSnapshot:
         self.close()
 
     def close(self):
-        """Lets go of the moment, unless the snapshot was made by `Database.snapshot`. Idempotent."""
+        """Lets go of the moment, unless the snapshot was made by `Database.snapshot`.
+        Idempotent."""
         if self._owns:
             self._snapshot.close()
 

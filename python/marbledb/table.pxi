@@ -27,7 +27,8 @@ cdef int fill_names(optional[vector[string]]& names, object columns) except -1:
 cdef class Table:
     """Rows with a primary key, or none; made by `Database.table` or `Database.create_table`.
 
-    Anything that takes Arrow data can take a Table: it offers ``__arrow_c_stream__``. Thread-safe."""
+    Anything that takes Arrow data can take a Table: it offers ``__arrow_c_stream__``.
+    Thread-safe."""
 
     cdef shared_ptr[CTable] table
     cdef readonly Database database
@@ -63,9 +64,10 @@ cdef class Table:
         wins; append on others.
 
         `data` is a RecordBatch, Table, RecordBatchReader, any object with ``__arrow_c_stream__``
-        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. A schema that differs, a null
-        key, invalid UTF-8: SchemaError that names the column. With `sync` the rows survive power loss
-        on return; `timeout`, in seconds, bounds the wait for background work (BusyError)."""
+        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. A schema that differs, a
+        null key, invalid UTF-8: SchemaError that names the column. With `sync` the rows survive
+        power loss on return; `timeout`, in seconds, bounds the wait for background work
+        (BusyError)."""
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef vector[shared_ptr[CRecordBatch]] batches
@@ -164,7 +166,8 @@ cdef class Table:
         filter : pyarrow.compute.Expression, optional
             Rows for which it is true; it may name columns that are not in `columns`.
         range : (start, end), optional
-            Keys in [start, end); each a value, a tuple of values for the first key columns, or None.
+            Keys in [start, end); each a value, a tuple of values for the first key columns, or
+            None.
         limit : int, optional
             At most this many rows, after the filter.
         reverse : bool

@@ -67,7 +67,7 @@ class KvBlocks {
  private:
   enum class State : uint32_t { kUnknown = 0, kReady, kGeneral };
   // Buffers begin at multiples of this in the file, so 32 bits reach 256 GiB.
-  static constexpr int64_t kUnit = 8;
+  static constexpr int64_t kUnit = 64;
   using Place = std::atomic<uint32_t>;
 
   /// Places of buffers in the file; 0 = there is none.

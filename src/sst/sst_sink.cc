@@ -52,8 +52,7 @@ arrow::Status SstSink::EndSchemaMessage() {
   }
   // Here, inside the write that completes the message: Arrow asks for the position right after it.
   // Messages are padded to 64 bytes, the magic has 8: after the schema message every offset is 8
-  // mod
-  // 64. Padding of 56 zero bytes behind its flatbuffer, counted in its length, brings them to 0.
+  // mod 64. 56 zero bytes behind its flatbuffer, counted in its length, bring them to 0.
   const int64_t over = position_ % kSstSectionAlignment;
   const int64_t missing = over == 0 ? 0 : kSstSectionAlignment - over;
   StoreLittle<int32_t>(length_field, length + static_cast<int32_t>(missing));

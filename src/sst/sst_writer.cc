@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <arrow/array/data.h>
+#include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/util/compression.h>
 #include <arrow/util/key_value_metadata.h>
@@ -13,6 +14,7 @@
 
 #include "base/checksum.h"
 #include "row/batch_ops.h"
+#include "sst/aligned_payload.h"
 #include "sst/block_index.h"
 #include "sst/bloom_filter.h"
 #include "sst/hidden_columns.h"
@@ -51,7 +53,7 @@ class SstWriterImpl final : public SstWriter {
       : fs_(fs),
         options_(std::move(options)),
         file_(std::move(file)),
-        sink_(std::make_shared<SstSink>(file_.get())),
+        sink_(std::make_unique<SstSink>(file_.get())),
         zone_maps_(options_.schema->stored_schema()),
         metadata_(std::make_shared<arrow::KeyValueMetadata>()),
         keyed_(!options_.schema->is_append()),
@@ -100,7 +102,7 @@ class SstWriterImpl final : public SstWriter {
   FileSystem* const fs_;
   const SstWriterOptions options_;
   std::unique_ptr<WritableFile> file_;
-  const std::shared_ptr<SstSink> sink_;
+  const std::unique_ptr<SstSink> sink_;
   ZoneMapBuilder zone_maps_;
   // Shared with Arrow's writer, which puts it into the footer when it is closed.
   const std::shared_ptr<arrow::KeyValueMetadata> metadata_;
@@ -110,7 +112,8 @@ class SstWriterImpl final : public SstWriter {
   int64_t block_bytes_ = 0;
   int64_t block_rows_max_ = 0;
   std::shared_ptr<arrow::Schema> file_schema_;
-  std::shared_ptr<arrow::ipc::RecordBatchWriter> ipc_;
+  arrow::ipc::IpcWriteOptions ipc_options_ = arrow::ipc::IpcWriteOptions::Defaults();
+  std::unique_ptr<arrow::ipc::internal::IpcPayloadWriter> ipc_;
   arrow::Status status_;  // the first failure; nothing more is written after it
 
   // Rows of the block being collected: slices of the batches they came in.
@@ -135,13 +138,16 @@ arrow::Status SstWriterImpl::Start() {
   const StoredSchema& schema = *options_.schema;
   file_schema_ = SstFileSchema(*schema.stored_schema(), !options_.constant_sequence.has_value(),
                                options_.with_kinds);
-  ARROW_ASSIGN_OR_RAISE(const auto ipc_options,
-                        IpcOptions(schema.options().compression, options_.pool));
-  // Not MakeFileWriter: that one writes the schema with the first batch, this one now.
-  ARROW_ASSIGN_OR_RAISE(auto payloads, arrow::ipc::internal::MakePayloadFileWriter(
-                                           sink_.get(), file_schema_, ipc_options, metadata_));
-  ARROW_ASSIGN_OR_RAISE(ipc_, arrow::ipc::internal::OpenRecordBatchWriter(
-                                  std::move(payloads), file_schema_, ipc_options));
+  ARROW_ASSIGN_OR_RAISE(ipc_options_, IpcOptions(schema.options().compression, options_.pool));
+  // Payloads and not record batches are written, because their buffers have to be aligned first.
+  ARROW_ASSIGN_OR_RAISE(ipc_, arrow::ipc::internal::MakePayloadFileWriter(sink_.get(), file_schema_,
+                                                                          ipc_options_, metadata_));
+  ARROW_RETURN_NOT_OK(ipc_->Start());
+  arrow::ipc::IpcPayload payload;
+  const arrow::ipc::DictionaryFieldMapper no_dictionaries(*file_schema_);
+  ARROW_RETURN_NOT_OK(
+      arrow::ipc::GetSchemaPayload(*file_schema_, ipc_options_, no_dictionaries, &payload));
+  ARROW_RETURN_NOT_OK(ipc_->WritePayload(payload));
   if (!sink_->schema_written()) return arrow::Status::UnknownError("Arrow wrote no schema message");
   data_begin_ = sink_->position();
   return arrow::Status::OK();
@@ -240,11 +246,14 @@ arrow::Status SstWriterImpl::FlushBlock() {
 
   BlockEntry entry;
   entry.message_offset = sink_->position();
+  arrow::ipc::IpcPayload payload;
+  ARROW_RETURN_NOT_OK(arrow::ipc::GetRecordBatchPayload(*batch, ipc_options_, &payload));
+  ARROW_RETURN_NOT_OK(AlignPayload(&payload));
   sink_->BeginMessage();
-  ARROW_RETURN_NOT_OK(ipc_->WriteRecordBatch(*batch));
+  ARROW_RETURN_NOT_OK(ipc_->WritePayload(payload));
   data_end_ = sink_->position();
   entry.metadata_length = sink_->MetadataLength();
-  entry.body_length = data_end_ - entry.message_offset - entry.metadata_length;
+  entry.body_length = payload.body_length;
   entry.rows = pending_rows_;
   entry.unique_keys = !keyed_ || pending_keys_ == pending_rows_;
   entry.has_kinds = hidden.statistics().deletes > 0;

@@ -1,5 +1,5 @@
-"""Fixtures, and a register of the databases that tests leave behind: test_sstable_files.py, which runs
-last, opens every file in them with pyarrow alone."""
+"""Fixtures, and a register of the databases that tests leave behind: test_sstable_files.py, which
+runs last, opens every file in them with pyarrow alone."""
 
 import pathlib
 
@@ -40,17 +40,24 @@ def kv(db):
 @pytest.fixture(scope="session")
 def people_schema():
     """A small keyed table's schema."""
-    return pa.schema([
-        pa.field("id", pa.int64(), nullable=False),
-        pa.field("name", pa.string()),
-        pa.field("score", pa.float64()),
-    ])
+    return pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("name", pa.string()),
+            pa.field("score", pa.float64()),
+        ]
+    )
 
 
 @pytest.fixture
 def people(db, people_schema):
     """A keyed table with ten rows."""
     table = db.create_table("people", people_schema, primary_key="id")
-    table.insert({"id": list(range(10)), "name": [f"p{i}" for i in range(10)],
-                  "score": [i / 2 for i in range(10)]})
+    table.insert(
+        {
+            "id": list(range(10)),
+            "name": [f"p{i}" for i in range(10)],
+            "score": [i / 2 for i in range(10)],
+        }
+    )
     return table

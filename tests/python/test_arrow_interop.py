@@ -8,7 +8,9 @@ import pytest
 
 
 def test_duckdb_reads_a_table_by_name(people):
-    assert duckdb.sql("SELECT count(*), sum(score) FROM people WHERE id >= 5").fetchall() == [(5, 17.5)]
+    assert duckdb.sql("SELECT count(*), sum(score) FROM people WHERE id >= 5").fetchall() == [
+        (5, 17.5)
+    ]
     reader = people.scan(["id"], limit=4)
     assert duckdb.sql("SELECT sum(id) FROM reader").fetchall() == [(6,)]
 
@@ -42,24 +44,30 @@ def test_insert_from_polars(people):
 
 
 def test_insert_from_duckdb(people):
-    people.insert(duckdb.sql("SELECT i AS id, 'd' || i AS name, i / 2 AS score FROM range(30, 33) t(i)"))
+    people.insert(
+        duckdb.sql("SELECT i AS id, 'd' || i AS name, i / 2 AS score FROM range(30, 33) t(i)")
+    )
     assert people.get(31) == {"id": 31, "name": "d31", "score": 15.5}
 
 
 def test_insert_from_pandas_and_readers(people):
     people.insert(pd.DataFrame({"id": [40], "name": ["x"], "score": [1.0]}))
     people.insert([{"id": 41, "name": "y", "score": None}])
-    reader = pa.RecordBatchReader.from_batches(people.schema, people.to_table().slice(0, 1).to_batches())
+    reader = pa.RecordBatchReader.from_batches(
+        people.schema, people.to_table().slice(0, 1).to_batches()
+    )
     people.insert(reader)
     assert people.count() == 12 and people.get(41)["name"] == "y"
 
 
 def test_insert_of_views_large_strings_and_dictionaries(people):
-    for i, names in enumerate([
-        pa.array(["v"], pa.string_view()),
-        pa.array(["v"], pa.large_string()),
-        pa.array(["v"]).dictionary_encode(),
-    ]):
+    for i, names in enumerate(
+        [
+            pa.array(["v"], pa.string_view()),
+            pa.array(["v"], pa.large_string()),
+            pa.array(["v"]).dictionary_encode(),
+        ]
+    ):
         people.insert(pa.table({"id": [50 + i], "name": names, "score": [0.0]}))
         assert people.get(50 + i)["name"] == "v"
 
@@ -78,8 +86,13 @@ def test_put_many_from_polars_and_scan_of_a_key_value_table(db, kv):
 
 
 def test_requested_schema(people):
-    wanted = pa.schema([pa.field("id", pa.int64()), pa.field("name", pa.large_string()),
-                        pa.field("score", pa.float64())])
+    wanted = pa.schema(
+        [
+            pa.field("id", pa.int64()),
+            pa.field("name", pa.large_string()),
+            pa.field("score", pa.float64()),
+        ]
+    )
     capsule = people.__arrow_c_stream__(wanted.__arrow_c_schema__())
     found = pa.RecordBatchReader._import_from_c_capsule(capsule).read_all()
     assert found.schema.field("name").type == pa.large_string()

@@ -52,10 +52,13 @@ def test_other_options_on_an_open_path_are_a_conflict(db_path):
 
 
 def test_second_process_is_refused_with_the_pid(db):
-    script = "import sys, marbledb\ntry:\n    marbledb.open(sys.argv[1])\nexcept OSError as e:\n" \
-             "    print(type(e).__name__, e)"
-    result = subprocess.run([sys.executable, "-c", script, db.path], check=True, capture_output=True,
-                            text=True)
+    script = (
+        "import sys, marbledb\ntry:\n    marbledb.open(sys.argv[1])\nexcept OSError as e:\n"
+        "    print(type(e).__name__, e)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, db.path], check=True, capture_output=True, text=True
+    )
     assert result.stdout.startswith("LockedError") and str(os.getpid()) in result.stdout
 
 
@@ -166,8 +169,15 @@ def test_bad_choices(db):
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
 @pytest.mark.parametrize("point_lookup", ["none", "bloom_filter", "point_index"])
 def test_table_options(db, compression, point_lookup):
-    table = db.create_table("t", SCHEMA, "id", compression=compression, point_lookup=point_lookup,
-                            block_bytes="4KiB", block_rows_max=100)
+    table = db.create_table(
+        "t",
+        SCHEMA,
+        "id",
+        compression=compression,
+        point_lookup=point_lookup,
+        block_bytes="4KiB",
+        block_rows_max=100,
+    )
     table.insert({"id": list(range(1000)), "x": [f"x{i % 7}" for i in range(1000)]})
     db.flush()
     assert table.get(777) == {"id": 777, "x": "x0"}
@@ -201,18 +211,32 @@ def test_two_databases_in_one_process(tmp_path):
 
 
 def test_objects_are_made_by_their_makers_only():
-    for cls in (marbledb.Database, marbledb.KeyValue, marbledb.Table, marbledb.Snapshot,
-                marbledb.WriteBatch, marbledb.Iterator, marbledb.KeyValueSnapshot):
+    for cls in (
+        marbledb.Database,
+        marbledb.KeyValue,
+        marbledb.Table,
+        marbledb.Snapshot,
+        marbledb.WriteBatch,
+        marbledb.Iterator,
+        marbledb.KeyValueSnapshot,
+    ):
         with pytest.raises(TypeError, match="use"):
             cls()
 
 
 def test_errors_are_marble_errors_and_builtin_ones():
     pairs = {
-        "CorruptionError": OSError, "LockedError": OSError, "ClosedError": RuntimeError,
-        "SchemaError": ValueError, "ConflictError": ValueError, "BusyError": TimeoutError,
-        "ReadOnlyError": OSError, "TableNotFound": KeyError, "MarbleIOError": OSError,
-        "NotSupportedError": NotImplementedError, "IncompatibleFormatError": ValueError,
+        "CorruptionError": OSError,
+        "LockedError": OSError,
+        "ClosedError": RuntimeError,
+        "SchemaError": ValueError,
+        "ConflictError": ValueError,
+        "BusyError": TimeoutError,
+        "ReadOnlyError": OSError,
+        "TableNotFound": KeyError,
+        "MarbleIOError": OSError,
+        "NotSupportedError": NotImplementedError,
+        "IncompatibleFormatError": ValueError,
     }
     for name, builtin in pairs.items():
         error = getattr(marbledb, name)("what happened")

@@ -1,4 +1,5 @@
-"""The three usage blocks of the founding document run verbatim, except for the directory they name."""
+"""The three usage blocks of the founding document run verbatim, except for the directory they
+name."""
 
 import pyarrow as pa
 import pytest
@@ -9,7 +10,7 @@ from sabot._cython.storage.storage_shim import (
 )
 from sabot._cython.stores.marbledb_store import MarbleDBStoreBackend
 
-STATE_BLOCK = '''\
+STATE_BLOCK = """\
 from sabot._cython.storage.storage_shim import SabotStateBackend
 
 # All operations work via shim
@@ -19,9 +20,9 @@ backend.open("/data/state")
 backend.put("session:abc123", b'{"user_id": 42, "active": true}')
 value = backend.get("session:abc123")  # Works!
 backend.close()
-'''
+"""
 
-WRITE_BLOCK = '''\
+WRITE_BLOCK = """\
 from sabot._cython.storage.storage_shim import SabotStoreBackend
 import pyarrow as pa
 
@@ -37,9 +38,9 @@ batch = pa.record_batch([[1, 2, 3], ["A", "B", "C"]], schema=schema)
 backend.insert_batch("users", batch)  # Works perfectly!
 
 backend.close()
-'''
+"""
 
-READ_BLOCK = '''\
+READ_BLOCK = """\
 from sabot._cython.stores.marbledb_store import MarbleDBStoreBackend
 
 backend = MarbleDBStoreBackend()
@@ -49,7 +50,7 @@ result = backend.scan_table("users")  # Works! Returns actual data
 print(f"Got {result.num_rows} rows: {result.to_pydict()}")
 
 backend.close()
-'''
+"""
 
 
 def run(block, directory):
@@ -97,7 +98,9 @@ def test_results_of_the_store_test(db_path):
     with SabotStoreBackend("marbledb") as backend:
         backend.open(str(db_path))
         backend.create_table("students", schema)
-        backend.insert_batch("students", pa.record_batch([[1, 2, 3], ["a", "b", "c"]], schema=schema))
+        backend.insert_batch(
+            "students", pa.record_batch([[1, 2, 3], ["a", "b", "c"]], schema=schema)
+        )
         backend.insert_batch("students", pa.record_batch([[4, 5], ["d", "e"]], schema=schema))
         assert backend.list_tables() == ["default", "students"]
         backend.flush()

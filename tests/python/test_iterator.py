@@ -31,7 +31,9 @@ def expected(start, stop, prefix, include_start, include_stop, reverse):
         raw = key.encode()
         if prefix is not None and not raw.startswith(prefix.encode()):
             continue
-        if start is not None and (raw < start.encode() or raw == start.encode() and not include_start):
+        if start is not None and (
+            raw < start.encode() or raw == start.encode() and not include_start
+        ):
             continue
         if stop is not None and (raw > stop.encode() or raw == stop.encode() and not include_stop):
             continue
@@ -71,7 +73,10 @@ def test_prefix_of_ff_bytes(db):
     raw = db.kv("raw", key_type=pa.binary())
     raw.put_many({b"\xfe": b"", b"\xff": b"", b"\xff\xff": b"", b"\xff\xff\x01": b""})
     assert list(raw.keys()) == [b"\xfe", b"\xff", b"\xff\xff", b"\xff\xff\x01"]
-    assert list(raw.iterator(prefix=b"\xff\xff", include_value=False)) == [b"\xff\xff", b"\xff\xff\x01"]
+    assert list(raw.iterator(prefix=b"\xff\xff", include_value=False)) == [
+        b"\xff\xff",
+        b"\xff\xff\x01",
+    ]
     assert list(raw.iterator(prefix=b"\xfe", include_value=False)) == [b"\xfe"]
 
 
@@ -143,7 +148,11 @@ def test_close_and_context_manager(kv):
         assert next(iterator) == ("a", b"") and not iterator.closed
     iterator.close()
     assert iterator.closed
-    for call in (lambda: next(iterator), iterator.prev, iterator.seek_to_start,
-                 lambda: iterator.seek("a")):
+    for call in (
+        lambda: next(iterator),
+        iterator.prev,
+        iterator.seek_to_start,
+        lambda: iterator.seek("a"),
+    ):
         with pytest.raises(marbledb.ClosedError):
             call()

@@ -32,8 +32,13 @@ def test_values_from_any_buffer(kv):
 
 @pytest.mark.parametrize("bad", [None, 5, 1.5, object()])
 def test_what_is_not_bytes_is_a_type_error(kv, bad):
-    for call in (lambda: kv.put(bad, b""), lambda: kv.put("k", bad), lambda: kv.get(bad),
-                 lambda: kv.delete(bad), lambda: kv.multi_get([bad])):
+    for call in (
+        lambda: kv.put(bad, b""),
+        lambda: kv.put("k", bad),
+        lambda: kv.get(bad),
+        lambda: kv.delete(bad),
+        lambda: kv.multi_get([bad]),
+    ):
         with pytest.raises(TypeError):
             call()
     assert not kv
@@ -137,13 +142,28 @@ def test_put_many_forms(kv):
     kv.put_many([("c", b"3"), ("a", b"4"), ("a", b"5")])
     kv.put_many(pa.table({"key": ["d", "e"], "value": [b"6", b"7"]}))
     kv.put_many(pa.record_batch({"value": [b"8"], "key": ["f"]}))
-    chunked = pa.table({"key": pa.chunked_array([["g"], ["h", "h"]]),
-                        "value": pa.chunked_array([[b"9"], [b"10", b"11"]])})
+    chunked = pa.table(
+        {
+            "key": pa.chunked_array([["g"], ["h", "h"]]),
+            "value": pa.chunked_array([[b"9"], [b"10", b"11"]]),
+        }
+    )
     kv.put_many(chunked)
-    assert dict(kv.items()) == {"a": b"5", "b": b"2", "c": b"3", "d": b"6", "e": b"7", "f": b"8",
-                                "g": b"9", "h": b"11"}
-    for wrong in (pa.table({"k": ["a"], "value": [b""]}), pa.table({"key": [1], "value": [b""]}),
-                  pa.table({"key": ["a"], "value": [b""], "more": [1]})):
+    assert dict(kv.items()) == {
+        "a": b"5",
+        "b": b"2",
+        "c": b"3",
+        "d": b"6",
+        "e": b"7",
+        "f": b"8",
+        "g": b"9",
+        "h": b"11",
+    }
+    for wrong in (
+        pa.table({"k": ["a"], "value": [b""]}),
+        pa.table({"key": [1], "value": [b""]}),
+        pa.table({"key": ["a"], "value": [b""], "more": [1]}),
+    ):
         with pytest.raises(marbledb.SchemaError):
             kv.put_many(wrong)
     with pytest.raises(ValueError):
@@ -243,8 +263,12 @@ def test_binary_and_text_columns(db):
     assert db.kv("raw", key_type=pa.binary())[b"\xff\x00"] == b"v"
     with pytest.raises(marbledb.SchemaError, match="raw"):
         db.kv("raw", key_type=pa.string())
-    schema = pa.schema([pa.field("k", pa.large_string(), nullable=False),
-                        pa.field("v", pa.string(), nullable=False)])
+    schema = pa.schema(
+        [
+            pa.field("k", pa.large_string(), nullable=False),
+            pa.field("v", pa.string(), nullable=False),
+        ]
+    )
     db.create_table("texts", schema, "k")
     texts = db.kv("texts")
     texts["ä"] = "ö"

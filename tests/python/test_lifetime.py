@@ -1,4 +1,4 @@
-"""Closing while things live, interpreter exit, fork, threads: no crash, no lost data, clear errors."""
+"""Closing while things live, interpreter exit, fork, threads: no crash, no lost data."""
 
 import gc
 import os
@@ -50,17 +50,37 @@ def test_everything_else_is_refused_after_close(db_path):
     db.close()
     assert db.closed
     calls = [
-        lambda: kv.get("00000"), lambda: kv.put("k", b""), lambda: kv.delete("k"),
-        lambda: kv.multi_get(["k"]), lambda: kv.delete_range(), lambda: list(kv),
-        lambda: kv.put_many({"k": b""}), lambda: len(kv), lambda: "k" in kv,
-        lambda: moment.get("00000"), lambda: list(moment.items()),
+        lambda: kv.get("00000"),
+        lambda: kv.put("k", b""),
+        lambda: kv.delete("k"),
+        lambda: kv.multi_get(["k"]),
+        lambda: kv.delete_range(),
+        lambda: list(kv),
+        lambda: kv.put_many({"k": b""}),
+        lambda: len(kv),
+        lambda: "k" in kv,
+        lambda: moment.get("00000"),
+        lambda: list(moment.items()),
         lambda: batch.write(),
-        lambda: table.insert({"id": [1], "x": ["a"]}), lambda: table.get(1),
-        lambda: table.scan(), lambda: table.count(), lambda: table.delete(1),
-        lambda: table.delete_range(), lambda: table.__arrow_c_stream__(),
-        lambda: table.scan(snapshot=snapshot), lambda: table.stats(),
-        db.snapshot, db.flush, db.sync, db.compact, db.stats, db.tables, db.kv,
-        lambda: db["t"], lambda: db.drop_table("t"), lambda: db.create_table("u", SCHEMA),
+        lambda: table.insert({"id": [1], "x": ["a"]}),
+        lambda: table.get(1),
+        lambda: table.scan(),
+        lambda: table.count(),
+        lambda: table.delete(1),
+        lambda: table.delete_range(),
+        lambda: table.__arrow_c_stream__(),
+        lambda: table.scan(snapshot=snapshot),
+        lambda: table.stats(),
+        db.snapshot,
+        db.flush,
+        db.sync,
+        db.compact,
+        db.stats,
+        db.tables,
+        db.kv,
+        lambda: db["t"],
+        lambda: db.drop_table("t"),
+        lambda: db.create_table("u", SCHEMA),
     ]
     for number, call in enumerate(calls):
         with pytest.raises(marbledb.ClosedError):
@@ -74,7 +94,16 @@ def test_everything_else_is_refused_after_close(db_path):
 
 def test_objects_may_go_in_any_order(db_path):
     db, kv, table = filled(db_path)
-    parts = [db, kv, table, db.snapshot(), kv.iterator(), table.scan(), kv.write_batch(), kv.snapshot()]
+    parts = [
+        db,
+        kv,
+        table,
+        db.snapshot(),
+        kv.iterator(),
+        table.scan(),
+        kv.write_batch(),
+        kv.snapshot(),
+    ]
     del db, kv, table
     while parts:
         parts.pop(0)
@@ -84,16 +113,24 @@ def test_objects_may_go_in_any_order(db_path):
 
 
 def run(script, *arguments):
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-                            capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     return result
 
 
-@pytest.mark.parametrize("keep", ["db", "kv", "iterator", "reader", "snapshot", "batch", "rows", "cycle"])
+@pytest.mark.parametrize(
+    "keep", ["db", "kv", "iterator", "reader", "snapshot", "batch", "rows", "cycle"]
+)
 def test_interpreter_exit_without_close(db_path, keep):
     """Whatever is still alive at exit: no crash, no noise, and the data are there afterwards."""
-    result = run("""
+    result = run(
+        """
         import sys, marbledb, pyarrow as pa
         db = marbledb.open(sys.argv[1])
         kv = db.kv()
@@ -112,7 +149,10 @@ def test_interpreter_exit_without_close(db_path, keep):
         else:
             sys.modules["kept"] = things[sys.argv[2]]
         del db, kv, table, iterator, things
-    """, db_path, keep)
+    """,
+        db_path,
+        keep,
+    )
     assert result.stderr == ""
     with marbledb.open(db_path) as db:
         assert len(db.kv()) == 5000 and db["t"].count() == 5000
@@ -120,7 +160,8 @@ def test_interpreter_exit_without_close(db_path, keep):
 
 
 def test_interpreter_exit_with_open_shims(db_path):
-    result = run("""
+    result = run(
+        """
         import sys
         from sabot._cython.storage.storage_shim import SabotStateBackend, SabotStoreBackend
         state, store = SabotStateBackend(), SabotStoreBackend()
@@ -128,7 +169,9 @@ def test_interpreter_exit_with_open_shims(db_path):
         for i in range(1000):
             state.put(str(i), b"x")
         sys.modules["kept"] = (state, store, state.scan())
-    """, db_path)
+    """,
+        db_path,
+    )
     assert result.stderr == ""
     with SabotStateBackend() as state:
         state.open(str(db_path))
@@ -136,7 +179,8 @@ def test_interpreter_exit_with_open_shims(db_path):
 
 
 def test_exit_while_a_daemon_thread_works(db_path):
-    result = run("""
+    result = run(
+        """
         import sys, threading, marbledb
         db = marbledb.open(sys.argv[1])
         kv = db.kv()
@@ -154,14 +198,17 @@ def test_exit_while_a_daemon_thread_works(db_path):
             threading.Thread(target=work, daemon=True).start()
         while len(kv) < 500:
             pass
-    """, db_path)
+    """,
+        db_path,
+    )
     assert result.stderr == ""
     with marbledb.open(db_path) as db:
         assert len(db.kv()) >= 500
 
 
 def in_child(work):
-    """Runs `work` in a forked child that leaves through the interpreter's normal exit; its exit code."""
+    """Runs `work` in a forked child that leaves through the interpreter's normal exit; its exit
+    code."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -181,17 +228,31 @@ def in_child(work):
 def test_forked_child_is_refused_and_harms_nothing(db_path):
     db, kv, table = filled(db_path)
     db.flush()
-    things = {"iterator": kv.iterator(), "reader": table.scan(), "snapshot": db.snapshot(),
-              "batch": kv.write_batch(), "moment": kv.snapshot()}
+    things = {
+        "iterator": kv.iterator(),
+        "reader": table.scan(),
+        "snapshot": db.snapshot(),
+        "batch": kv.write_batch(),
+        "moment": kv.snapshot(),
+    }
     table.insert({"id": [10_000], "x": ["later"]})
 
     def child():
         refused = 0
-        calls = [lambda: kv.get("00000"), lambda: kv.put("child", b""), lambda: table.count(),
-                 lambda: table.scan(), lambda: next(things["iterator"]), db.snapshot, db.flush,
-                 lambda: things["moment"].get("00000"), lambda: db.kv(),
-                 lambda: things["snapshot"].sequence, lambda: things["batch"].write(),
-                 lambda: things["reader"].read_next_batch()]
+        calls = [
+            lambda: kv.get("00000"),
+            lambda: kv.put("child", b""),
+            lambda: table.count(),
+            lambda: table.scan(),
+            lambda: next(things["iterator"]),
+            db.snapshot,
+            db.flush,
+            lambda: things["moment"].get("00000"),
+            lambda: db.kv(),
+            lambda: things["snapshot"].sequence,
+            lambda: things["batch"].write(),
+            lambda: things["reader"].read_next_batch(),
+        ]
         for call in calls:
             try:
                 call()
@@ -252,8 +313,10 @@ def test_parent_may_close_and_reopen_while_its_child_lives(db_path):
 
 
 def test_forked_child_exits_normally(db_path):
-    """A child that leaves through sys.exit runs atexit handlers; none of them is ours to run there."""
-    run("""
+    """A child that leaves through sys.exit runs atexit handlers; none of them is ours to run
+    there."""
+    run(
+        """
         import os, sys, marbledb
         from sabot._cython.storage.storage_shim import SabotStateBackend
         db = marbledb.open(sys.argv[1])
@@ -265,7 +328,9 @@ def test_forked_child_exits_normally(db_path):
         assert os.waitpid(pid, 0)[1] == 0
         db.kv()["l"] = b"w"
         state.put("s", b"t")
-    """, db_path)
+    """,
+        db_path,
+    )
     with marbledb.open(db_path) as db:
         assert dict(db.kv().items()) == {"k": b"v", "l": b"w"}
 

@@ -18,7 +18,9 @@ def test_missing_key_of_five_million_is_none(tmp_path):
             kv = db.kv("__sabot_state__")
             for begin in range(0, KEYS, CHUNK):
                 numbers = np.arange(begin, begin + CHUNK)
-                keys = pa.array(np.char.mod("%010d", numbers * 7 % (10 * KEYS)).tolist(), pa.string())
+                keys = pa.array(
+                    np.char.mod("%010d", numbers * 7 % (10 * KEYS)).tolist(), pa.string()
+                )
                 kv.put_many(pa.table({"key": keys, "value": keys.cast(pa.binary())}))
         for number in range(0, KEYS, KEYS // 500):
             key = "%010d" % (number * 7 % (10 * KEYS))

@@ -14,8 +14,13 @@ JOB = REPOSITORY / "examples" / "nycflights"
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, str(JOB), *map(str, arguments)], capture_output=True,
-                          text=True, check=False, timeout=600)
+    return subprocess.run(
+        [sys.executable, str(JOB), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
 
 
 def test_sample(tmp_path):
@@ -25,8 +30,13 @@ def test_sample(tmp_path):
     assert (tmp_path / "nycflights.png").read_bytes().startswith(b"\x89PNG")
     report = json.loads((tmp_path / "report.json").read_text())
     names = {step["name"] for step in report["steps"]}
-    assert {"load weather", "replay, get + put per event", "replay, batches",
-            "SQL: delay by airline, with DuckDB", "key range: one day of flights"} <= names
+    assert {
+        "load weather",
+        "replay, get + put per event",
+        "replay, batches",
+        "SQL: delay by airline, with DuckDB",
+        "key range: one day of flights",
+    } <= names
     assert all(step["ok"] for step in report["steps"])
     assert report["sizes"]["table files"] > 0
     again = run("--rows", 500, "--out", tmp_path)

@@ -1,4 +1,5 @@
-"""The packages as packages: imports, pyarrow's version, stubs and docstrings for everything public."""
+"""The packages as packages: imports, pyarrow's version, stubs and docstrings for everything
+public."""
 
 import ast
 import importlib.util
@@ -16,7 +17,9 @@ from sabot._cython.stores import marbledb_store
 
 def test_another_pyarrow_is_refused_in_plain_words():
     for version in ("25.0.0", "26.1.0", "27.0.0", "2.60.0"):
-        with pytest.raises(ImportError, match=r"pyarrow 26\.0.*found " + version.replace(".", r"\.")):
+        with pytest.raises(
+            ImportError, match=r"pyarrow 26\.0.*found " + version.replace(".", r"\.")
+        ):
             _pyarrow_version.check(version)
     _pyarrow_version.check("26.0.9")
     _pyarrow_version.check()
@@ -32,7 +35,9 @@ def test_the_check_comes_before_the_compiled_module():
         "except ImportError as error:\n"
         "    print(error, 'marbledb._core' in sys.modules)\n"
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert "27.0.0" in result.stdout and result.stdout.strip().endswith("False")
 
 
@@ -42,7 +47,9 @@ def test_sabot_is_a_namespace_package():
 
 def test_shim_alone_can_be_imported_first():
     script = "from sabot._cython.storage.storage_shim import STORAGE_SHIM_AVAILABLE as s; print(s)"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert result.stdout == "True\n" and result.stderr == ""
 
 
@@ -52,8 +59,11 @@ def stub_of(module):
 
 
 def classes_of(module):
-    return {name: cls for name, cls in vars(module).items()
-            if inspect.isclass(cls) and cls.__module__ == module.__name__ and not name.startswith("_")}
+    return {
+        name: cls
+        for name, cls in vars(module).items()
+        if inspect.isclass(cls) and cls.__module__ == module.__name__ and not name.startswith("_")
+    }
 
 
 def public(names):
@@ -83,8 +93,9 @@ def test_stubs_have_every_class_method_and_argument(module):
                 continue
             listed = [a.arg for a in node.args.args + node.args.kwonlyargs]
             actual = list(inspect.signature(member).parameters)
-            overloaded = any(isinstance(d, ast.Name) and d.id == "overload"
-                             for d in node.decorator_list)
+            overloaded = any(
+                isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list
+            )
             assert listed == actual or overloaded, f"{name}.{method}: {listed} and {actual}"
 
 
@@ -95,11 +106,20 @@ def test_everything_public_has_a_docstring(module):
         assert cls.__doc__, name
         for method in public(vars(cls)):
             member = inspect.getattr_static(cls, method)
-            if callable(member) or isinstance(member, property) or inspect.isgetsetdescriptor(member):
+            if (
+                callable(member)
+                or isinstance(member, property)
+                or inspect.isgetsetdescriptor(member)
+            ):
                 if member.__class__.__name__ == "member_descriptor":
                     continue
-                assert member.__doc__ or method in ("database", "name", "schema", "primary_key",
-                                                    "backend_type"), f"{name}.{method}"
+                assert member.__doc__ or method in (
+                    "database",
+                    "name",
+                    "schema",
+                    "primary_key",
+                    "backend_type",
+                ), f"{name}.{method}"
 
 
 def test_py_typed_is_there():

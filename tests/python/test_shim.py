@@ -116,7 +116,8 @@ def test_store_tables_rows_and_ranges(store):
     store.delete_range("t", 2, 4)
     assert store.scan_batches("t").read_all()["name"].to_pylist() == ["n1", "n4"]
     assert store.scan_table("t", columns=["name"], filter=pc.field("id") > 1).to_pydict() == {
-        "name": ["n4"]}
+        "name": ["n4"]
+    }
     assert store.get_schema("t").equals(SCHEMA)
     store.drop_table("t")
     assert store.list_tables() == ["default"]
@@ -138,7 +139,9 @@ def test_store_errors_by_class(store):
     with pytest.raises(KeyError, match="nowhere"):
         store.scan_table("nowhere")
     with pytest.raises(marbledb.SchemaError, match="name"):
-        other = pa.schema([pa.field("id", pa.int32(), nullable=False), pa.field("name", pa.int64())])
+        other = pa.schema(
+            [pa.field("id", pa.int32(), nullable=False), pa.field("name", pa.int64())]
+        )
         store.insert_batch("t", pa.record_batch([[1], [2]], schema=other))
     with pytest.raises(ValueError):
         store.delete_range("t", 1, 2)
@@ -174,8 +177,9 @@ def test_second_process_is_refused_with_the_pid(db_path):
     with SabotStateBackend() as state:
         state.open(str(db_path))
         state.put("k", b"v")
-        result = subprocess.run([sys.executable, "-c", script, str(db_path)], check=True,
-                                capture_output=True, text=True)
+        result = subprocess.run(
+            [sys.executable, "-c", script, str(db_path)], check=True, capture_output=True, text=True
+        )
         assert str(os.getpid()) in result.stdout
     with SabotStateBackend() as state:
         state.open(str(db_path))

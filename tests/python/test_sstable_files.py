@@ -12,7 +12,8 @@ HIDDEN = {"_sequence", "_kind"}
 
 
 def open_both_ways(path):
-    """The rows by the file reader, after checking that the stream reader at byte 8 shows the same."""
+    """The rows by the file reader, after checking that the stream reader at byte 8 shows the
+    same."""
     with pa.OSFile(str(path)) as source:
         with pa.ipc.open_file(source) as reader:
             from_file = [reader.get_batch(i) for i in range(reader.num_record_batches)]
@@ -30,16 +31,26 @@ def open_both_ways(path):
 def user_rows(table):
     """The stored rows (`_kind` absent or put) in the user's columns."""
     rows = table.to_pylist()
-    return [{name: value for name, value in row.items() if name not in HIDDEN}
-            for row in rows if row.get("_kind", 0) == 0]
+    return [
+        {name: value for name, value in row.items() if name not in HIDDEN}
+        for row in rows
+        if row.get("_kind", 0) == 0
+    ]
 
 
 @pytest.mark.parametrize("key", ["id", None])
 def test_files_show_the_stored_rows(db, key):
-    schema = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("name", pa.string()),
-                        pa.field("tags", pa.list_(pa.string()))])
+    schema = pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("name", pa.string()),
+            pa.field("tags", pa.list_(pa.string())),
+        ]
+    )
     table = db.create_table("t", schema, key)
-    rows = [{"id": i, "name": f"n{i}" if i % 3 else None, "tags": ["a"] * (i % 3)} for i in range(5000)]
+    rows = [
+        {"id": i, "name": f"n{i}" if i % 3 else None, "tags": ["a"] * (i % 3)} for i in range(5000)
+    ]
     table.insert(rows)
     db.flush()
     found = []
@@ -81,5 +92,7 @@ def test_every_file_left_behind(tmp_path):
     assert checked > 0
     print(f"opened {checked} files of {len(left_behind) + 1} databases")
     for folder in left_behind:
-        if str(folder).startswith(tempfile.gettempdir()) and folder.name.startswith("marble-machine-"):
+        if str(folder).startswith(tempfile.gettempdir()) and folder.name.startswith(
+            "marble-machine-"
+        ):
             shutil.rmtree(folder, ignore_errors=True)

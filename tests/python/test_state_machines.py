@@ -1,4 +1,5 @@
-"""Hypothesis drives the key-value face and a table against dicts, through flush, compaction and reopen."""
+"""Hypothesis drives the key-value face and a table against dicts, through flush, compaction and
+reopen."""
 
 import shutil
 import tempfile
@@ -19,7 +20,9 @@ from hypothesis.stateful import (
 )
 
 SETTINGS = settings(
-    max_examples=60, stateful_step_count=40, deadline=None,
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -28,8 +31,11 @@ KEYS = st.one_of(
     st.sampled_from(["", "a", "ab", "abcdefgh", "abcdefghi", "abcdefgh\0", "b", "\u00e9", "zz"]),
     st.text(alphabet="ab\0\u00e9", max_size=3),
 )
-VALUES = st.one_of(st.sampled_from([b"", b"v", b"\0", b"\xff" * 9]), st.binary(max_size=40),
-                   st.just(b"long" * 5000))
+VALUES = st.one_of(
+    st.sampled_from([b"", b"v", b"\0", b"\xff" * 9]),
+    st.binary(max_size=40),
+    st.just(b"long" * 5000),
+)
 
 
 def order(items):
@@ -38,13 +44,17 @@ def order(items):
 
 
 def between(model, start, end):
-    return order((key, value) for key, value in model.items()
-                 if (start is None or key.encode() >= start.encode())
-                 and (end is None or key.encode() < end.encode()))
+    return order(
+        (key, value)
+        for key, value in model.items()
+        if (start is None or key.encode() >= start.encode())
+        and (end is None or key.encode() < end.encode())
+    )
 
 
 class Reopening(RuleBasedStateMachine):
-    """What both machines share: a database that is flushed, compacted and reopened between steps."""
+    """What both machines share: a database that is flushed, compacted and reopened between
+    steps."""
 
     def __init__(self):
         super().__init__()
@@ -55,9 +65,13 @@ class Reopening(RuleBasedStateMachine):
     def open_first(self, mappings, small):
         self.options = {"use_mappings": mappings}
         if small:
-            self.options |= {"memory_budget": "32MiB", "memtable_bytes": "64KiB",
-                             "log_segment_bytes": "1MiB", "target_file_bytes": "64KiB",
-                             "level_base_bytes": "256KiB"}
+            self.options |= {
+                "memory_budget": "32MiB",
+                "memtable_bytes": "64KiB",
+                "log_segment_bytes": "1MiB",
+                "target_file_bytes": "64KiB",
+                "level_base_bytes": "256KiB",
+            }
         self.open()
 
     def open(self):
@@ -132,8 +146,14 @@ class KeyValueMachine(Reopening):
     @rule(pairs=st.lists(st.tuples(KEYS, VALUES), max_size=8), arrow=st.booleans())
     def put_many(self, pairs, arrow):
         if arrow:
-            self.kv.put_many(pa.table({"key": pa.array([key for key, _ in pairs], pa.string()),
-                                       "value": pa.array([value for _, value in pairs], pa.binary())}))
+            self.kv.put_many(
+                pa.table(
+                    {
+                        "key": pa.array([key for key, _ in pairs], pa.string()),
+                        "value": pa.array([value for _, value in pairs], pa.binary()),
+                    }
+                )
+            )
         else:
             self.kv.put_many(pairs)
         self.model.update(pairs)
@@ -197,17 +217,20 @@ class KeyValueMachine(Reopening):
 
 IDS = st.integers(-3, 12)
 NAMES = st.none() | st.sampled_from(["", "x", "yy", "\u00e9"])
-SCHEMA = pa.schema([
-    pa.field("name", pa.string()),
-    pa.field("group", pa.string(), nullable=False),
-    pa.field("id", pa.int32(), nullable=False),
-])
+SCHEMA = pa.schema(
+    [
+        pa.field("name", pa.string()),
+        pa.field("group", pa.string(), nullable=False),
+        pa.field("id", pa.int32(), nullable=False),
+    ]
+)
 GROUPS = st.sampled_from(["", "a", "b"])
 ROWS = st.lists(st.tuples(NAMES, GROUPS, IDS), max_size=12)
 
 
 class TableMachine(Reopening):
-    """upsert, delete, delete_range, get, scan with filter, range, limit and direction, against a dict."""
+    """upsert, delete, delete_range, get, scan with filter, range, limit and direction, against a
+    dict."""
 
     def __init__(self):
         super().__init__()
@@ -217,8 +240,10 @@ class TableMachine(Reopening):
         self.table = self.db.create_table("t", SCHEMA, ["group", "id"])
 
     def rows(self):
-        return [{"name": name, "group": group, "id": number}
-                for (group, number), name in sorted(self.model.items())]
+        return [
+            {"name": name, "group": group, "id": number}
+            for (group, number), name in sorted(self.model.items())
+        ]
 
     @rule(rows=ROWS)
     def upsert(self, rows):
@@ -231,12 +256,17 @@ class TableMachine(Reopening):
         for key in keys:
             self.model.pop(key, None)
 
-    @rule(start=st.none() | st.tuples(GROUPS, IDS) | st.tuples(GROUPS),
-          end=st.none() | st.tuples(GROUPS, IDS) | st.tuples(GROUPS))
+    @rule(
+        start=st.none() | st.tuples(GROUPS, IDS) | st.tuples(GROUPS),
+        end=st.none() | st.tuples(GROUPS, IDS) | st.tuples(GROUPS),
+    )
     def delete_range(self, start, end):
         self.table.delete_range(start, end)
-        for key in [key for key in self.model
-                    if (start is None or key >= start) and (end is None or key < end)]:
+        for key in [
+            key
+            for key in self.model
+            if (start is None or key >= start) and (end is None or key < end)
+        ]:
             del self.model[key]
 
     @rule(rows=ROWS, keys=st.lists(st.tuples(GROUPS, IDS), max_size=4))
@@ -250,21 +280,33 @@ class TableMachine(Reopening):
 
     @rule(keys=st.lists(st.tuples(GROUPS, IDS), max_size=6))
     def get(self, keys):
-        expected = [{"name": self.model[key], "group": key[0], "id": key[1]}
-                    for key in keys if key in self.model]
+        expected = [
+            {"name": self.model[key], "group": key[0], "id": key[1]}
+            for key in keys
+            if key in self.model
+        ]
         assert self.table.get(keys).to_pylist() == expected
 
-    @rule(name=NAMES, bound=IDS, limit=st.none() | st.integers(0, 6), reverse=st.booleans(),
-          start=st.none() | st.tuples(GROUPS, IDS), end=st.none() | st.tuples(GROUPS))
+    @rule(
+        name=NAMES,
+        bound=IDS,
+        limit=st.none() | st.integers(0, 6),
+        reverse=st.booleans(),
+        start=st.none() | st.tuples(GROUPS, IDS),
+        end=st.none() | st.tuples(GROUPS),
+    )
     def scan(self, name, bound, limit, reverse, start, end):
         expression = pc.field("id") >= bound
         if name is not None:
             expression = expression & (pc.field("name") != name)
-        expected = [row for row in self.rows()
-                    if row["id"] >= bound
-                    and (name is None or row["name"] is not None and row["name"] != name)
-                    and (start is None or (row["group"], row["id"]) >= start)
-                    and (end is None or (row["group"], row["id"]) < end)]
+        expected = [
+            row
+            for row in self.rows()
+            if row["id"] >= bound
+            and (name is None or row["name"] is not None and row["name"] != name)
+            and (start is None or (row["group"], row["id"]) >= start)
+            and (end is None or (row["group"], row["id"]) < end)
+        ]
         expected = (expected[::-1] if reverse else expected)[:limit]
         found = self.table.to_table(["name", "id"], expression, (start, end), limit, reverse)
         assert found.to_pylist() == [{"name": row["name"], "id": row["id"]} for row in expected]

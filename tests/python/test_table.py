@@ -56,11 +56,13 @@ def test_get_one_and_many(people):
 
 
 def test_composite_key(db):
-    schema = pa.schema([
-        pa.field("value", pa.float64()),
-        pa.field("city", pa.string(), nullable=False),
-        pa.field("day", pa.date32(), nullable=False),
-    ])
+    schema = pa.schema(
+        [
+            pa.field("value", pa.float64()),
+            pa.field("city", pa.string(), nullable=False),
+            pa.field("day", pa.date32(), nullable=False),
+        ]
+    )
     table = db.create_table("weather", schema, primary_key=["city", "day"])
     days = [datetime.date(2013, 1, day) for day in range(1, 6)]
     for city in ("ewr", "jfk", "lga"):
@@ -93,10 +95,14 @@ KEYS = {
     "string": (pa.string(), ["", "a", "a\0", "b", "\u00e9"]),
     "binary": (pa.binary(), [b"", b"\0", b"\0\xff", b"\xff"]),
     "date32": (pa.date32(), [datetime.date(1900, 1, 1), datetime.date(2013, 7, 4)]),
-    "timestamp": (pa.timestamp("us", tz="UTC"),
-                  [datetime.datetime(1960, 1, 1, tzinfo=UTC), datetime.datetime(2020, 1, 1, tzinfo=UTC)]),
-    "decimal": (pa.decimal128(10, 2), [decimal.Decimal("-5.25"), decimal.Decimal("0.00"),
-                                       decimal.Decimal("123.45")]),
+    "timestamp": (
+        pa.timestamp("us", tz="UTC"),
+        [datetime.datetime(1960, 1, 1, tzinfo=UTC), datetime.datetime(2020, 1, 1, tzinfo=UTC)],
+    ),
+    "decimal": (
+        pa.decimal128(10, 2),
+        [decimal.Decimal("-5.25"), decimal.Decimal("0.00"), decimal.Decimal("123.45")],
+    ),
 }
 
 
@@ -106,8 +112,12 @@ def test_key_types(db, name):
     schema = pa.schema([pa.field("k", data_type, nullable=False), pa.field("n", pa.int32())])
     table = db.create_table("t", schema, "k")
     order = list(range(len(values)))[::-1]
-    table.insert(pa.record_batch([pa.array([values[i] for i in order], data_type),
-                                  pa.array(order, pa.int32())], schema=schema))
+    table.insert(
+        pa.record_batch(
+            [pa.array([values[i] for i in order], data_type), pa.array(order, pa.int32())],
+            schema=schema,
+        )
+    )
     for _ in range(2):
         assert table.to_table()["k"].to_pylist() == values
         assert table.to_table(reverse=True)["n"].to_pylist() == order
@@ -127,9 +137,13 @@ def test_append_table_keeps_insertion_order(db):
     assert table.to_table()["x"].to_pylist() == [5, 6, 3, 4, 5, 6, 9]
     assert table.to_table(reverse=True)["x"].to_pylist() == [9, 6, 5, 4, 3, 6, 5]
     assert table.primary_key == ()
-    for call in (lambda: table.upsert({"x": [1]}), lambda: table.delete([1]),
-                 lambda: table.delete_range(1, 2), lambda: table.get(1),
-                 lambda: table.scan(range=(1, 2))):
+    for call in (
+        lambda: table.upsert({"x": [1]}),
+        lambda: table.delete([1]),
+        lambda: table.delete_range(1, 2),
+        lambda: table.get(1),
+        lambda: table.scan(range=(1, 2)),
+    ):
         with pytest.raises(marbledb.SchemaError, match="key"):
             call()
     assert table.count() == 7
@@ -182,19 +196,26 @@ def different(name, data_type, **more):
     fields = {"id": pa.int64(), "name": pa.string(), "score": pa.float64()}
     fields[name] = data_type
     fields.update(more)
-    return pa.table({key: pa.nulls(1, value) if value != pa.int64() else pa.array([1], value)
-                     for key, value in fields.items()})
+    return pa.table(
+        {
+            key: pa.nulls(1, value) if value != pa.int64() else pa.array([1], value)
+            for key, value in fields.items()
+        }
+    )
 
 
-@pytest.mark.parametrize("rows, column", [
-    (different("name", pa.int32()), "name"),
-    (different("score", pa.float32()), "score"),
-    (different("id", pa.string()), "id"),
-    (different("id", pa.int64(), extra=pa.int8()), "extra"),
-    (pa.table({"id": [1], "name": ["x"]}), "score"),
-    (pa.table({"name": ["x"], "id": [1], "score": [1.0]}), "id"),
-    (pa.table({"id": pa.array([None], pa.int64()), "name": ["x"], "score": [1.0]}), "id"),
-])
+@pytest.mark.parametrize(
+    "rows, column",
+    [
+        (different("name", pa.int32()), "name"),
+        (different("score", pa.float32()), "score"),
+        (different("id", pa.string()), "id"),
+        (different("id", pa.int64(), extra=pa.int8()), "extra"),
+        (pa.table({"id": [1], "name": ["x"]}), "score"),
+        (pa.table({"name": ["x"], "id": [1], "score": [1.0]}), "id"),
+        (pa.table({"id": pa.array([None], pa.int64()), "name": ["x"], "score": [1.0]}), "id"),
+    ],
+)
 def test_wrong_rows_are_refused_by_column(people, rows, column):
     with pytest.raises(marbledb.SchemaError, match=column):
         people.insert(rows)
@@ -202,16 +223,19 @@ def test_wrong_rows_are_refused_by_column(people, rows, column):
 
 
 def test_invalid_batches_are_refused(people):
-    bad_utf8 = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"),
-                                                      pa.py_buffer(b"\xff\xfe")])
+    bad_utf8 = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")]
+    )
     with pytest.raises(marbledb.SchemaError, match="name"):
-        people.insert(pa.record_batch([pa.array([1]), bad_utf8, pa.array([1.0])],
-                                      schema=people.schema))
+        people.insert(
+            pa.record_batch([pa.array([1]), bad_utf8, pa.array([1.0])], schema=people.schema)
+        )
     falling = pa.py_buffer(b"\0\0\0\0\5\0\0\0\2\0\0\0")
     crooked = pa.Array.from_buffers(pa.string(), 2, [None, falling, pa.py_buffer(b"abcde")])
     with pytest.raises(marbledb.SchemaError, match="name"):
-        people.insert(pa.record_batch([pa.array([1, 2]), crooked, pa.array([1.0, 2.0])],
-                                      schema=people.schema))
+        people.insert(
+            pa.record_batch([pa.array([1, 2]), crooked, pa.array([1.0, 2.0])], schema=people.schema)
+        )
     assert people.get(1)["name"] == "p1"
 
 
@@ -225,30 +249,39 @@ def test_many_batches_are_one_commit(people):
     good = people.to_table().slice(0, 1)
     bad = pa.table({"id": pa.array([None], pa.int64()), "name": ["x"], "score": [1.0]})
     with pytest.raises(marbledb.SchemaError):
-        people.insert(pa.concat_tables([good.set_column(0, "id", [[77]]).cast(
-            bad.schema), bad]))
+        people.insert(pa.concat_tables([good.set_column(0, "id", [[77]]).cast(bad.schema), bad]))
     assert people.get(77) is None
     before = people.database.stats()["last_sequence"]
-    people.insert(pa.Table.from_batches(
-        [batch for i in range(5) for batch in good.set_column(
-            0, people.schema.field(0), [pa.array([100 + i])]).to_batches()]))
+    people.insert(
+        pa.Table.from_batches(
+            [
+                batch
+                for i in range(5)
+                for batch in good.set_column(
+                    0, people.schema.field(0), [pa.array([100 + i])]
+                ).to_batches()
+            ]
+        )
+    )
     assert people.count() == 15 and people.database.stats()["last_sequence"] > before
 
 
 def test_payload_types_round_trip(db):
     struct = pa.struct([pa.field("a", pa.int32()), pa.field("b", pa.list_(pa.string()))])
-    rows = pa.table({
-        "id": pa.array([1, 2, 3], pa.int64()),  # the key: not null in the table's schema
-        "list": pa.array([[1], None, []], pa.list_(pa.int16())),
-        "struct": pa.array([{"a": 1, "b": ["x"]}, None, {"a": None, "b": None}], struct),
-        "dictionary": pa.array(["x", "y", "x"]).dictionary_encode(),
-        "large": pa.array(["x", None, ""], pa.large_string()),
-        "fixed": pa.array([b"ab", None, b"cd"], pa.binary(2)),
-        "time": pa.array([1, None, 3], pa.duration("ms")),
-        "map": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int8())),
-        "decimal": pa.array([decimal.Decimal("1.50"), None, None], pa.decimal128(5, 2)),
-        "nothing": pa.nulls(3),
-    })
+    rows = pa.table(
+        {
+            "id": pa.array([1, 2, 3], pa.int64()),  # the key: not null in the table's schema
+            "list": pa.array([[1], None, []], pa.list_(pa.int16())),
+            "struct": pa.array([{"a": 1, "b": ["x"]}, None, {"a": None, "b": None}], struct),
+            "dictionary": pa.array(["x", "y", "x"]).dictionary_encode(),
+            "large": pa.array(["x", None, ""], pa.large_string()),
+            "fixed": pa.array([b"ab", None, b"cd"], pa.binary(2)),
+            "time": pa.array([1, None, 3], pa.duration("ms")),
+            "map": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int8())),
+            "decimal": pa.array([decimal.Decimal("1.50"), None, None], pa.decimal128(5, 2)),
+            "nothing": pa.nulls(3),
+        }
+    )
     table = db.create_table("t", rows.schema, "id")
     table.insert(rows)
     for _ in range(2):
@@ -263,8 +296,11 @@ def test_callers_memory_is_not_referenced(people):
     import numpy as np
 
     numbers = np.array([1.0, 2.0])
-    people.insert(pa.record_batch([pa.array([50, 51]), pa.array(["a", "b"]), pa.array(numbers)],
-                                  schema=people.schema))
+    people.insert(
+        pa.record_batch(
+            [pa.array([50, 51]), pa.array(["a", "b"]), pa.array(numbers)], schema=people.schema
+        )
+    )
     numbers[:] = -1
     assert people.get(50)["score"] == 1.0 and people.get(51)["score"] == 2.0
 

@@ -3,10 +3,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-from typing_extensions import Buffer
-
 import pyarrow as pa
 import pyarrow.compute as pc
+from typing_extensions import Buffer
 
 STORAGE_SHIM_AVAILABLE: bool
 

@@ -160,7 +160,7 @@ cdef class SabotStateBackend:
         if self.backend.get() != NULL:
             check_process(self.generation)
             if wanted != self._config:
-                raise _errors.ConflictError("the backend is open with another path or configuration")
+                raise _errors.ConflictError("the backend is open with another configuration")
             return
         made = shared_ptr[CStateBackend](move(CreateStateBackend(text(self.backend_type))))
         with nogil:
@@ -362,7 +362,7 @@ cdef class SabotStoreBackend:
         if self.backend.get() != NULL:
             check_process(self.generation)
             if wanted != self._config:
-                raise _errors.ConflictError("the backend is open with another path or configuration")
+                raise _errors.ConflictError("the backend is open with another configuration")
             return
         made = shared_ptr[CStoreBackend](move(CreateStoreBackend(text(self.backend_type))))
         with nogil:
@@ -397,8 +397,8 @@ cdef class SabotStoreBackend:
 
     def create_table(self, name, schema, primary_key=None):
         """Creates a table. With `primary_key` (a column name or several; or the schema metadata key
-        ``marble.primary_key``) inserts are upserts. Creating it again with an equal schema and key is
-        fine, with another one a ConflictError."""
+        ``marble.primary_key``) inserts are upserts. Creating it again with an equal schema and key
+        is fine, with another one a ConflictError."""
         cdef CStorageStatus status
         cdef shared_ptr[CStoreBackend] backend = self.require()
         cdef string c_name = text(name)
@@ -465,8 +465,8 @@ cdef class SabotStoreBackend:
         return reader
 
     def scan_table(self, name, columns=None, filter=None):
-        """The rows as a pyarrow.Table, in key (or insertion) order: all, or some `columns`, and those
-        for which `filter`, a pyarrow.compute.Expression, is true."""
+        """The rows as a pyarrow.Table, in key (or insertion) order: all, or some `columns`, and
+        those for which `filter`, a pyarrow.compute.Expression, is true."""
         return _select(self.reader_of(name, None, None), columns, filter)
 
     def scan_batches(self, name):

@@ -1,7 +1,7 @@
 """`MarbleDBStoreBackend`: sabot's table store, directly over `marbledb`.
 
-It reads and writes the same files as `sabot._cython.storage.storage_shim.SabotStoreBackend`. The two
-may have one path open side by side in a process, as long as their configurations agree.
+It reads and writes the same files as `sabot._cython.storage.storage_shim.SabotStoreBackend`. The
+two may have one path open side by side in a process, as long as their configurations agree.
 """
 
 import marbledb
@@ -63,8 +63,8 @@ class MarbleDBStoreBackend:
         return self._database
 
     def open(self, path=None):
-        """Opens or creates the tables at `path`, or where the constructor said. Opening the same path
-        again is fine."""
+        """Opens or creates the tables at `path`, or where the constructor said. Opening the same
+        path again is fine."""
         path = self._path if path is None else path
         if path is None:
             raise ValueError("no path: give one to open() or to the constructor")
@@ -87,8 +87,8 @@ class MarbleDBStoreBackend:
 
     def create_table(self, name, schema, primary_key=None):
         """Creates a table. With `primary_key` (a column name or several; or the schema metadata key
-        ``marble.primary_key``) inserts are upserts. Creating it again with an equal schema and key is
-        fine, with another one a ConflictError."""
+        ``marble.primary_key``) inserts are upserts. Creating it again with an equal schema and key
+        is fine, with another one a ConflictError."""
         self._db.create_table(name, schema, primary_key, **self._table_config)
 
     def create_column_family(self, name, schema, primary_key=None):
@@ -113,8 +113,8 @@ class MarbleDBStoreBackend:
         self._db.table(name).insert(batch)
 
     def scan_table(self, name, columns=None, filter=None):
-        """The rows as a pyarrow.Table, in key (or insertion) order: all, or some `columns`, and those
-        for which `filter`, a pyarrow.compute.Expression, is true."""
+        """The rows as a pyarrow.Table, in key (or insertion) order: all, or some `columns`, and
+        those for which `filter`, a pyarrow.compute.Expression, is true."""
         return self._db.table(name).to_table(columns, filter)
 
     def scan_range_to_table(self, name, start_key=None, end_key=None):
