@@ -10,8 +10,10 @@ if(NOT MARBLE_PYTHON)
 endif()
 
 execute_process(
-  COMMAND ${MARBLE_PYTHON} -c
-          "import pyarrow as p, os; print(p.__version__, p.get_include(), os.path.dirname(p.__file__), sep='|')"
+  COMMAND
+    ${MARBLE_PYTHON} -c
+    "import pyarrow as p, os
+print(p.__version__, p.get_include(), os.path.dirname(p.__file__), sep='|')"
   OUTPUT_VARIABLE _pyarrow_facts
   OUTPUT_STRIP_TRAILING_WHITESPACE
   ERROR_QUIET

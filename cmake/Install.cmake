@@ -1,5 +1,5 @@
 # `cmake --install` puts the headers, the library and a package config in place, so that another
-# project can `find_package(marble)`. FindPyArrow.cmake goes along, because Arrow comes from pyarrow.
+# project can `find_package(marble)`. FindPyArrow.cmake goes along: Arrow comes from pyarrow.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 

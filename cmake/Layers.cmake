@@ -7,8 +7,8 @@ add_library(marble_settings INTERFACE)
 target_include_directories(
   marble_settings INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                             $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/src>)
-target_link_libraries(marble_settings INTERFACE Arrow::arrow Arrow::compute Arrow::acero Arrow::dataset
-                                                Threads::Threads)
+set(MARBLE_LIBRARIES Arrow::arrow Arrow::compute Arrow::acero Arrow::dataset Threads::Threads)
+target_link_libraries(marble_settings INTERFACE ${MARBLE_LIBRARIES})
 
 add_library(marble_pch OBJECT cmake/pch.cc)
 target_link_libraries(marble_pch PUBLIC marble_settings)
@@ -32,5 +32,5 @@ add_library(marble SHARED ${MARBLE_OBJECTS})
 add_library(marble::marble ALIAS marble)
 target_include_directories(marble PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                                          $<INSTALL_INTERFACE:include>)
-target_link_libraries(marble PUBLIC Arrow::arrow Arrow::compute Arrow::acero Arrow::dataset Threads::Threads)
+target_link_libraries(marble PUBLIC ${MARBLE_LIBRARIES})
 set_target_properties(marble PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)

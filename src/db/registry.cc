@@ -1,6 +1,9 @@
 #include "db/registry.h"
 
+#include <unistd.h>
+
 #include <map>
+#include <memory>
 
 #include <marble/error.h>
 
@@ -19,12 +22,24 @@ struct Registry {
   Mutex mutex;
   CondVar changed;
   std::map<std::string, Entry> entries MARBLE_GUARDED_BY(mutex);
+  pid_t process MARBLE_GUARDED_BY(mutex) = ::getpid();
 };
 
 /// Never destroyed: handles may be released by other static destructors.
 Registry& Global() {
   static auto* registry = std::make_unique<Registry>().release();
   return *registry;
+}
+
+/// After a fork the child has copies of its parent's databases without their threads. They must be
+/// neither used nor destroyed (that would wait for the threads): the child forgets them, and
+/// opening one of them meets the parent's lock.
+void ForgetParentsDatabases(Registry* registry) MARBLE_REQUIRES(registry->mutex) {
+  if (registry->process == ::getpid()) return;
+  registry->process = ::getpid();
+  static_cast<void>(
+      std::make_unique<std::map<std::string, Entry>>(std::move(registry->entries)).release());
+  registry->entries.clear();
 }
 
 arrow::Result<std::string> IdentityOf(const std::string& path, const Options& options) {
@@ -46,6 +61,7 @@ arrow::Result<std::shared_ptr<OpenDatabase>> AcquireDatabase(const std::string& 
   ARROW_ASSIGN_OR_RAISE(const std::string identity, IdentityOf(path, options));
   Registry& registry = Global();
   MutexLock lock(&registry.mutex);
+  ForgetParentsDatabases(&registry);
   while (true) {
     auto [it, added] = registry.entries.try_emplace(identity);
     if (added) break;

@@ -15,8 +15,8 @@
 //     48 XXH3-64 of bytes 0..47 and the payload, seeded with LogSeed(segment number, offset)
 //     56 8 zero bytes (payload is 64-byte aligned when the record is)
 //     64 payload, zero-padded to the record alignment
-//   Records are 64-byte aligned, so IPC bodies inside keep their alignment. A record whose zero bytes
-//   or padding are not zero is not valid, so that every byte of it is checked.
+//   Records are 64-byte aligned, so IPC bodies inside keep their alignment. A record whose zero
+//   bytes or padding are not zero is not valid, so that every byte of it is checked.
 //
 // clang-format on
 #pragma once

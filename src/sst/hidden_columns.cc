@@ -11,6 +11,7 @@ void HiddenStatistics::Merge(const HiddenStatistics& other) {
   sequence_min = std::min(sequence_min, other.sequence_min);
   sequence_max = std::max(sequence_max, other.sequence_max);
   deletes += other.deletes;
+  non_puts += other.non_puts;
 }
 
 HiddenColumns::HiddenColumns(std::span<const RowBatch> slices, int64_t rows,
@@ -51,10 +52,11 @@ void HiddenColumns::MakeKinds(std::span<const RowBatch> slices, bool with_kinds)
     if (slice.kinds == nullptr) continue;
     for (int64_t i = 0; i < slice.num_rows(); ++i) {
       statistics_.deletes += slice.kinds[i] == static_cast<uint8_t>(RowKind::kDelete);
+      statistics_.non_puts += slice.kinds[i] != static_cast<uint8_t>(RowKind::kPut);
     }
   }
   if (!with_kinds) {
-    if (statistics_.deletes > 0) {
+    if (statistics_.non_puts > 0) {
       status_ = arrow::Status::Invalid("deleted rows for an SSTable of puts only");
     }
     return;

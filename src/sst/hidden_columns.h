@@ -20,6 +20,7 @@ struct HiddenStatistics {
   uint64_t sequence_min = std::numeric_limits<uint64_t>::max();
   uint64_t sequence_max = 0;
   uint64_t deletes = 0;
+  uint64_t non_puts = 0;  // deletes, and what versions to come may write
 
   void Merge(const HiddenStatistics& other);
 };

@@ -70,7 +70,10 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> PageVerifier::Read(int64_t offset,
                         arrow::AllocateBuffer(end - begin, pool));
   ARROW_RETURN_NOT_OK(ReadAndCheck(first, last, buffer->mutable_data()));
   if (begin == offset && end == offset + length) return buffer;
-  return arrow::SliceBuffer(std::move(buffer), offset - begin, length);
+  auto slice = arrow::SliceBuffer(std::move(buffer), offset - begin, length);
+  // What is kept should not keep much more: the rest of the first and the last page.
+  if (end - begin - length <= length / 8) return slice;
+  return slice->CopySlice(0, length, pool);
 }
 
 arrow::Status PageVerifier::VerifyAll() {

@@ -247,7 +247,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
     *memory = 0;
   } else {
     // Slices of the read buffer, or decompressed buffers: the larger of the two bounds both.
-    *memory = std::max(mapping_ == nullptr ? length : 0, arrow::util::TotalBufferSize(*batch));
+    *memory = std::max(mapping_ == nullptr ? length + length / 8 : 0,
+                       arrow::util::TotalBufferSize(*batch));
   }
   const arrow::Status valid = batch->Validate();
   if (!valid.ok()) return Damage(valid, at);

@@ -256,7 +256,7 @@ arrow::Status SstWriterImpl::FlushBlock() {
   entry.body_length = payload.body_length;
   entry.rows = pending_rows_;
   entry.unique_keys = !keyed_ || pending_keys_ == pending_rows_;
-  entry.has_kinds = hidden.statistics().deletes > 0;
+  entry.has_kinds = hidden.statistics().non_puts > 0;
   entry.sequence_max = hidden.statistics().sequence_max;
   if (keyed_) {
     blocks_.Add(entry, pending_first_key_, last_key_);

@@ -14,11 +14,10 @@ inline int g_fork_generation = 0;
 inline int ForkGeneration() { return g_fork_generation; }
 inline void AfterForkInChild() { ++g_fork_generation; }
 
-/// raw new because: leaking is the purpose. Gives up `handle` without running a destructor of what
-/// it owns.
+/// Gives up `handle` without running a destructor of what it owns.
 template <typename T>
 void Leak(T& handle) {
-  new T(std::move(handle));
+  new T(std::move(handle));  // raw new because: nothing may ever destroy it
 }
 
 }  // namespace marble_python

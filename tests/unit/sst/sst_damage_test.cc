@@ -254,8 +254,8 @@ TEST(SstDamage, FeaturesThatMustBeRefusedAreAnIncompatibleFormat) {
 
 TEST(SstDamage, RowsOfAReservedKindAreAnIncompatibleFormat) {
   SstFixture file(KeyValueSchema());
-  RowBatch rows = MakeKvRows(
-      *file.schema, {{"a", "1", 1, RowKind::kDelete}, {"b", "2", 2, static_cast<RowKind>(4)}});
+  const RowBatch rows =
+      MakeKvRows(*file.schema, {{"a", "1", 1}, {"b", "2", 2, static_cast<RowKind>(4)}});
   SST_ASSERT_OK(file.Write({rows}));
   const auto reader = Get(file.Open());
   const arrow::Status status = reader->ReadBlock(0, {0}, true).status();
