@@ -403,7 +403,7 @@ arrow::Status OpenDatabase::RemoveOrphans() {
   for (const DirectoryEntry& entry : files) {
     auto number = ParseSstName(entry.name);
     if (!number.has_value() || live.contains(*number)) continue;
-    ARROW_RETURN_NOT_OK(fs->Remove(SstDirectory(directory) + "/" + entry.name));
+    ARROW_RETURN_NOT_OK(RemoveWhenUnpinned(fs, SstDirectory(directory) + "/" + entry.name));
   }
   ARROW_ASSIGN_OR_RAISE(auto segments, fs->List(LogDirectory(directory)));
   for (const DirectoryEntry& entry : segments) {

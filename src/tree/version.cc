@@ -1,27 +1,23 @@
 #include "tree/version.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 #include <set>
-
-#include <arrow/util/io_util.h>
-
-#include "base/warn.h"
 
 namespace marble {
 
 TableFile::TableFile(FileMeta meta, SstReaderOptions options)
-    : meta_(std::move(meta)), options_(std::move(options)) {}
+    : meta_(std::move(meta)), options_(std::move(options)), pin_(options_.fs, options_.path) {}
 
 TableFile::~TableFile() {
-  if (!obsolete_.load(std::memory_order_acquire)) return;
-  reader_.reset();
-  if (options_.cache != nullptr) options_.cache->EraseFile(meta_.number);
-  // A file that cannot be removed now is an orphan: the next open lists and removes it (and may
-  // have done so already, if this reader outlived the database).
-  const arrow::Status removed = options_.fs->Remove(options_.path);
-  if (arrow::internal::ErrnoFromStatus(removed) != ENOENT) WarnIfError(removed);
+  if (obsolete_.load(std::memory_order_acquire) && options_.cache != nullptr) {
+    options_.cache->EraseFile(meta_.number);
+  }
+}
+
+void TableFile::MarkObsolete() const {
+  obsolete_.store(true, std::memory_order_release);
+  pin_.RemoveAtLast();
 }
 
 arrow::Result<SstReader*> TableFile::reader() const {

@@ -12,6 +12,7 @@
 
 #include "sst/file_meta.h"
 #include "sst/sst_reader.h"
+#include "tree/file_pin.h"
 #include "tree/sorted_reader.h"
 
 namespace marble {
@@ -29,7 +30,7 @@ class TableFile {
   /// Thread-safe; opens at the first call. Failures are not remembered.
   arrow::Result<SstReader*> reader() const;
   arrow::Result<std::shared_ptr<SstReader>> shared_reader() const;
-  void MarkObsolete() const { obsolete_.store(true, std::memory_order_release); }
+  void MarkObsolete() const;
 
   /// May rows or tombstones of this file concern keys >= lower and < upper (nullopt = unbounded)?
   bool Overlaps(const EncodedRange& range) const;
@@ -38,6 +39,8 @@ class TableFile {
  private:
   const FileMeta meta_;
   const SstReaderOptions options_;
+  // Before reader_, so that the reader has gone when the file is removed.
+  const FilePin pin_;
   mutable std::atomic<SstReader*> opened_{nullptr};
   mutable std::mutex open_mutex_;
   mutable std::shared_ptr<SstReader> reader_;
