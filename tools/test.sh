@@ -2,14 +2,16 @@
 # All tests, from a fresh clone on a fresh Debian 12: prepares the machine, builds, and runs what
 # docs/testing.md lists. Ends at the first failure; the last line says how it went.
 #
-#   tools/test.sh             everything (.ci/run calls this)
+#   tools/test.sh             the gate (.ci/run calls this)
+#   tools/test.sh all         the gate, and the steps that build everything once more: wheel, asan, tsan
 #   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
 #
 # Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all_steps=(setup format tidy tools build ctest sstables python install wheel asan tsan)
+gate_steps=(setup format tidy tools build ctest sstables python install)
+all_steps=("${gate_steps[@]}" wheel asan tsan)
 python=build/venv/bin/python
 logs=build/logs
 databases=$PWD/build/test-databases
@@ -113,7 +115,8 @@ step_tsan() {
 }
 
 steps=("$@")
-[ $# -gt 0 ] || steps=("${all_steps[@]}")
+[ $# -gt 0 ] || steps=("${gate_steps[@]}")
+[ "${1:-}" != all ] || steps=("${all_steps[@]}")
 for step in "${steps[@]}"; do
   [ "$(type -t "step_$step")" = function ] || {
     echo "test: no step '$step'; there are: ${all_steps[*]}"
