@@ -3,7 +3,7 @@
 # docs/testing.md lists. Ends at the first failure; the last line says how it went.
 #
 #   tools/test.sh             the gate (.ci/run calls this)
-#   tools/test.sh all         the gate, and the steps that build everything once more: wheel, asan, tsan
+#   tools/test.sh all         the gate and the steps that build everything again: wheel, asan, tsan
 #   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
 #
 # Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
