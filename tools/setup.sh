@@ -52,7 +52,6 @@ need libgmock-dev has_header gmock/gmock.h
 need libbenchmark-dev has_header benchmark/benchmark.h
 need libxxhash-dev has_header xxhash.h
 need librocksdb-dev has_header rocksdb/db.h
-need libcli11-dev has_header CLI/Version.hpp
 need python3 command -v "$base_python"
 need python3-venv "$base_python" -c 'import ensurepip, venv'
 need python3-dev has_python_header
