@@ -95,7 +95,7 @@ arrow::Status CheckKeyed(const TableState& table, const char* what) {
 }
 
 arrow::Result<uint64_t> HashSeedOf(const TableState& table) {
-  const std::shared_ptr<const TableView> view = table.view();
+  const std::shared_ptr<const TableView> view = table.view.Load();
   if (view == nullptr) return NotFoundError("table '" + table.info.name + "' was dropped");
   return view->hash_seed;
 }
