@@ -34,6 +34,26 @@ class PinnedValue {
   std::shared_ptr<const void> owner_;
 };
 
+/// The answers of a MultiGetPinned, which stay where they are for as long as this object lives.
+/// Movable. Reuse it: its memory is kept.
+class PinnedValues {
+ public:
+  size_t size() const { return values_.size(); }
+  /// The value of the i-th key; nullopt if it is absent.
+  std::optional<std::string_view> operator[](size_t i) const { return values_[i]; }
+
+  void Reset(size_t keys = 0) {
+    values_.assign(keys, std::nullopt);
+    owners_.clear();
+  }
+  void Set(size_t i, std::string_view value) { values_[i] = value; }
+  void Keep(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
+
+ private:
+  std::vector<std::optional<std::string_view>> values_;
+  std::vector<std::shared_ptr<const void>> owners_;
+};
+
 struct ReadOptions {
   /// nullptr reads the latest state.
   std::shared_ptr<const Snapshot> snapshot = nullptr;
@@ -104,6 +124,9 @@ class KeyValue {
   /// One answer per key, in order, all from the same moment.
   virtual arrow::Result<std::vector<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys, const ReadOptions& options = {}) const = 0;
+  /// Like MultiGet without the copies.
+  virtual arrow::Status MultiGetPinned(std::span<const std::string_view> keys, PinnedValues* values,
+                                       const ReadOptions& options = {}) const = 0;
   /// Like Get if the answer is in memory: true and `*found` and `value` set; false if the disk
   /// might have to be touched. Never waits. (For callers that hold a lock, such as Python's.)
   virtual arrow::Result<bool> TryGetFromMemory(std::string_view key, std::string* value,

@@ -45,9 +45,10 @@ class Memtable {
   // --- Readers.
 
   /// The newest row of `key` with sequence <= snapshot, deletes included; range tombstones are not
-  /// looked at.
-  virtual arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
-                                                          uint64_t snapshot) const = 0;
+  /// looked at. FindValue: key-value tables, a fresh `out`; its owner stays empty, since the value
+  /// lies in the memtable.
+  virtual arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot,
+                                  FoundValue* out) const = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) const = 0;
   virtual void Prefetch(uint64_t hash) const = 0;
@@ -58,6 +59,7 @@ class Memtable {
   /// Tombstones written so far (their sequences may be beyond the snapshot: ask with it). Never
   /// null.
   virtual std::shared_ptr<const RangeTombstoneSet> range_tombstones() const = 0;
+  virtual bool has_range_tombstones() const = 0;
 
   /// Memory of rows and indexes, bytes.
   virtual int64_t bytes() const = 0;

@@ -276,6 +276,14 @@ struct RandomView {
   }
 };
 
+/// FindValue with its answer as a value.
+arrow::Result<std::optional<FoundValue>> Find(const TableView& view, const std::string& key,
+                                              const ValueLookupOptions& options) {
+  FoundValue found;
+  ARROW_RETURN_NOT_OK(FindValue(view, key, options, &found));
+  return found.found ? std::optional<FoundValue>(std::move(found)) : std::nullopt;
+}
+
 TEST(FindValue, AgreesWithTheModelAtEverySnapshotAloneAndTogether) {
   std::mt19937 random(21);
   for (int round = 0; round < 100; ++round) {
@@ -285,21 +293,20 @@ TEST(FindValue, AgreesWithTheModelAtEverySnapshotAloneAndTogether) {
       const uint64_t snapshot = s == 0 ? kSequenceMax : random() % (data.sequence + 1);
       std::vector<std::string> keys;
       for (int64_t n = 0; n < 3 * kKeys; ++n) keys.push_back(data.table.Key(n));
-      std::vector<std::optional<FoundRow>> together;
+      std::vector<FoundValue> together(keys.size());
       const std::vector<std::string_view> views(keys.begin(), keys.end());
-      Ok(FindValues(view, views, snapshot, &together));
-      ASSERT_EQ(together.size(), keys.size());
+      Ok(FindValues(view, views, snapshot, together));
       const auto newest = NaiveRead(data.rows, data.tombstones, snapshot);
       for (size_t i = 0; i < keys.size(); ++i) {
         const auto row = std::find_if(newest.begin(), newest.end(),
                                       [&](const Row& r) { return r.key == keys[i]; });
-        const auto found = Get(FindValue(view, keys[i], snapshot, /*pin=*/i % 2 == 0));
+        const auto found = Get(Find(view, keys[i], {.snapshot = snapshot, .pin = i % 2 == 0}));
         ASSERT_EQ(found.has_value(), row != newest.end()) << keys[i] << " at " << snapshot;
-        ASSERT_EQ(together[i].has_value(), row != newest.end());
+        ASSERT_EQ(together[i].found, row != newest.end());
         if (!found.has_value()) continue;
         ASSERT_EQ(found->value, std::to_string(row->value));
         ASSERT_EQ(found->sequence, row->sequence);
-        ASSERT_EQ(together[i]->value, std::to_string(row->value));
+        ASSERT_EQ(together[i].value, std::to_string(row->value));
         if (i % 2 == 0) ASSERT_NE(found->owner, nullptr);
       }
     }
@@ -447,7 +454,7 @@ TEST(FindValue, WithMemoryOnlyAFileThatWouldBeAskedCancels) {
   table.AddMemtable({{table.Key(12), 5, false, 120}, {table.Key(13), 6, true, 0}}, {});
   const TableView& view = *table.view();
   const auto find = [&](int64_t n, uint64_t snapshot) {
-    return FindValue(view, table.Key(n), snapshot, false, /*memory_only=*/true);
+    return Find(view, table.Key(n), {.snapshot = snapshot, .memory_only = true});
   };
   EXPECT_EQ(Get(find(12, kSequenceMax))->value, "120");
   EXPECT_FALSE(Get(find(13, kSequenceMax)).has_value());
@@ -459,14 +466,14 @@ TEST(FindValue, WithMemoryOnlyAFileThatWouldBeAskedCancels) {
 
 TEST(FindValue, APinnedValueOutlivesTheView) {
   for (const bool use_mappings : {true, false}) {
-    std::optional<FoundRow> of_file;
-    std::optional<FoundRow> of_memtable;
+    std::optional<FoundValue> of_file;
+    std::optional<FoundValue> of_memtable;
     {
       TestView table(Shape::kKeyValue, 7, use_mappings);
       table.AddRun(Puts(table, 10, 20, 3), {});
       table.AddMemtable({{table.Key(12), 5, false, 120}}, {});
-      of_file = Get(FindValue(*table.view(), table.Key(15), kSequenceMax, /*pin=*/true));
-      of_memtable = Get(FindValue(*table.view(), table.Key(12), kSequenceMax, /*pin=*/true));
+      of_file = Get(Find(*table.view(), table.Key(15), {.pin = true}));
+      of_memtable = Get(Find(*table.view(), table.Key(12), {.pin = true}));
     }
     EXPECT_EQ(of_file->value, "15");
     EXPECT_EQ(of_memtable->value, "120");
@@ -478,8 +485,8 @@ TEST(FindValue, AHitNeverOpensAnOlderFileThatIsDamaged) {
   const auto old = table.AddRun(Puts(table, 0, 20, 3), {});
   table.AddRun(Puts(table, 0, 10, 4), {});
   Ok(table.fs()->Remove(old->files[0]->path()));
-  EXPECT_EQ(Get(FindValue(*table.view(), table.Key(5), kSequenceMax, false))->value, "5");
-  EXPECT_TRUE(FindValue(*table.view(), table.Key(15), kSequenceMax, false).status().IsIOError());
+  EXPECT_EQ(Get(Find(*table.view(), table.Key(5), {}))->value, "5");
+  EXPECT_TRUE(Find(*table.view(), table.Key(15), {}).status().IsIOError());
 }
 
 }  // namespace
