@@ -84,6 +84,35 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   return fits;
 }
 
+KvStrings KvBlocks::StringsOf(const Strings& strings, bool large) const {
+  KvStrings out;
+  out.offsets = At(strings.offsets);
+  out.data = reinterpret_cast<const char*>(At(strings.data));
+  out.bytes = strings.bytes.load(std::memory_order_relaxed);
+  out.width = strings.width.load(std::memory_order_relaxed);
+  out.large = large;
+  return out;
+}
+
+KvColumns KvBlocks::Columns(int64_t block) const {
+  const Slot& slot = slots_[block];
+  const auto place = [this](const Place& at) {
+    return at.load(std::memory_order_relaxed) == 0 ? nullptr : At(at);
+  };
+  const BlockEntry entry = file_->blocks().Entry(block);
+  KvColumns out;
+  out.keys = StringsOf(slot.keys, large_keys_);
+  out.values = StringsOf(slot.values, large_values_);
+  out.value_validity = place(slot.value_validity);
+  out.sequences = place(slot.sequences);
+  out.kinds = place(slot.kinds);
+  out.sequence = constant_sequence_;
+  out.sequence_max = entry.sequence_max;
+  out.rows = entry.rows;
+  out.unique_keys = entry.unique_keys;
+  return out;
+}
+
 void KvBlocks::PrefetchStrings(const Strings& strings, bool large, int64_t row) const {
   const uint32_t width = strings.width.load(std::memory_order_relaxed);
   if (width == 0) {

@@ -13,6 +13,7 @@
 
 #include "base/coding.h"
 #include "row/row_kind.h"
+#include "sst/kv_columns.h"
 #include "sst/sst_file.h"
 
 namespace marble {
@@ -43,6 +44,7 @@ class KvBlocks {
   bool IsReady(int64_t block) const {
     return slots_[block].state.load(std::memory_order_acquire) == State::kReady;
   }
+  KvColumns Columns(int64_t block) const;
   void PrefetchSlot(int64_t block) const { __builtin_prefetch(&slots_[block]); }
   void PrefetchRow(int64_t block, int64_t row) const;
   void PrefetchValue(int64_t block, int64_t row) const;
@@ -116,6 +118,7 @@ class KvBlocks {
     return true;
   }
   void PrefetchStrings(const Strings& strings, bool large, int64_t row) const;
+  KvStrings StringsOf(const Strings& strings, bool large) const;
   arrow::Result<bool> Fill(int64_t block);
   /// False if the buffer is not at a place that 32 bits can name.
   bool PlaceOf(const arrow::Buffer* buffer, Place* place) const;

@@ -64,6 +64,11 @@ class SstReaderImpl final : public SstReader {
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
 
+  Status ReadKvBlock(int64_t block, KvColumns* out, std::shared_ptr<const void>* owner) override;
+  Status DamagedRow(int64_t block) const override {
+    return file_->Damage("a row's offsets are out of range", blocks().Entry(block).message_offset);
+  }
+
   const RangeTombstoneSet& range_tombstones() const override { return file_->tombstones(); }
   Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMaps() override;
   Status Verify() override { return VerifySst(*file_); }
@@ -282,6 +287,23 @@ Status SstReaderImpl::FindValue(std::string_view key, uint64_t hash, uint64_t sn
     if (out->found) out->owner = std::move(block);
     return Status::OK();
   });
+}
+
+Status SstReaderImpl::ReadKvBlock(int64_t block, KvColumns* out,
+                                  std::shared_ptr<const void>* owner) {
+  if (!file_->schema().is_key_value()) return Status::Invalid("not a key-value table");
+  if (kv_ != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(block));
+    if (usable) {
+      *out = kv_->Columns(block);
+      owner->reset();
+      return Status::OK();
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(auto decoded, GetBlock(block));
+  *out = KvColumnsOf(decoded->rows);
+  *owner = std::move(decoded);
+  return Status::OK();
 }
 
 Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint64_t hash,

@@ -20,6 +20,7 @@
 #include "row/stored_schema.h"
 #include "sst/block_cache.h"
 #include "sst/file_meta.h"
+#include "sst/kv_columns.h"
 #include "sst/range_tombstone.h"
 
 namespace marble {
@@ -100,6 +101,13 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
                                   FoundValue* out) = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
+
+  /// Key-value tables: the rows of a block where they lie. `owner` keeps their memory; it is set to
+  /// nullptr for mapped files, whose memory lives as long as this reader.
+  virtual arrow::Status ReadKvBlock(int64_t block, KvColumns* out,
+                                    std::shared_ptr<const void>* owner) = 0;
+  /// The error for a row of KvColumns that cannot be read.
+  virtual arrow::Status DamagedRow(int64_t block) const = 0;
 
   virtual const RangeTombstoneSet& range_tombstones() const = 0;
   /// The zone map section's batch (zone_map.h), read and parsed on each call.

@@ -78,6 +78,13 @@ class PointMemtable final : public Memtable {
   }
   bool has_range_tombstones() const override { return tombstones_.size() > 0; }
 
+  /// The rows published so far in order, and where they are: for cursors. Both outlive the
+  /// memtable.
+  arrow::Result<std::shared_ptr<const RunList>> SortedRuns() const {
+    return runs_.Refresh(*store_);
+  }
+  const std::shared_ptr<RecordStore>& store() const { return store_; }
+
   int64_t bytes() const override {
     return store_->bytes() + index_.bytes() + runs_.bytes() + tombstones_.bytes();
   }
