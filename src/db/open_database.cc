@@ -258,6 +258,7 @@ Stats OpenDatabase::GetStats() const {
   stats.log_tail_cut_bytes = recovered_.cut_bytes;
   stats.snapshots = static_cast<int64_t>(snapshots_.size());
   stats.memory_budget = environment_.options.memory_budget;
+  stats.spare_bytes = environment_.pool->spare_bytes();
   stats.block_cache_bytes = environment_.cache->bytes();
   stats.block_cache_hits = environment_.cache->hits();
   stats.block_cache_misses = environment_.cache->misses();
@@ -314,6 +315,7 @@ arrow::Status OpenDatabase::Close() {
     if (status.ok()) status = closed;
   }
   closed_ = true;
+  environment_.pool->SetSpareBytesMax(0);
   progress_.notify_all();
   lock_.reset();
   return status;

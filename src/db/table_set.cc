@@ -96,7 +96,8 @@ LiveTable* TableSet::Find(uint32_t id) {
 }
 
 std::shared_ptr<Memtable> TableSet::NewMemtable(const LiveTable& table) const {
-  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool);
+  const int64_t before = table.memtables.empty() ? 0 : table.memtables.back().memtable->entries();
+  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool, before);
 }
 
 void TableSet::RefreshView(LiveTable* table) {

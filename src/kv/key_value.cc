@@ -71,6 +71,10 @@ class TableKeyValue final : public KeyValue {
     ARROW_ASSIGN_OR_RAISE(*point, BeginRead(options.snapshot.get()));
     return FindValue(*point->view, key, {.snapshot = point->sequence, .pin = pin}, found);
   }
+  // The pairs as puts; false if they are to be written as rows (many bytes, or arrays whose
+  // mistakes that way names).
+  arrow::Result<bool> PreparePuts(const arrow::Array& keys, const arrow::Array& values,
+                                  std::vector<Operation>* operations) const;
   // The array as the type of column `column`, values unchanged.
   arrow::Result<std::shared_ptr<arrow::Array>> AsColumn(const arrow::Array& array,
                                                         int column) const;
@@ -87,6 +91,56 @@ arrow::Status TableKeyValue::Put(std::string_view key, std::string_view value,
   Operation op;
   ARROW_RETURN_NOT_OK(PreparePut(table_.get(), hash_seed_, key, value, &op));
   return core_->Commit({&op, 1}, options);
+}
+
+/// Batches up to this many bytes of keys and values are written as puts, which needs no order;
+/// larger ones as rows, which may become a file at once.
+constexpr int64_t kPutsBytesMax = int64_t{16} << 20;
+
+/// Calls `visit(view)`, where view(i) is the string_view of row i; false if the array is of another
+/// type.
+template <typename Visit>
+bool VisitBinary(const arrow::Array& array, const Visit& visit) {
+  const auto of = [&](const auto& typed) {
+    visit([&typed](int64_t i) { return typed.GetView(i); });
+    return true;
+  };
+  switch (array.type_id()) {
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY:
+      return of(static_cast<const arrow::BinaryArray&>(array));
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LARGE_BINARY:
+      return of(static_cast<const arrow::LargeBinaryArray&>(array));
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+      return of(static_cast<const arrow::BinaryViewArray&>(array));
+    default:
+      return false;
+  }
+}
+
+arrow::Result<bool> TableKeyValue::PreparePuts(const arrow::Array& keys, const arrow::Array& values,
+                                               std::vector<Operation>* operations) const {
+  if (keys.null_count() != 0) return false;
+  arrow::Status status;
+  int64_t bytes = 0;
+  const bool typed = VisitBinary(keys, [&](const auto& key_of) {
+    const bool values_typed = VisitBinary(values, [&](const auto& value_of) {
+      for (int64_t i = 0; i < keys.length(); ++i) {
+        bytes += static_cast<int64_t>(key_of(i).size() + value_of(i).size());
+      }
+      if (bytes > kPutsBytesMax) return;
+      operations->resize(static_cast<size_t>(keys.length()));
+      for (int64_t i = 0; i < keys.length() && status.ok(); ++i) {
+        status = PreparePut(table_.get(), hash_seed_, key_of(i), value_of(i),
+                            &(*operations)[static_cast<size_t>(i)]);
+      }
+    });
+    if (!values_typed) bytes = kPutsBytesMax + 1;
+  });
+  ARROW_RETURN_NOT_OK(status);
+  return typed && bytes <= kPutsBytesMax;
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> TableKeyValue::AsColumn(const arrow::Array& array,
@@ -114,6 +168,9 @@ arrow::Status TableKeyValue::PutMany(const arrow::Array& keys, const arrow::Arra
                                   "': a value of a key-value pair cannot be null");
   }
   if (keys.length() == 0) return arrow::Status::OK();
+  std::vector<Operation> puts;
+  ARROW_ASSIGN_OR_RAISE(const bool as_puts, PreparePuts(keys, values, &puts));
+  if (as_puts) return core_->Commit(puts, options);
   ARROW_ASSIGN_OR_RAISE(auto key_column, AsColumn(keys, 0));
   ARROW_ASSIGN_OR_RAISE(auto value_column, AsColumn(values, 1));
   auto batch = arrow::RecordBatch::Make(table_->schema->user_schema(), keys.length(),

@@ -26,8 +26,10 @@ namespace marble {
 class Memtable {
  public:
   /// The right kind for `schema`. `pool` accounts the arenas. `hash_seed` as in HashKey.
+  /// `expected_keys` sizes the index of a key-value memtable that grows large.
   static std::shared_ptr<Memtable> Make(std::shared_ptr<const StoredSchema> schema,
-                                        uint64_t hash_seed, arrow::MemoryPool* pool);
+                                        uint64_t hash_seed, arrow::MemoryPool* pool,
+                                        int64_t expected_keys = 0);
   virtual ~Memtable() = default;
 
   // --- Writer side. Sequences never decrease. A failed allocation is a Status and leaves no trace.

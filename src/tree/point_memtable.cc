@@ -88,12 +88,12 @@ void RecordStore::Collect(Position* position, int64_t size, KeyEntry* entries) c
 }
 
 PointMemtable::PointMemtable(std::shared_ptr<const StoredSchema> schema, uint64_t hash_seed,
-                             arrow::MemoryPool* pool)
+                             arrow::MemoryPool* pool, int64_t expected_keys)
     : schema_(std::move(schema)),
       hash_seed_(hash_seed),
       pool_(pool),
       store_(std::make_shared<RecordStore>(pool)),
-      index_(hash_seed),
+      index_(hash_seed, expected_keys),
       runs_(pool) {}
 
 arrow::Status PointMemtable::Reserve(int64_t rows, int64_t bytes) {

@@ -58,7 +58,7 @@ class RecordStore {
 class PointMemtable final : public Memtable {
  public:
   PointMemtable(std::shared_ptr<const StoredSchema> schema, uint64_t hash_seed,
-                arrow::MemoryPool* pool);
+                arrow::MemoryPool* pool, int64_t expected_keys);
 
   arrow::Status Put(uint64_t sequence, std::string_view key, uint64_t hash,
                     std::string_view value) override;
