@@ -17,7 +17,7 @@
 
 #include <marble/table.h>
 
-#include "key_value_engine.h"
+#include "support.h"
 
 namespace marble::benchmark {
 namespace {
