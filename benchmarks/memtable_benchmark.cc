@@ -30,6 +30,7 @@
 #include "base/coding.h"
 #include "row/stored_schema.h"
 #include "tree/memtable.h"
+#include "tree/recycling_pool.h"
 
 namespace marble {
 namespace {
@@ -88,10 +89,10 @@ class MarbleTable {
   }
   void Sort() { benchmark::DoNotOptimize(memtable_->NewReader(Request()).ValueOrDie()); }
   bool Get(std::string_view key) const {
-    const auto found = memtable_->GetValue(key, HashKey(key, kHashSeed), kSequenceMax);
-    if (!found.ok() || !found->has_value()) return false;
-    benchmark::DoNotOptimize((*found)->value[0]);
-    return true;
+    FoundValue found;
+    Must(memtable_->FindValue(key, HashKey(key, kHashSeed), kSequenceMax, &found));
+    if (found.found) benchmark::DoNotOptimize(found.value[0]);
+    return found.found;
   }
   int64_t Scan() const {
     const auto reader = memtable_->NewReader(Request()).ValueOrDie();

@@ -273,10 +273,11 @@ Result<BatchPtr> StoredSchema::TombstoneRows(const BatchPtr& keys) const {
   return arrow::RecordBatch::Make(stored_schema_, keys->num_rows(), std::move(columns));
 }
 
-Result<BatchPtr> StoredSchema::ToUser(const BatchPtr& batch,
-                                      const std::vector<int>& columns) const {
-  if (static_cast<size_t>(batch->num_columns()) != columns.size()) {
-    return Status::Invalid("a batch of ", batch->num_columns(), " columns for a projection of ",
+Result<BatchPtr> StoredSchema::ToUser(const arrow::RecordBatch& batch,
+                                      const std::vector<int>& columns,
+                                      const std::shared_ptr<arrow::Schema>& schema) const {
+  if (static_cast<size_t>(batch.num_columns()) != columns.size()) {
+    return Status::Invalid("a batch of ", batch.num_columns(), " columns for a projection of ",
                            columns.size());
   }
   std::vector<std::shared_ptr<arrow::ArrayData>> converted;
@@ -285,17 +286,17 @@ Result<BatchPtr> StoredSchema::ToUser(const BatchPtr& batch,
     const arrow::Field& field = *user_schema_->field(columns[i]);
     const int position = static_cast<int>(i);
     if (field.type() == stored_schema_->field(columns[i])->type()) {
-      converted.push_back(batch->column_data(position));
+      converted.push_back(batch.column_data(position));
       continue;
     }
     const Result<ArrayPtr> array =
-        ToUserArray(batch->column(position), field.type(), arrow::default_memory_pool());
+        ToUserArray(batch.column(position), field.type(), arrow::default_memory_pool());
     if (!array.ok()) {
       return array.status().WithMessage("column '", field.name(), "': ", array.status().message());
     }
     converted.push_back((*array)->data());
   }
-  return arrow::RecordBatch::Make(Project(columns), batch->num_rows(), std::move(converted));
+  return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(converted));
 }
 
 std::shared_ptr<arrow::Schema> StoredSchema::Project(const std::vector<int>& columns) const {

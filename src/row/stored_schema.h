@@ -65,7 +65,14 @@ class StoredSchema {
   /// The user's types again. `batch` holds the stored columns `columns` (indices into the schema),
   /// in that order. Zero-copy where types agree.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToUser(
-      const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<int>& columns) const;
+      const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<int>& columns) const {
+    return ToUser(*batch, columns, Project(columns));
+  }
+  /// The same with the result's schema, Project(columns), at hand: making one costs as much as a
+  /// small batch.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToUser(
+      const arrow::RecordBatch& batch, const std::vector<int>& columns,
+      const std::shared_ptr<arrow::Schema>& schema) const;
   /// User schema of a projection.
   std::shared_ptr<arrow::Schema> Project(const std::vector<int>& columns) const;
 

@@ -15,18 +15,6 @@ namespace {
 using arrow::Result;
 using arrow::Status;
 
-std::shared_ptr<arrow::Schema> SchemaOf(const SstFile& file, const std::vector<int>& columns) {
-  const auto& stored = file.schema().stored_schema();
-  arrow::FieldVector fields;
-  fields.reserve(columns.size());
-  bool is_whole = static_cast<int>(columns.size()) == stored->num_fields();
-  for (size_t i = 0; i < columns.size(); ++i) {
-    is_whole = is_whole && columns[i] == static_cast<int>(i);
-    fields.push_back(stored->field(columns[i]));
-  }
-  return is_whole ? stored : arrow::schema(std::move(fields));
-}
-
 // Keys of a block whose key arrays are given (in key order), or its row ids.
 Result<EncodedKeys> KeysOf(const SstFile& file, int64_t block, int64_t rows,
                            const arrow::ArrayVector& key_arrays) {
@@ -65,6 +53,18 @@ std::vector<int> FileColumns(const SstFile& file, const BlockEntry& entry,
 
 }  // namespace
 
+std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vector<int>& columns) {
+  const auto& stored = file.schema().stored_schema();
+  arrow::FieldVector fields;
+  fields.reserve(columns.size());
+  bool is_whole = static_cast<int>(columns.size()) == stored->num_fields();
+  for (size_t i = 0; i < columns.size(); ++i) {
+    is_whole = is_whole && columns[i] == static_cast<int>(i);
+    fields.push_back(stored->field(columns[i]));
+  }
+  return is_whole ? stored : arrow::schema(std::move(fields));
+}
+
 std::vector<int> AllColumns(const SstFile& file) {
   std::vector<int> columns(file.schema().stored_schema()->num_fields());
   std::iota(columns.begin(), columns.end(), 0);
@@ -89,7 +89,8 @@ Result<RowBatch> DecodeRows(const SstFile& file, int64_t block, const std::vecto
   arrow::ArrayVector arrays;
   arrays.reserve(columns.size());
   for (const int i : columns) arrays.push_back(column(i));
-  rows.columns = arrow::RecordBatch::Make(SchemaOf(file, columns), entry.rows, std::move(arrays));
+  rows.columns =
+      arrow::RecordBatch::Make(StoredColumns(file, columns), entry.rows, std::move(arrays));
   if (want_keys) {
     arrow::ArrayVector key_arrays;
     if (!file.schema().is_append()) {
@@ -121,7 +122,7 @@ Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const RowBatch& 
   arrays.reserve(columns.size());
   for (const int i : columns) arrays.push_back(all.columns->column(i));
   rows.columns =
-      arrow::RecordBatch::Make(SchemaOf(file, columns), all.num_rows(), std::move(arrays));
+      arrow::RecordBatch::Make(StoredColumns(file, columns), all.num_rows(), std::move(arrays));
   if (want_keys && rows.keys.size() == 0) {
     arrow::ArrayVector key_arrays;
     if (!file.schema().is_append()) {

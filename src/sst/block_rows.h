@@ -23,6 +23,9 @@ arrow::Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const Row
                                    const std::vector<int>& columns, bool want_keys);
 
 /// All stored columns: 0, 1, ...
+/// The fields of some stored columns, in that order.
+std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vector<int>& columns);
+
 std::vector<int> AllColumns(const SstFile& file);
 
 }  // namespace marble

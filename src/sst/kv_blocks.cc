@@ -113,6 +113,48 @@ KvColumns KvBlocks::Columns(int64_t block) const {
   return out;
 }
 
+std::shared_ptr<arrow::ArrayData> KvBlocks::ArrayOf(const KvColumns& rows, int column) const {
+  const KvStrings& strings = column == 0 ? rows.keys : rows.values;
+  const uint8_t* validity = column == 0 ? nullptr : rows.value_validity;
+  const auto slice = [this](const void* begin, int64_t bytes) {
+    const auto offset = static_cast<const uint8_t*>(begin) - base_;
+    return arrow::SliceBuffer(file_->mapping(), offset, bytes);
+  };
+  std::vector<std::shared_ptr<arrow::Buffer>> buffers(3);
+  if (validity != nullptr) buffers[0] = slice(validity, (rows.rows + 7) / 8);
+  buffers[1] = slice(strings.offsets, (rows.rows + 1) * (strings.large ? 8 : 4));
+  buffers[2] = slice(strings.data, static_cast<int64_t>(strings.bytes));
+  return arrow::ArrayData::Make(file_->schema().stored_schema()->field(column)->type(), rows.rows,
+                                std::move(buffers),
+                                validity == nullptr ? 0 : arrow::kUnknownNullCount);
+}
+
+RowBatch KvBlocks::Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const {
+  const KvColumns rows = Columns(block);
+  RowBatch out;
+  std::vector<std::shared_ptr<arrow::ArrayData>> arrays;
+  arrays.reserve(columns.size());
+  for (const int column : columns) arrays.push_back(ArrayOf(rows, column));
+  out.columns =
+      arrow::RecordBatch::Make(StoredColumns(*file_, columns), rows.rows, std::move(arrays));
+  out.owner = file_->mapping();
+  if (want_keys) {
+    const auto* data = reinterpret_cast<const uint8_t*>(rows.keys.data);
+    out.keys =
+        large_keys_
+            ? EncodedKeys::Offsets64(data, reinterpret_cast<const int64_t*>(rows.keys.offsets),
+                                     rows.rows, out.owner)
+            : EncodedKeys::Offsets32(data, reinterpret_cast<const int32_t*>(rows.keys.offsets),
+                                     rows.rows, out.owner);
+  }
+  out.sequences = reinterpret_cast<const uint64_t*>(rows.sequences);
+  out.sequence = rows.sequence;
+  out.kinds = rows.kinds;
+  out.unique_keys = rows.unique_keys;
+  out.sequence_max = rows.sequence_max;
+  return out;
+}
+
 void KvBlocks::PrefetchStrings(const Strings& strings, bool large, int64_t row) const {
   const uint32_t width = strings.width.load(std::memory_order_relaxed);
   if (width == 0) {

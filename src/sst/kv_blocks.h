@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include <arrow/result.h>
 
 #include "base/coding.h"
+#include "row/row_batch.h"
 #include "row/row_kind.h"
 #include "sst/kv_columns.h"
 #include "sst/sst_file.h"
@@ -45,6 +47,9 @@ class KvBlocks {
     return slots_[block].state.load(std::memory_order_acquire) == State::kReady;
   }
   KvColumns Columns(int64_t block) const;
+  /// The same rows as a batch of the columns asked for, zero-copy, without decoding the block
+  /// again.
+  RowBatch Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const;
   void PrefetchSlot(int64_t block) const { __builtin_prefetch(&slots_[block]); }
   void PrefetchRow(int64_t block, int64_t row) const;
   void PrefetchValue(int64_t block, int64_t row) const;
@@ -119,6 +124,7 @@ class KvBlocks {
   }
   void PrefetchStrings(const Strings& strings, bool large, int64_t row) const;
   KvStrings StringsOf(const Strings& strings, bool large) const;
+  std::shared_ptr<arrow::ArrayData> ArrayOf(const KvColumns& rows, int column) const;
   arrow::Result<bool> Fill(int64_t block);
   /// False if the buffer is not at a place that 32 bits can name.
   bool PlaceOf(const arrow::Buffer* buffer, Place* place) const;

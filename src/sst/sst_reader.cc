@@ -144,6 +144,12 @@ Result<std::shared_ptr<const Block>> SstReaderImpl::GetBlock(int64_t block) {
 Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>& columns,
                                           bool want_keys) {
   if (file_->zero_copy()) {
+    if (kv_ != nullptr && columns.size() == 2) {
+      ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(block));
+      if (usable) return kv_->Rows(block, columns, want_keys);
+    } else if (kv_ != nullptr && kv_->IsReady(block)) {
+      return kv_->Rows(block, columns, want_keys);
+    }
     int64_t memory = 0;
     return DecodeRows(*file_, block, columns, want_keys, &memory);
   }

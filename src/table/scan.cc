@@ -39,6 +39,13 @@ int PositionOf(int column, std::vector<int>* columns) {
   return static_cast<int>(columns->size() - 1);
 }
 
+// The stored fields of some columns of the table.
+std::shared_ptr<arrow::Schema> StoredFields(const ScanPlan& plan, const std::vector<int>& columns) {
+  arrow::FieldVector fields;
+  for (int column : columns) fields.push_back(plan.schema->stored_schema()->field(column));
+  return arrow::schema(std::move(fields));
+}
+
 // Finds the columns that the filter names, and binds it to the table's schema (references may be by
 // position).
 arrow::Status PlanFilter(const TableState& table, const compute::Expression& filter,
@@ -72,6 +79,8 @@ arrow::Status PlanFilter(const TableState& table, const compute::Expression& fil
                                   "' does not decide row by row: ", filter.ToString());
   }
   plan->filter = *std::move(bound);
+  plan->filter_stored_schema = StoredFields(*plan, plan->filter_columns);
+  plan->filter_user_schema = plan->schema->Project(plan->filter_columns);
   return arrow::Status::OK();
 }
 
@@ -98,17 +107,12 @@ arrow::Status PlanRange(const TableState& table, const KeyRange& range, ScanPlan
 // The columns at `positions` of a batch that holds the read columns; zero columns keep the row
 // count.
 std::shared_ptr<arrow::RecordBatch> Select(const arrow::RecordBatch& batch,
-                                           const std::vector<int>& positions) {
-  arrow::FieldVector fields;
-  arrow::ArrayVector arrays;
-  fields.reserve(positions.size());
-  arrays.reserve(positions.size());
-  for (int position : positions) {
-    fields.push_back(batch.schema()->field(position));
-    arrays.push_back(batch.column(position));
-  }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(),
-                                  std::move(arrays));
+                                           const std::vector<int>& positions,
+                                           const std::shared_ptr<arrow::Schema>& schema) {
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  columns.reserve(positions.size());
+  for (int position : positions) columns.push_back(batch.column_data(position));
+  return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
 }
 
 // Which rows of a batch the filter keeps.
@@ -156,8 +160,9 @@ arrow::Result<Selection> ApplyFilter(const ScanPlan& plan, const arrow::RecordBa
     selection.count = rows;
     return selection;
   }
-  ARROW_ASSIGN_OR_RAISE(
-      auto input, plan.schema->ToUser(Select(batch, plan.filter_positions), plan.filter_columns));
+  const auto named = Select(batch, plan.filter_positions, plan.filter_stored_schema);
+  ARROW_ASSIGN_OR_RAISE(auto input,
+                        plan.schema->ToUser(*named, plan.filter_columns, plan.filter_user_schema));
   // The columns that the filter does not name are not read; something has to stand in their places.
   std::vector<arrow::Datum> values(plan.schema->user_schema()->num_fields(),
                                    arrow::Datum(std::make_shared<arrow::NullScalar>()));
@@ -204,7 +209,7 @@ class ScanReader final : public arrow::RecordBatchReader {
         snapshot_(std::move(snapshot)),
         plan_(std::move(plan)),
         schema_(plan_.schema->Project(plan_.output_columns)),
-        stored_schema_(StoredOutput(plan_)),
+        stored_schema_(StoredFields(plan_, plan_.output_columns)),
         rows_left_(plan_.limit),
         source_(std::move(source)) {}
 
@@ -227,20 +232,13 @@ class ScanReader final : public arrow::RecordBatchReader {
   }
 
  private:
-  static std::shared_ptr<arrow::Schema> StoredOutput(const ScanPlan& plan) {
-    arrow::FieldVector fields;
-    for (int column : plan.output_columns) {
-      fields.push_back(plan.schema->stored_schema()->field(column));
-    }
-    return arrow::schema(std::move(fields));
-  }
-
   // The rows of a batch of read columns that belong to the result; nullptr if there are none.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Produce(const arrow::RecordBatch& batch) {
     ARROW_ASSIGN_OR_RAISE(Selection selection, ApplyFilter(plan_, batch));
     const int64_t rows = rows_left_ < 0 ? selection.count : std::min(selection.count, rows_left_);
     if (rows == 0) return nullptr;
-    std::shared_ptr<arrow::RecordBatch> output = Select(batch, plan_.output_positions);
+    std::shared_ptr<arrow::RecordBatch> output =
+        Select(batch, plan_.output_positions, stored_schema_);
     if (selection.all) {
       if (rows < output->num_rows()) output = output->Slice(0, rows);
     } else if (plan_.output_columns.empty()) {
@@ -251,7 +249,7 @@ class ScanReader final : public arrow::RecordBatchReader {
                                            arrow::default_memory_pool()));
     }
     if (rows_left_ >= 0) rows_left_ -= rows;
-    return plan_.schema->ToUser(output, plan_.output_columns);
+    return plan_.schema->ToUser(*output, plan_.output_columns, schema_);
   }
 
   const std::shared_ptr<DatabaseCore> core_;

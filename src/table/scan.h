@@ -36,6 +36,9 @@ struct ScanPlan {
   /// Columns that the filter names, in the same two ways.
   std::vector<int> filter_columns;
   std::vector<int> filter_positions;
+  /// Schemas of these columns; set with the filter.
+  std::shared_ptr<arrow::Schema> filter_stored_schema;
+  std::shared_ptr<arrow::Schema> filter_user_schema;
   EncodedRange range;
   Direction direction = Direction::kForward;
   int64_t limit = -1;
