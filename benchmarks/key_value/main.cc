@@ -41,6 +41,7 @@ class Driver {
   void Run() {
     const std::vector<Group> plan = MakePlan(options_);
     for (round_ = 1; round_ <= options_.rounds; ++round_) {
+      record_.Note("load before round " + std::to_string(round_), LoadOfMachine());
       for (const Group& group : plan) {
         if (!options_.one_at_a_time && options_.memory_limit == 0) {
           Run(group, engines_);
