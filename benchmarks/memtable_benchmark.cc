@@ -81,8 +81,7 @@ class MarbleTable {
     options.primary_key = {"key"};
     const auto schema = arrow::schema(
         {arrow::field("key", arrow::binary(), false), arrow::field("value", arrow::binary())});
-    memtable_ = Memtable::Make(StoredSchema::Make(schema, options).ValueOrDie(), kHashSeed,
-                               arrow::default_memory_pool());
+    memtable_ = Memtable::Make(StoredSchema::Make(schema, options).ValueOrDie(), kHashSeed, &pool_);
   }
   void Put(std::string_view key, std::string_view value) {
     Must(memtable_->Put(++sequence_, key, HashKey(key, kHashSeed), value));
@@ -107,6 +106,7 @@ class MarbleTable {
     request.columns = {0, 1};
     return request;
   }
+  RecyclingPool pool_{arrow::default_memory_pool()};
   std::shared_ptr<Memtable> memtable_;
   uint64_t sequence_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <arrow/record_batch.h>
@@ -34,6 +35,26 @@ class PinnedValue {
   std::shared_ptr<const void> owner_;
 };
 
+/// The answers of a MultiGetPinned, which stay where they are for as long as this object lives.
+/// Movable. Reuse it: its memory is kept.
+class PinnedValues {
+ public:
+  size_t size() const { return values_.size(); }
+  /// The value of the i-th key; nullopt if it is absent.
+  std::optional<std::string_view> operator[](size_t i) const { return values_[i]; }
+
+  void Reset(size_t keys = 0) {
+    values_.assign(keys, std::nullopt);
+    owners_.clear();
+  }
+  void Set(size_t i, std::string_view value) { values_[i] = value; }
+  void Keep(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
+
+ private:
+  std::vector<std::optional<std::string_view>> values_;
+  std::vector<std::shared_ptr<const void>> owners_;
+};
+
 struct ReadOptions {
   /// nullptr reads the latest state.
   std::shared_ptr<const Snapshot> snapshot = nullptr;
@@ -50,21 +71,51 @@ struct IteratorOptions {
 /// Walks keys in order over one consistent snapshot. Not thread-safe; starts invalid: seek first.
 /// key() and value() stay valid until the next move. After an error Valid() is false and status()
 /// tells. Survives Database::Close.
+///
+/// Rows come from the engine in windows; moves inside a window are a step of a pointer.
 class Iterator {
  public:
   virtual ~Iterator() = default;
-  virtual bool Valid() const = 0;
+
+  bool Valid() const { return at_ != nullptr; }
   virtual void SeekToFirst() = 0;
   virtual void SeekToLast() = 0;
   /// To the first key >= `key`.
   virtual void Seek(std::string_view key) = 0;
   /// To the last key <= `key`.
   virtual void SeekForPrev(std::string_view key) = 0;
-  virtual void Next() = 0;
-  virtual void Prev() = 0;
-  virtual std::string_view key() const = 0;
-  virtual std::string_view value() const = 0;
+  /// Nothing happens if the iterator is not valid.
+  void Next() { Move(/*onwards=*/forward_); }
+  void Prev() { Move(/*onwards=*/!forward_); }
+  /// These need a valid iterator.
+  std::string_view key() const { return at_->first; }
+  std::string_view value() const { return at_->second; }
   virtual const arrow::Status& status() const = 0;
+
+ protected:
+  using Row = std::pair<std::string_view, std::string_view>;
+
+  /// Leaves the window: makes the next one, or invalidates.
+  virtual void LeaveWindow(bool onwards) = 0;
+
+  // The window, in the order in which it is walked: ascending if `forward_`, else descending. `at_`
+  // is nullptr if the iterator is not valid.
+  const Row* begin_ = nullptr;
+  const Row* at_ = nullptr;
+  const Row* end_ = nullptr;
+  bool forward_ = true;
+
+ private:
+  void Move(bool onwards) {
+    if (at_ == nullptr) return;
+    if (onwards && at_ + 1 < end_) {
+      ++at_;
+    } else if (!onwards && at_ > begin_) {
+      --at_;
+    } else {
+      LeaveWindow(onwards);
+    }
+  }
 };
 
 /// Thread-safe. Keys up to 64 KiB, values up to 1 GiB; where the key column is utf8, keys must be
@@ -104,6 +155,9 @@ class KeyValue {
   /// One answer per key, in order, all from the same moment.
   virtual arrow::Result<std::vector<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys, const ReadOptions& options = {}) const = 0;
+  /// Like MultiGet without the copies.
+  virtual arrow::Status MultiGetPinned(std::span<const std::string_view> keys, PinnedValues* values,
+                                       const ReadOptions& options = {}) const = 0;
   /// Like Get if the answer is in memory: true and `*found` and `value` set; false if the disk
   /// might have to be touched. Never waits. (For callers that hold a lock, such as Python's.)
   virtual arrow::Result<bool> TryGetFromMemory(std::string_view key, std::string* value,

@@ -82,6 +82,7 @@ cdef extern from "marble/stats.h" namespace "marble" nogil:
         int64_t snapshots
         int64_t memory_budget
         int64_t memtable_bytes
+        int64_t spare_bytes
         int64_t block_cache_bytes
         int64_t block_cache_hits
         int64_t block_cache_misses

@@ -109,6 +109,7 @@ cdef dict database_stats(const CStats& s):
         "snapshots": s.snapshots,
         "memory_budget": s.memory_budget,
         "memtable_bytes": s.memtable_bytes,
+        "spare_bytes": s.spare_bytes,
         "block_cache_bytes": s.block_cache_bytes,
         "block_cache_hits": s.block_cache_hits,
         "block_cache_misses": s.block_cache_misses,

@@ -2,14 +2,6 @@
 
 namespace marble {
 
-void PutVarint(std::string* out, uint64_t value) {
-  while (value >= 0x80) {
-    out->push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out->push_back(static_cast<char>(value));
-}
-
 void PutBytes(std::string* out, std::string_view bytes) {
   PutVarint(out, bytes.size());
   out->append(bytes);

@@ -29,7 +29,17 @@ template <typename T>
 inline void PutFixed(std::string* out, T value) {
   out->append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
-void PutVarint(std::string* out, uint64_t value);
+inline constexpr size_t kVarintBytesMax = 10;
+/// Writes at most kVarintBytesMax bytes and returns their end.
+inline char* EncodeVarint(char* out, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
+  *out++ = static_cast<char>(value);
+  return out;
+}
+inline void PutVarint(std::string* out, uint64_t value) {
+  char bytes[kVarintBytesMax];
+  out->append(bytes, static_cast<size_t>(EncodeVarint(bytes, value) - bytes));
+}
 void PutBytes(std::string* out, std::string_view bytes);  // varint length, bytes
 
 /// Reads what the Put functions wrote. After the first failure every call fails and ok() is false.

@@ -1,5 +1,7 @@
 // Flush, compaction, and Install, the one place where an edit becomes true.
 
+#include <pthread.h>
+
 #include <chrono>
 
 #include <arrow/util/logging.h>
@@ -28,6 +30,9 @@ void OpenDatabase::StartThreads() {
 }
 
 void OpenDatabase::ThreadLoop(int thread) {
+  // For people who look at a process from outside; a name that is not set is no loss.
+  static_cast<void>(
+      pthread_setname_np(pthread_self(), thread == 0 ? "marble-flush" : "marble-work"));
   MutexLock lock(&mutex_);
   while (!stop_jobs_.load()) {
     if (write_error_.ok() && RunOneJob(thread)) continue;

@@ -34,6 +34,14 @@ bool IsEmpty(const Operation& op) {
 
 /// Commits are limited to 4 GiB.
 constexpr uint64_t kCommitBytesMax = uint64_t{4} << 30;
+/// Point operations whose place in the memtable is fetched while earlier ones are carried out.
+constexpr size_t kPrefetchAhead = 12;
+
+/// Asks for the cache line of the memtable's index that a point operation will look at.
+void PrefetchPlace(const Operation& op) {
+  if (op.kind != OperationKind::kPut && op.kind != OperationKind::kDelete) return;
+  op.table->live->active().memtable->Prefetch(op.hash);
+}
 
 }  // namespace
 
@@ -114,6 +122,9 @@ arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
     if (op.table->live == nullptr) {
       return NotFoundError("table '" + op.table->info.name + "' was dropped");
     }
+  }
+  for (const Operation& op : operations.first(std::min(operations.size(), kPrefetchAhead))) {
+    PrefetchPlace(op);  // while the log record is written
   }
   const uint64_t sequence = last_sequence_.load(std::memory_order_relaxed) + 1;
   EncodeOperations(operations, payloads, sequence);
@@ -211,9 +222,11 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& op = operations[i];
     if (IsEmpty(op)) continue;
+    if (i + kPrefetchAhead < operations.size()) PrefetchPlace(operations[i + kPrefetchAhead]);
     LiveTable* table = op.table->live;
     if (!payloads.empty() && !payloads[i].files.empty()) {
       tables_.Seal(table);
+      table->counted_bytes = 0;
       tables_.Attach(table, payloads[i].files);
       const uint64_t run = table->next_run - 1;
       for (const FileMeta& file : payloads[i].files) {
@@ -225,9 +238,12 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
       if (table->active().first_segment == 0) table->active().first_segment = segment;
       const uint64_t first_row_id = op.rows != nullptr ? payloads[i].first_row_id : 0;
       ARROW_RETURN_NOT_OK(ApplyOperation(op, sequence, first_row_id, table));
-      CountMemtableBytes(table);
     }
     ++sequence;
+  }
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const bool last = i + 1 == operations.size() || operations[i + 1].table != operations[i].table;
+    if (last) CountMemtableBytes(operations[i].table->live);
   }
   return arrow::Status::OK();
 }
@@ -270,7 +286,7 @@ void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
   };
   for (const Operation& op : operations) {
     LiveTable* table = op.table->live;
-    if (table->active().memtable->bytes() >= memtable_bytes_max_) seal(table);
+    if (table->counted_bytes >= memtable_bytes_max_) seal(table);
   }
   if (memtable_bytes_ > environment_.options.memory_budget * 3 / 8) {
     LiveTable* largest = nullptr;
@@ -290,6 +306,18 @@ void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
       if (table->active().first_segment == log_->oldest_segment()) seal(table.get());
     }
   }
+}
+
+bool OpenDatabase::MustWait(std::span<Operation> operations) const {
+  for (const Operation& op : operations) {
+    const LiveTable* table = op.table->live;
+    if (table == nullptr) continue;
+    if (table->memtables.size() > kSealedMax + 1) return true;
+    if (environment_.options.auto_compaction && table->version->levels[0].size() >= kStopRuns) {
+      return true;
+    }
+  }
+  return memtable_bytes_ > environment_.options.memory_budget / 2;
 }
 
 std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
@@ -313,8 +341,9 @@ std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
 }
 
 arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {
+  if (!MustWait(operations)) [[likely]]
+    return arrow::Status::OK();
   std::string reason = ReasonToWait(operations);
-  if (reason.empty()) return arrow::Status::OK();
   const auto start = std::chrono::steady_clock::now();
   ++counters_.write_stops;
   counters_.write_delay_reason = reason;

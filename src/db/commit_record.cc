@@ -9,6 +9,8 @@ namespace {
 
 /// Bytes up to this length are copied into one buffer rather than written as parts of their own.
 constexpr size_t kCopyBytesMax = 4096;
+/// A buffer that has grown beyond this is given back.
+constexpr size_t kKeptBytesMax = size_t{4} << 20;
 
 uint64_t PaddingAt(uint64_t offset) {
   return (kLogAlignment - offset % kLogAlignment) % kLogAlignment;
@@ -18,20 +20,10 @@ uint64_t PaddingAt(uint64_t offset) {
 
 void CommitRecordBuilder::Clear() {
   copied_.clear();
-  pieces_.clear();
-  payload_bytes_ = 0;
+  if (copied_.capacity() > kKeptBytesMax) copied_.shrink_to_fit();
+  externals_.clear();
+  external_bytes_ = 0;
   count_ = 0;
-}
-
-void CommitRecordBuilder::Finish(size_t from) {
-  const size_t length = copied_.size() - from;
-  if (length == 0) return;
-  payload_bytes_ += length;
-  if (!pieces_.empty() && pieces_.back().external == nullptr) {
-    pieces_.back().length += length;
-  } else {
-    pieces_.push_back({nullptr, from, length});
-  }
 }
 
 void CommitRecordBuilder::Begin(OperationKind kind, uint32_t table) {
@@ -42,83 +34,83 @@ void CommitRecordBuilder::Begin(OperationKind kind, uint32_t table) {
 
 void CommitRecordBuilder::AppendBytes(std::string_view bytes) {
   if (bytes.size() <= kCopyBytesMax) {
-    const size_t from = copied_.size();
     copied_.append(bytes);
-    Finish(from);
     return;
   }
-  pieces_.push_back({bytes.data(), 0, bytes.size()});
-  payload_bytes_ += bytes.size();
+  externals_.push_back({copied_.size(), bytes});
+  external_bytes_ += bytes.size();
 }
 
 void CommitRecordBuilder::AddPut(uint32_t table, std::string_view key, std::string_view value) {
-  const size_t from = copied_.size();
-  Begin(OperationKind::kPut, table);
-  PutVarint(&copied_, key.size());
-  PutVarint(&copied_, value.size());
-  Finish(from);
-  AppendBytes(key);
-  AppendBytes(value);
+  if (key.size() + value.size() > kCopyBytesMax) [[unlikely]] {
+    Begin(OperationKind::kPut, table);
+    PutVarint(&copied_, key.size());
+    PutVarint(&copied_, value.size());
+    AppendBytes(key);
+    AppendBytes(value);
+    return;
+  }
+  // The same in one go.
+  ++count_;
+  char head[1 + 3 * kVarintBytesMax];
+  char* end = head;
+  *end++ = static_cast<char>(OperationKind::kPut);
+  end = EncodeVarint(end, table);
+  end = EncodeVarint(end, key.size());
+  end = EncodeVarint(end, value.size());
+  copied_.append(head, static_cast<size_t>(end - head));
+  copied_.append(key);
+  copied_.append(value);
 }
 
 void CommitRecordBuilder::AddDelete(uint32_t table, std::string_view key) {
-  const size_t from = copied_.size();
   Begin(OperationKind::kDelete, table);
   PutVarint(&copied_, key.size());
-  Finish(from);
   AppendBytes(key);
 }
 
 void CommitRecordBuilder::AddDeleteRange(uint32_t table, std::string_view begin,
                                          std::string_view end, bool unbounded) {
-  const size_t from = copied_.size();
   Begin(OperationKind::kDeleteRange, table);
   PutBytes(&copied_, begin);
   copied_.push_back(unbounded ? 1 : 0);
   PutBytes(&copied_, end);
-  Finish(from);
 }
 
 void CommitRecordBuilder::AddRows(OperationKind kind, uint32_t table, uint64_t first_row_id,
                                   std::string_view message) {
-  const size_t from = copied_.size();
   Begin(kind, table);
   PutFixed<uint64_t>(&copied_, first_row_id);
   PutVarint(&copied_, message.size());
-  copied_.append(PaddingAt(payload_bytes_ + copied_.size() - from), '\0');
-  Finish(from);
+  copied_.append(PaddingAt(payload_bytes()), '\0');
   AppendBytes(message);
 }
 
 void CommitRecordBuilder::AddAttach(uint32_t table, uint64_t first_row_id,
                                     const std::vector<FileMeta>& files) {
-  const size_t from = copied_.size();
   Begin(OperationKind::kAttach, table);
   PutFixed<uint64_t>(&copied_, first_row_id);
   PutVarint(&copied_, files.size());
   for (const FileMeta& file : files) PutBytes(&copied_, EncodeFileMeta(file));
-  Finish(from);
 }
 
 void CommitRecordBuilder::AddCreate(const TableRecord& record) {
-  const size_t from = copied_.size();
   Begin(OperationKind::kCreateTable, record.id);
   PutBytes(&copied_, EncodeTableRecord(record));
-  Finish(from);
 }
 
-void CommitRecordBuilder::AddDrop(uint32_t table) {
-  const size_t from = copied_.size();
-  Begin(OperationKind::kDropTable, table);
-  Finish(from);
-}
+void CommitRecordBuilder::AddDrop(uint32_t table) { Begin(OperationKind::kDropTable, table); }
 
 const std::vector<std::string_view>& CommitRecordBuilder::Parts() {
   parts_.clear();
-  for (const Piece& piece : pieces_) {
-    const char* data = piece.external != nullptr ? piece.external : copied_.data() + piece.offset;
-    parts_.emplace_back(data, piece.length);
+  const std::string_view copied = copied_;
+  size_t done = 0;
+  for (const External& external : externals_) {
+    if (external.offset > done) parts_.push_back(copied.substr(done, external.offset - done));
+    parts_.push_back(external.bytes);
+    done = external.offset;
   }
+  if (done < copied.size()) parts_.push_back(copied.substr(done));
   return parts_;
 }
 

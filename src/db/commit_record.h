@@ -29,7 +29,7 @@
 namespace marble {
 
 /// Collects operations into parts for the log writer. Small bytes are copied together, large ones
-/// referenced until the record is written. Reusable: Clear keeps the memory.
+/// referenced until the record is written. Reusable: Clear keeps the memory, unless it is large.
 class CommitRecordBuilder {
  public:
   void Clear();
@@ -43,23 +43,22 @@ class CommitRecordBuilder {
 
   /// Valid until the next change.
   const std::vector<std::string_view>& Parts();
-  uint64_t payload_bytes() const { return payload_bytes_; }
+  uint64_t payload_bytes() const { return copied_.size() + external_bytes_; }
   uint64_t count() const { return count_; }
 
  private:
   void Begin(OperationKind kind, uint32_t table);
   void AppendBytes(std::string_view bytes);
-  void Finish(size_t from);
 
-  struct Piece {
-    const char* external = nullptr;  // nullptr: at `offset` in copied_
+  /// Bytes that stand between copied ones, behind the first `offset` of these.
+  struct External {
     size_t offset = 0;
-    size_t length = 0;
+    std::string_view bytes;
   };
   std::string copied_;
-  std::vector<Piece> pieces_;
+  std::vector<External> externals_;
   std::vector<std::string_view> parts_;
-  uint64_t payload_bytes_ = 0;
+  uint64_t external_bytes_ = 0;
   uint64_t count_ = 0;
 };
 

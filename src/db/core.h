@@ -15,7 +15,7 @@
 #include <marble/database.h>
 
 #include "db/operation.h"
-#include "tree/table_view.h"
+#include "db/view_holder.h"
 
 namespace marble {
 
@@ -35,14 +35,8 @@ class TableState {
   /// The table's memtables and files; nullptr once dropped. Guarded by the database's mutex.
   LiveTable* live = nullptr;
 
-  /// nullptr once dropped.
-  std::shared_ptr<const TableView> view() const { return view_.load(std::memory_order_acquire); }
-  void set_view(std::shared_ptr<const TableView> view) {
-    view_.store(std::move(view), std::memory_order_release);
-  }
-
- private:
-  std::atomic<std::shared_ptr<const TableView>> view_;
+  /// Holds nullptr once dropped. Stores are guarded by the database's mutex.
+  ViewHolder view;
 };
 
 /// What a read works on: everything up to `sequence` in `view`.

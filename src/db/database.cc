@@ -81,35 +81,31 @@ class DatabaseHandle : public Database {
     if (!closed()) return arrow::Status::OK();
     return ClosedError("the database " + path_ + " was closed");
   }
-  arrow::Result<Operation> Prepare(const WriteBatch& batch, const WriteBatch::Operation& from,
-                                   TableState* table) const;
+  arrow::Status Prepare(const WriteBatch& batch, const WriteBatch::Operation& from,
+                        TableState* table, Operation* op) const;
 
   const std::string path_;
   const std::shared_ptr<OpenDatabase> database_;
   std::atomic<bool> closed_{false};
 };
 
-arrow::Result<Operation> DatabaseHandle::Prepare(const WriteBatch& batch,
-                                                 const WriteBatch::Operation& from,
-                                                 TableState* table) const {
-  Operation op;
+arrow::Status DatabaseHandle::Prepare(const WriteBatch& batch, const WriteBatch::Operation& from,
+                                      TableState* table, Operation* op) const {
+  const uint64_t seed = database_->hash_seed();
   switch (from.kind) {
     case WriteBatch::Kind::kPut:
-      ARROW_RETURN_NOT_OK(PreparePut(table, batch.key(from), batch.value(from), &op));
-      return op;
+      return PreparePut(table, seed, batch.key(from), batch.value(from), op);
     case WriteBatch::Kind::kDelete:
-      ARROW_RETURN_NOT_OK(PrepareDelete(table, batch.key(from), &op));
-      return op;
+      return PrepareDelete(table, seed, batch.key(from), op);
     case WriteBatch::Kind::kDeleteRange:
-      ARROW_RETURN_NOT_OK(PreparePointDeleteRange(table, batch.key(from), batch.value(from),
-                                                  from.end_unbounded, &op));
-      return op;
+      return PreparePointDeleteRange(table, batch.key(from), batch.value(from), from.end_unbounded,
+                                     op);
     case WriteBatch::Kind::kInsert:
-      return PrepareInsert(table, from.batch, database_->pool());
+      return PrepareInsert(table, from.batch, database_->pool()).Value(op);
     case WriteBatch::Kind::kDeleteKeys:
-      return PrepareDeleteKeys(table, from.batch, database_->pool());
+      return PrepareDeleteKeys(table, from.batch, database_->pool()).Value(op);
     case WriteBatch::Kind::kDeleteKeyRange:
-      return PrepareDeleteRange(table, *from.range);
+      return PrepareDeleteRange(table, *from.range).Value(op);
   }
   return arrow::Status::Invalid("unknown operation");
 }
@@ -120,11 +116,10 @@ arrow::Status DatabaseHandle::Write(const WriteBatch& batch, const WriteOptions&
   for (const std::string& name : batch.tables()) {
     ARROW_ASSIGN_OR_RAISE(tables.emplace_back(), database_->FindTable(name));
   }
-  std::vector<Operation> operations;
-  operations.reserve(batch.operations().size());
-  for (const WriteBatch::Operation& from : batch.operations()) {
-    ARROW_ASSIGN_OR_RAISE(Operation op, Prepare(batch, from, tables[from.table].get()));
-    operations.push_back(std::move(op));
+  std::vector<Operation> operations(batch.operations().size());
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const WriteBatch::Operation& from = batch.operations()[i];
+    ARROW_RETURN_NOT_OK(Prepare(batch, from, tables[from.table].get(), &operations[i]));
   }
   return database_->Commit(operations, options);
 }

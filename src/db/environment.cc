@@ -12,7 +12,7 @@ namespace {
 
 struct PoolEntry {
   explicit PoolEntry(arrow::MemoryPool* base) : pool(base) {}
-  arrow::ProxyMemoryPool pool;
+  RecyclingPool pool;
   bool in_use = true;
 };
 
@@ -29,20 +29,26 @@ PoolList& Pools() {
 
 }  // namespace
 
-arrow::MemoryPool* AcquireMemoryPool() {
+RecyclingPool* AcquireMemoryPool(int64_t spare_bytes_max) {
   PoolList& pools = Pools();
   MutexLock lock(&pools.mutex);
+  RecyclingPool* pool = nullptr;
   for (auto& entry : pools.entries) {
-    if (!entry->in_use && entry->pool.bytes_allocated() == 0) {
-      entry->in_use = true;
-      return &entry->pool;
-    }
+    if (entry->in_use || entry->pool.bytes_allocated() != 0) continue;
+    entry->in_use = true;
+    pool = &entry->pool;
+    break;
   }
-  pools.entries.push_back(std::make_unique<PoolEntry>(arrow::default_memory_pool()));
-  return &pools.entries.back()->pool;
+  if (pool == nullptr) {
+    pools.entries.push_back(std::make_unique<PoolEntry>(arrow::default_memory_pool()));
+    pool = &pools.entries.back()->pool;
+  }
+  pool->SetSpareBytesMax(spare_bytes_max);
+  return pool;
 }
 
-void ReleaseMemoryPool(arrow::MemoryPool* pool) {
+void ReleaseMemoryPool(RecyclingPool* pool) {
+  pool->SetSpareBytesMax(0);
   PoolList& pools = Pools();
   MutexLock lock(&pools.mutex);
   for (auto& entry : pools.entries) {

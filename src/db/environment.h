@@ -13,6 +13,7 @@
 #include "base/uuid.h"
 #include "sst/block_cache.h"
 #include "tree/compaction_job.h"
+#include "tree/recycling_pool.h"
 #include "tree/version.h"
 
 namespace marble {
@@ -25,7 +26,7 @@ struct Environment {
   Uuid uuid{};
   uint64_t hash_seed = 0;
   std::shared_ptr<BlockCache> cache;
-  arrow::MemoryPool* pool = nullptr;
+  RecyclingPool* pool = nullptr;
   std::atomic<uint64_t> next_file_number{1};
 
   SstReaderOptions ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
@@ -36,8 +37,8 @@ struct Environment {
 
 /// A memory pool of ours that counts what one database has allocated. Pools live for ever, because
 /// batches handed to users free their buffers through them after the database is gone; one that is
-/// empty again is given out anew.
-arrow::MemoryPool* AcquireMemoryPool();
-void ReleaseMemoryPool(arrow::MemoryPool* pool);
+/// empty again is given out anew. `spare_bytes_max`: memory of flushed memtables that it may keep.
+RecyclingPool* AcquireMemoryPool(int64_t spare_bytes_max);
+void ReleaseMemoryPool(RecyclingPool* pool);
 
 }  // namespace marble

@@ -136,11 +136,19 @@ arrow::Result<ReadPoint> OpenDatabase::BeginRead(const TableState& table,
     return arrow::Status::Invalid("the snapshot belongs to another database");
   }
   // The view first: a sequence read later covers everything in it, while a view taken after the
-  // sequence could already have lost versions that the sequence should see.
+  // sequence could already have lost versions that the sequence should see. If the view is still
+  // current after that, all of every commit up to the sequence is in it; otherwise a commit that
+  // attached files may be in the old view with its other rows only.
   ReadPoint point;
-  point.view = table.view();
-  point.sequence =
-      snapshot != nullptr ? snapshot->sequence() : last_sequence_.load(std::memory_order_acquire);
+  if (snapshot != nullptr) {
+    point.view = table.view.Load();
+    point.sequence = snapshot->sequence();
+  } else {
+    do {
+      point.view = table.view.Load();
+      point.sequence = last_sequence_.load(std::memory_order_acquire);
+    } while (!table.view.IsCurrent(point.view.get()));
+  }
   if (point.view == nullptr) return NotFoundError("table '" + table.info.name + "' was dropped");
   return point;
 }
@@ -250,6 +258,7 @@ Stats OpenDatabase::GetStats() const {
   stats.log_tail_cut_bytes = recovered_.cut_bytes;
   stats.snapshots = static_cast<int64_t>(snapshots_.size());
   stats.memory_budget = environment_.options.memory_budget;
+  stats.spare_bytes = environment_.pool->spare_bytes();
   stats.block_cache_bytes = environment_.cache->bytes();
   stats.block_cache_hits = environment_.cache->hits();
   stats.block_cache_misses = environment_.cache->misses();
@@ -306,6 +315,7 @@ arrow::Status OpenDatabase::Close() {
     if (status.ok()) status = closed;
   }
   closed_ = true;
+  environment_.pool->SetSpareBytesMax(0);
   progress_.notify_all();
   lock_.reset();
   return status;

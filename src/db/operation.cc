@@ -94,12 +94,6 @@ arrow::Status CheckKeyed(const TableState& table, const char* what) {
                                 table.info.name, "' has none");
 }
 
-arrow::Result<uint64_t> HashSeedOf(const TableState& table) {
-  const std::shared_ptr<const TableView> view = table.view();
-  if (view == nullptr) return NotFoundError("table '" + table.info.name + "' was dropped");
-  return view->hash_seed;
-}
-
 // Names the table in errors of layers that do not know it.
 template <typename T>
 arrow::Result<T> InTable(const TableState& table, arrow::Result<T> result) {
@@ -123,12 +117,6 @@ arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view
   return arrow::Status::OK();
 }
 
-arrow::Status PreparePut(TableState* table, std::string_view key, std::string_view value,
-                         Operation* op) {
-  ARROW_ASSIGN_OR_RAISE(const uint64_t hash_seed, HashSeedOf(*table));
-  return PreparePut(table, hash_seed, key, value, op);
-}
-
 arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_view key,
                             Operation* op) {
   ARROW_RETURN_NOT_OK(CheckKeyValueTable(*table));
@@ -139,11 +127,6 @@ arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_v
   op->value = {};
   op->hash = HashKey(key, hash_seed);
   return arrow::Status::OK();
-}
-
-arrow::Status PrepareDelete(TableState* table, std::string_view key, Operation* op) {
-  ARROW_ASSIGN_OR_RAISE(const uint64_t hash_seed, HashSeedOf(*table));
-  return PrepareDelete(table, hash_seed, key, op);
 }
 
 arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,

@@ -52,17 +52,13 @@ struct Operation {
 };
 
 /// Check a point operation's key and value (sizes, UTF-8 where the column says so, key-value shape)
-/// and fill `op`.
-arrow::Status PreparePut(TableState* table, std::string_view key, std::string_view value,
-                         Operation* op);
-arrow::Status PrepareDelete(TableState* table, std::string_view key, Operation* op);
-arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
-                                      std::string_view end, bool end_unbounded, Operation* op);
-/// Same for callers that keep the database's hash seed: they spare the load of the table's view.
+/// and fill `op`. `hash_seed`: the database's.
 arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view key,
                          std::string_view value, Operation* op);
 arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_view key,
                             Operation* op);
+arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
+                                      std::string_view end, bool end_unbounded, Operation* op);
 /// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into
 /// `pool`.
 arrow::Result<Operation> PrepareInsert(TableState* table,

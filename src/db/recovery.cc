@@ -72,7 +72,8 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   environment_.directory = directory;
   environment_.options = options;
   environment_.fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
-  environment_.pool = AcquireMemoryPool();
+  // Write buffers take half of the budget, the block cache three eighths, spares the rest.
+  environment_.pool = AcquireMemoryPool(options.memory_budget / 8);
   environment_.cache = std::make_shared<BlockCache>(options.memory_budget * 3 / 8);
   memtable_bytes_max_ = std::min(options.memtable_bytes, options.memory_budget / 4);
   FileSystem* fs = environment_.fs;

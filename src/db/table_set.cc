@@ -79,7 +79,7 @@ void TableSet::Remove(uint32_t id, bool remove_files) {
   }
   // Readers keep the view they hold; new ones are refused, so the memory and the files go with the
   // last reader.
-  table.state->set_view(nullptr);
+  table.state->view.Store(nullptr);
   table.state->live = nullptr;
   ids_.erase(table.record.name);
   tables_.erase(found);
@@ -96,7 +96,8 @@ LiveTable* TableSet::Find(uint32_t id) {
 }
 
 std::shared_ptr<Memtable> TableSet::NewMemtable(const LiveTable& table) const {
-  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool);
+  const int64_t before = table.memtables.empty() ? 0 : table.memtables.back().memtable->entries();
+  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool, before);
 }
 
 void TableSet::RefreshView(LiveTable* table) {
@@ -105,7 +106,7 @@ void TableSet::RefreshView(LiveTable* table) {
   view->hash_seed = environment_->hash_seed;
   view->pool = environment_->pool;
   view->sources = OrderSources(*table);
-  table->state->set_view(std::move(view));
+  table->state->view.Store(view);
 }
 
 void TableSet::Seal(LiveTable* table) {

@@ -49,6 +49,7 @@ arrow::Status WriteAheadLog::StartSegment(uint64_t number, uint64_t predecessor,
     ARROW_RETURN_NOT_OK(fs_->Remove(path));
     return writer.status();
   }
+  if (!segments_.empty()) full_bytes_ += current()->capacity();
   segments_.push_back(std::shared_ptr<SegmentWriter>(*std::move(writer)));
   return arrow::Status::OK();
 }
@@ -101,6 +102,7 @@ arrow::Status WriteAheadLog::Retire(uint64_t log_start) {
     const std::shared_ptr<SegmentWriter> segment = segments_.front();
     const std::string path = LogSegmentPath(directory_, segment->number());
     segments_.pop_front();
+    full_bytes_ -= segment->capacity();
     // A sync that is under way may still hold the segment; it closes when that lets go.
     if (segment->capacity() == segment_bytes_ && spares_.size() < kSparesMax &&
         segment.use_count() == 1) {
@@ -125,15 +127,6 @@ arrow::Status WriteAheadLog::Close(bool remove) {
     spares_.clear();
   }
   return arrow::Status::OK();
-}
-
-int64_t WriteAheadLog::bytes() const {
-  int64_t bytes = 0;
-  for (const auto& segment : segments_) {
-    bytes += segment == current() ? static_cast<int64_t>(segment->position().offset)
-                                  : segment->capacity();
-  }
-  return bytes;
 }
 
 }  // namespace marble

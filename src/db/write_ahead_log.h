@@ -58,7 +58,7 @@ class WriteAheadLog {
   uint64_t current_segment() const { return current()->number(); }
   uint64_t oldest_segment() const { return segments_.front()->number(); }
   /// Bytes of all live segments.
-  int64_t bytes() const;
+  int64_t bytes() const { return full_bytes_ + static_cast<int64_t>(current()->position().offset); }
   int64_t bytes_appended() const { return bytes_appended_; }
 
  private:
@@ -78,6 +78,7 @@ class WriteAheadLog {
   LogPosition durable_through_;
   bool directory_dirty_ = false;
   int64_t bytes_appended_ = 0;
+  int64_t full_bytes_ = 0;  // capacity of the live segments before the current one
 };
 
 }  // namespace marble

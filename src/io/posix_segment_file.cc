@@ -19,7 +19,8 @@ namespace marble {
 
 namespace {
 
-constexpr int64_t kPopulateBytes = 1 << 20;
+/// Pages are made writable in windows of a huge page's size, at multiples of it.
+constexpr int64_t kPopulateBytes = 2 << 20;
 constexpr int64_t kRewriteBytes = 1 << 20;
 constexpr int64_t kStatBlockBytes = 512;  // the unit of st_blocks, whatever the file system's own
 
@@ -33,6 +34,7 @@ int64_t PageBytes() {
 }
 
 int64_t RoundDown(int64_t value, int64_t unit) { return value / unit * unit; }
+int64_t RoundUp(int64_t value, int64_t unit) { return RoundDown(value + unit - 1, unit); }
 
 /// File systems on which a reserved block stays ours when it is written again. Others may need room
 /// for the second write of a page, and would raise SIGBUS for want of it.
@@ -51,6 +53,7 @@ arrow::Result<std::unique_ptr<PosixSegmentFile>> PosixSegmentFile::Create(Unique
   if (::ftruncate(file->fd_.get(), capacity) != 0) return PosixError(errno, "size", file->path_);
   ARROW_RETURN_NOT_OK(file->Reserve());
   ARROW_RETURN_NOT_OK(file->ChooseMapping());
+  file->fresh_ = true;
   return file;
 }
 
@@ -114,7 +117,9 @@ arrow::Status PosixSegmentFile::Write(int64_t offset, std::span<const std::strin
                                   " do not fit a capacity of ", capacity_);
   }
   const int64_t end = offset + static_cast<int64_t>(total);
-  if (via == WriteVia::kSystemCall || !PrepareMapped(offset, end)) {
+  const bool mapped = via == WriteVia::kMapping && PrepareMapped(offset, end);
+  written_end_ = std::max(written_end_, end);
+  if (!mapped) {
     // Also the way to a true error: where a page could not be had, pwrite says why.
     return WriteFully(fd_.get(), path_, offset, parts);
   }
@@ -143,12 +148,21 @@ bool PosixSegmentFile::PrepareMapped(int64_t begin, int64_t end) {
   // The usual case lengthens the window; a write elsewhere begins a new one.
   const bool lengthens = begin >= populated_begin_ && begin <= populated_end_;
   const int64_t from = lengthens ? populated_end_ : RoundDown(begin, PageBytes());
-  const int64_t wanted =
-      RoundDown(std::max(end, from + kPopulateBytes) + PageBytes() - 1, PageBytes());
-  const int64_t to = std::min(capacity_, wanted);
-  if (!PopulatePages(from, to)) return false;
+  const int64_t to = std::min(capacity_, RoundUp(std::max(end, from + 1), kPopulateBytes));
+  if (!FillFresh(from, to) || !PopulatePages(from, to)) return false;
   if (!lengthens) populated_begin_ = from;
   populated_end_ = to;  // a page boundary, or the end of the file
+  return true;
+}
+
+bool PosixSegmentFile::FillFresh(int64_t begin, int64_t end) {
+  if (!fresh_ || begin < written_end_ || begin % kPopulateBytes != 0 || begin == 0) return true;
+  static const std::vector<char> zeros(kPopulateBytes);
+  for (int64_t at = begin; at < end; at += kPopulateBytes) {
+    const auto length = static_cast<size_t>(std::min(kPopulateBytes, end - at));
+    const std::string_view part(zeros.data(), length);
+    if (!WriteFully(fd_.get(), path_, at, {&part, 1}).ok()) return false;
+  }
   return true;
 }
 

@@ -3,9 +3,13 @@
 //
 // A store into a mapping has no way to fail but a signal, so it may only go to pages that the
 // kernel has promised: room is reserved when the file is created or opened, and pages are made
-// writable about 1 MiB ahead (MADV_POPULATE_WRITE) before anything is stored. Where that promise
+// writable some 2 MiB ahead (MADV_POPULATE_WRITE) before anything is stored. Where that promise
 // does not hold (file systems that allocate anew on every write, no room) the bytes go through
 // pwrite, which fails with a status.
+//
+// A new file is filled with zeros by writes of 2 MiB on the way: a page cache with large folios
+// then keeps it in huge pages, which are made writable by one fault each, also when the file is
+// recycled (64 MiB: 1.5 ms; zeroed and mapped page by page: 29 ms).
 #pragma once
 
 #include <atomic>
@@ -54,6 +58,9 @@ class PosixSegmentFile : public SegmentFile {
   arrow::Status ChooseMapping();
   /// May [begin, end) be stored to? Populates ahead if not yet.
   bool PrepareMapped(int64_t begin, int64_t end);
+  /// Writes zeros to a stretch of a new file that nothing was written to yet. The first window is
+  /// left as it is: most logs of small databases end there.
+  bool FillFresh(int64_t begin, int64_t end);
   bool PopulatePages(int64_t begin, int64_t end);
   void Unmap();
 
@@ -61,6 +68,8 @@ class PosixSegmentFile : public SegmentFile {
   const std::string path_;
   const int64_t capacity_;
   bool reserved_by_fallocate_ = false;
+  bool fresh_ = false;       // created by this object: no byte but those written here matters
+  int64_t written_end_ = 0;  // of all writes so far
   Mapping mapping_ = Mapping::kNone;
   char* base_ = nullptr;  // the mapping of the whole file, made by the first mapped write
   // Stores are safe in [populated_begin_, populated_end_).

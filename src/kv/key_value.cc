@@ -2,6 +2,8 @@
 // calls allocate nothing but the caller's string. Thread-safe: all members are fixed after Open.
 #include <marble/key_value.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include <arrow/array.h>
@@ -13,6 +15,9 @@
 
 namespace marble {
 namespace {
+
+/// Keys of a multi_get that are looked up together.
+constexpr size_t kKeysAtOnce = 128;
 
 class TableKeyValue final : public KeyValue {
  public:
@@ -39,6 +44,8 @@ class TableKeyValue final : public KeyValue {
   arrow::Result<bool> Exists(std::string_view key, const ReadOptions& options) const override;
   arrow::Result<std::vector<std::optional<std::string>>> MultiGet(
       std::span<const std::string_view> keys, const ReadOptions& options) const override;
+  arrow::Status MultiGetPinned(std::span<const std::string_view> keys, PinnedValues* values,
+                               const ReadOptions& options) const override;
   arrow::Result<bool> TryGetFromMemory(std::string_view key, std::string* value,
                                        bool* found) const override;
   arrow::Result<std::unique_ptr<Iterator>> NewIterator(
@@ -58,6 +65,16 @@ class TableKeyValue final : public KeyValue {
     ARROW_RETURN_NOT_OK(CheckOpen());
     return core_->BeginRead(*table_, snapshot);
   }
+  /// The value is valid while `point` is held, if it was not pinned.
+  arrow::Status Find(std::string_view key, const ReadOptions& options, bool pin, ReadPoint* point,
+                     FoundValue* found) const {
+    ARROW_ASSIGN_OR_RAISE(*point, BeginRead(options.snapshot.get()));
+    return FindValue(*point->view, key, {.snapshot = point->sequence, .pin = pin}, found);
+  }
+  // The pairs as puts; false if they are to be written as rows (many bytes, or arrays whose
+  // mistakes that way names).
+  arrow::Result<bool> PreparePuts(const arrow::Array& keys, const arrow::Array& values,
+                                  std::vector<Operation>* operations) const;
   // The array as the type of column `column`, values unchanged.
   arrow::Result<std::shared_ptr<arrow::Array>> AsColumn(const arrow::Array& array,
                                                         int column) const;
@@ -74,6 +91,56 @@ arrow::Status TableKeyValue::Put(std::string_view key, std::string_view value,
   Operation op;
   ARROW_RETURN_NOT_OK(PreparePut(table_.get(), hash_seed_, key, value, &op));
   return core_->Commit({&op, 1}, options);
+}
+
+/// Batches up to this many bytes of keys and values are written as puts, which needs no order;
+/// larger ones as rows, which may become a file at once.
+constexpr int64_t kPutsBytesMax = int64_t{16} << 20;
+
+/// Calls `visit(view)`, where view(i) is the string_view of row i; false if the array is of another
+/// type.
+template <typename Visit>
+bool VisitBinary(const arrow::Array& array, const Visit& visit) {
+  const auto of = [&](const auto& typed) {
+    visit([&typed](int64_t i) { return typed.GetView(i); });
+    return true;
+  };
+  switch (array.type_id()) {
+    case arrow::Type::STRING:
+    case arrow::Type::BINARY:
+      return of(static_cast<const arrow::BinaryArray&>(array));
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LARGE_BINARY:
+      return of(static_cast<const arrow::LargeBinaryArray&>(array));
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+      return of(static_cast<const arrow::BinaryViewArray&>(array));
+    default:
+      return false;
+  }
+}
+
+arrow::Result<bool> TableKeyValue::PreparePuts(const arrow::Array& keys, const arrow::Array& values,
+                                               std::vector<Operation>* operations) const {
+  if (keys.null_count() != 0) return false;
+  arrow::Status status;
+  int64_t bytes = 0;
+  const bool typed = VisitBinary(keys, [&](const auto& key_of) {
+    const bool values_typed = VisitBinary(values, [&](const auto& value_of) {
+      for (int64_t i = 0; i < keys.length(); ++i) {
+        bytes += static_cast<int64_t>(key_of(i).size() + value_of(i).size());
+      }
+      if (bytes > kPutsBytesMax) return;
+      operations->resize(static_cast<size_t>(keys.length()));
+      for (int64_t i = 0; i < keys.length() && status.ok(); ++i) {
+        status = PreparePut(table_.get(), hash_seed_, key_of(i), value_of(i),
+                            &(*operations)[static_cast<size_t>(i)]);
+      }
+    });
+    if (!values_typed) bytes = kPutsBytesMax + 1;
+  });
+  ARROW_RETURN_NOT_OK(status);
+  return typed && bytes <= kPutsBytesMax;
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> TableKeyValue::AsColumn(const arrow::Array& array,
@@ -101,6 +168,9 @@ arrow::Status TableKeyValue::PutMany(const arrow::Array& keys, const arrow::Arra
                                   "': a value of a key-value pair cannot be null");
   }
   if (keys.length() == 0) return arrow::Status::OK();
+  std::vector<Operation> puts;
+  ARROW_ASSIGN_OR_RAISE(const bool as_puts, PreparePuts(keys, values, &puts));
+  if (as_puts) return core_->Commit(puts, options);
   ARROW_ASSIGN_OR_RAISE(auto key_column, AsColumn(keys, 0));
   ARROW_ASSIGN_OR_RAISE(auto value_column, AsColumn(values, 1));
   auto batch = arrow::RecordBatch::Make(table_->schema->user_schema(), keys.length(),
@@ -129,65 +199,84 @@ arrow::Status TableKeyValue::DeleteRange(std::string_view begin,
 
 arrow::Result<std::optional<std::string>> TableKeyValue::Get(std::string_view key,
                                                              const ReadOptions& options) const {
+  ReadPoint point;
+  FoundValue found;
+  ARROW_RETURN_NOT_OK(Find(key, options, /*pin=*/false, &point, &found));
   std::optional<std::string> value;
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/false));
-  if (found.has_value()) value.emplace(found->value);
+  if (found.found) value.emplace(found.value);
   return value;
 }
 
 arrow::Result<bool> TableKeyValue::Get(std::string_view key, std::string* value,
                                        const ReadOptions& options) const {
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/false));
-  if (!found.has_value()) return false;
-  value->assign(found->value);
-  return true;
+  ReadPoint point;
+  FoundValue found;
+  ARROW_RETURN_NOT_OK(Find(key, options, /*pin=*/false, &point, &found));
+  if (found.found) value->assign(found.value);
+  return found.found;
 }
 
 arrow::Result<bool> TableKeyValue::GetPinned(std::string_view key, PinnedValue* value,
                                              const ReadOptions& options) const {
   value->Reset();
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/true));
-  if (!found.has_value()) return false;
-  // A value in a memtable has no owner of its own; the view keeps the memtable.
-  if (found->owner == nullptr) found->owner = std::move(point.view);
-  value->Set(found->value, std::move(found->owner));
-  return true;
+  ReadPoint point;
+  FoundValue found;
+  ARROW_RETURN_NOT_OK(Find(key, options, /*pin=*/true, &point, &found));
+  if (found.found) value->Set(found.value, std::move(found.owner));
+  return found.found;
 }
 
 arrow::Result<bool> TableKeyValue::Exists(std::string_view key, const ReadOptions& options) const {
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  ARROW_ASSIGN_OR_RAISE(auto found, FindValue(*point.view, key, point.sequence, /*pin=*/false));
-  return found.has_value();
+  ReadPoint point;
+  FoundValue found;
+  ARROW_RETURN_NOT_OK(Find(key, options, /*pin=*/false, &point, &found));
+  return found.found;
 }
 
 arrow::Result<std::vector<std::optional<std::string>>> TableKeyValue::MultiGet(
     std::span<const std::string_view> keys, const ReadOptions& options) const {
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  std::vector<std::optional<FoundRow>> found;
-  ARROW_RETURN_NOT_OK(FindValues(*point.view, keys, point.sequence, &found));
+  PinnedValues found;
+  ARROW_RETURN_NOT_OK(MultiGetPinned(keys, &found, options));
   std::vector<std::optional<std::string>> values(keys.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    if (found[i].has_value()) values[i].emplace(found[i]->value);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (found[i].has_value()) values[i].emplace(*found[i]);
   }
   return values;
+}
+
+arrow::Status TableKeyValue::MultiGetPinned(std::span<const std::string_view> keys,
+                                            PinnedValues* values,
+                                            const ReadOptions& options) const {
+  values->Reset(keys.size());
+  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
+  std::array<FoundValue, kKeysAtOnce> found;
+  for (size_t begin = 0; begin < keys.size(); begin += kKeysAtOnce) {
+    const size_t count = std::min(kKeysAtOnce, keys.size() - begin);
+    const std::span<FoundValue> part(found.data(), count);
+    ARROW_RETURN_NOT_OK(FindValues(*point.view, keys.subspan(begin, count), point.sequence, part));
+    for (size_t i = 0; i < count; ++i) {
+      if (!found[i].found) continue;
+      values->Set(begin + i, found[i].value);
+      // Values of mapped files and memtables live as long as the view.
+      if (found[i].owner != nullptr) values->Keep(std::move(found[i].owner));
+      found[i] = {};
+    }
+  }
+  values->Keep(std::move(point.view));
+  return arrow::Status::OK();
 }
 
 arrow::Result<bool> TableKeyValue::TryGetFromMemory(std::string_view key, std::string* value,
                                                     bool* found) const {
   *found = false;
   ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(/*snapshot=*/nullptr));
-  auto row = FindValue(*point.view, key, point.sequence, /*pin=*/false, /*memory_only=*/true);
-  if (!row.ok()) {
-    if (row.status().IsCancelled()) return false;
-    return row.status();
-  }
-  if (row->has_value()) {
-    value->assign((*row)->value);
-    *found = true;
-  }
+  FoundValue row;
+  const arrow::Status status =
+      FindValue(*point.view, key, {.snapshot = point.sequence, .memory_only = true}, &row);
+  if (status.IsCancelled()) return false;
+  ARROW_RETURN_NOT_OK(status);
+  if (row.found) value->assign(row.value);
+  *found = row.found;
   return true;
 }
 

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,9 +31,21 @@
 
 #include <marble/scan.h>
 
+#include "base/coding.h"
 #include "row/key_column.h"
 
 namespace marble {
+
+/// Bytes [skip, skip + 8) of `key` as a big-endian number, zeros behind the key's end: it orders
+/// keys that agree in their first `skip` bytes, except where numbers are equal.
+inline uint64_t KeyPrefix(std::string_view key, size_t skip) {
+  if (key.size() >= skip + 8) [[likely]] {
+    return LoadBig64(key.data() + skip);
+  }
+  uint64_t prefix = 0;
+  if (key.size() > skip) std::memcpy(&prefix, key.data() + skip, key.size() - skip);
+  return __builtin_bswap64(prefix);
+}
 
 /// Encoded keys of consecutive rows. A view with a shared owner: cheap to copy and slice.
 class EncodedKeys {

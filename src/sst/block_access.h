@@ -45,6 +45,9 @@ class KvBlockAccess {
   int64_t block_;
 };
 
+/// The rows of a decoded block of a key-value table; they live as long as its columns.
+KvColumns KvColumnsOf(const RowBatch& rows);
+
 class DecodedBlockAccess {
  public:
   DecodedBlockAccess(const SstFile* file, const Block* block) : file_(file), rows_(&block->rows) {}

@@ -1,5 +1,6 @@
 #include "sst/kv_blocks.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <arrow/type_traits.h>
@@ -12,6 +13,20 @@ namespace {
 
 bool HasLargeOffsets(const SstFile& file, int column) {
   return arrow::is_large_binary_like(file.schema().stored_schema()->field(column)->type()->id());
+}
+
+/// The width of all strings of a column if they have the same, else (or if that is 0 or too much)
+/// 0.
+template <typename Offset>
+uint64_t CommonWidth(const arrow::ArrayData& column) {
+  const auto* offsets = column.GetValues<Offset>(1);
+  if (offsets == nullptr || column.length == 0) return 0;
+  const Offset width = offsets[1];
+  bool common = offsets[0] == 0 && width <= std::numeric_limits<uint32_t>::max();
+  for (int64_t i = 0; common && i < column.length; ++i) {
+    common = offsets[i + 1] - offsets[i] == width;
+  }
+  return common ? width : 0;
 }
 
 }  // namespace
@@ -36,6 +51,19 @@ bool KvBlocks::PlaceOf(const arrow::Buffer* buffer, Place* place) const {
   return true;
 }
 
+bool KvBlocks::FillStrings(const arrow::ArrayData& column, bool large, Strings* strings) const {
+  if (column.offset != 0 || !PlaceOf(column.buffers[1].get(), &strings->offsets) ||
+      !PlaceOf(column.buffers[2].get(), &strings->data)) {
+    return false;
+  }
+  const uint64_t bytes =
+      column.buffers[2] == nullptr ? 0 : static_cast<uint64_t>(column.buffers[2]->size());
+  const uint64_t width = large ? CommonWidth<uint64_t>(column) : CommonWidth<uint32_t>(column);
+  strings->bytes.store(bytes, std::memory_order_relaxed);
+  strings->width.store(static_cast<uint32_t>(width), std::memory_order_relaxed);
+  return true;
+}
+
 arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   int64_t memory = 0;
   ARROW_ASSIGN_OR_RAISE(const RowBatch rows,
@@ -43,31 +71,65 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   Slot& slot = slots_[block];
   const arrow::ArrayData& keys = *rows.columns->column_data(0);
   const arrow::ArrayData& values = *rows.columns->column_data(1);
-  const auto bytes_of = [](const arrow::ArrayData& data) {
-    return data.buffers[2] == nullptr ? 0 : static_cast<uint64_t>(data.buffers[2]->size());
-  };
   const int64_t n = rows.num_rows();
   const arrow::Buffer sequences(reinterpret_cast<const uint8_t*>(rows.sequences),
                                 rows.sequences == nullptr ? 0 : n * 8);
   const arrow::Buffer kinds(rows.kinds, rows.kinds == nullptr ? 0 : n);
-  const bool fits = keys.offset == 0 && values.offset == 0 && keys.GetNullCount() == 0 &&
-                    PlaceOf(keys.buffers[1].get(), &slot.key_offsets) &&
-                    PlaceOf(keys.buffers[2].get(), &slot.key_data) &&
-                    PlaceOf(values.buffers[1].get(), &slot.value_offsets) &&
-                    PlaceOf(values.buffers[2].get(), &slot.value_data) &&
+  const bool fits = keys.GetNullCount() == 0 && FillStrings(keys, large_keys_, &slot.keys) &&
+                    FillStrings(values, large_values_, &slot.values) &&
                     PlaceOf(values.GetNullCount() == 0 ? nullptr : values.buffers[0].get(),
                             &slot.value_validity) &&
                     PlaceOf(&sequences, &slot.sequences) && PlaceOf(&kinds, &slot.kinds);
-  slot.key_bytes.store(bytes_of(keys), std::memory_order_relaxed);
-  slot.value_bytes.store(bytes_of(values), std::memory_order_relaxed);
   slot.state.store(fits ? State::kReady : State::kGeneral, std::memory_order_release);
   return fits;
 }
 
+KvStrings KvBlocks::StringsOf(const Strings& strings, bool large) const {
+  KvStrings out;
+  out.offsets = At(strings.offsets);
+  out.data = reinterpret_cast<const char*>(At(strings.data));
+  out.bytes = strings.bytes.load(std::memory_order_relaxed);
+  out.width = strings.width.load(std::memory_order_relaxed);
+  out.large = large;
+  return out;
+}
+
+KvColumns KvBlocks::Columns(int64_t block) const {
+  const Slot& slot = slots_[block];
+  const auto place = [this](const Place& at) {
+    return at.load(std::memory_order_relaxed) == 0 ? nullptr : At(at);
+  };
+  const BlockEntry entry = file_->blocks().Entry(block);
+  KvColumns out;
+  out.keys = StringsOf(slot.keys, large_keys_);
+  out.values = StringsOf(slot.values, large_values_);
+  out.value_validity = place(slot.value_validity);
+  out.sequences = place(slot.sequences);
+  out.kinds = place(slot.kinds);
+  out.sequence = constant_sequence_;
+  out.sequence_max = entry.sequence_max;
+  out.rows = entry.rows;
+  out.unique_keys = entry.unique_keys;
+  return out;
+}
+
+void KvBlocks::PrefetchStrings(const Strings& strings, bool large, int64_t row) const {
+  const uint32_t width = strings.width.load(std::memory_order_relaxed);
+  if (width == 0) {
+    __builtin_prefetch(At(strings.offsets) + row * (large ? 8 : 4));
+    return;
+  }
+  const uint8_t* bytes = At(strings.data) + row * width;
+  // The first two lines and what they lean into; then the processor's own prefetching takes over.
+  __builtin_prefetch(bytes);
+  __builtin_prefetch(bytes + std::min<uint32_t>(width - 1, 64));
+  __builtin_prefetch(bytes + std::min<uint32_t>(width - 1, 127));
+}
+
 void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
   const Slot& slot = slots_[block];
-  __builtin_prefetch(At(slot.key_offsets) + row * (large_keys_ ? 8 : 4));
-  __builtin_prefetch(At(slot.value_offsets) + row * (large_values_ ? 8 : 4));
+  PrefetchStrings(slot.keys, large_keys_, row);
+  PrefetchStrings(slot.values, large_values_, row);
   const uint32_t sequences = slot.sequences.load(std::memory_order_relaxed);
   if (sequences != 0) __builtin_prefetch(base_ + int64_t{sequences} * kUnit + row * 8);
   const uint32_t kinds = slot.kinds.load(std::memory_order_relaxed);
@@ -93,8 +155,7 @@ bool KvBlocks::Value(int64_t block, int64_t row, std::string_view* value) const 
       return true;
     }
   }
-  return Bytes(At(slot.value_offsets), large_values_, At(slot.value_data),
-               slot.value_bytes.load(std::memory_order_relaxed), row, value);
+  return Bytes(slot.values, large_values_, row, value);
 }
 
 }  // namespace marble

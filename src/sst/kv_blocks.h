@@ -13,6 +13,7 @@
 
 #include "base/coding.h"
 #include "row/row_kind.h"
+#include "sst/kv_columns.h"
 #include "sst/sst_file.h"
 
 namespace marble {
@@ -43,14 +44,14 @@ class KvBlocks {
   bool IsReady(int64_t block) const {
     return slots_[block].state.load(std::memory_order_acquire) == State::kReady;
   }
+  KvColumns Columns(int64_t block) const;
   void PrefetchSlot(int64_t block) const { __builtin_prefetch(&slots_[block]); }
   void PrefetchRow(int64_t block, int64_t row) const;
   void PrefetchValue(int64_t block, int64_t row) const;
   /// False if the row's offsets leave the column: damage.
   bool Key(int64_t block, int64_t row, std::string_view* key) const {
     const Slot& slot = slots_[block];
-    return Bytes(At(slot.key_offsets), large_keys_, At(slot.key_data),
-                 slot.key_bytes.load(std::memory_order_relaxed), row, key);
+    return Bytes(slot.keys, large_keys_, row, key);
   }
   /// A null value is a view with a null pointer, an empty one has none.
   bool Value(int64_t block, int64_t row, std::string_view* value) const;
@@ -70,25 +71,37 @@ class KvBlocks {
   static constexpr int64_t kUnit = 64;
   using Place = std::atomic<uint32_t>;
 
+  /// Where a column's strings are in the file. If all of them have one width, not 0, the offsets
+  /// need not be looked at: one dependent memory access less.
+  struct Strings {
+    Place offsets{0};
+    Place data{0};
+    Place width{0};
+    std::atomic<uint64_t> bytes{0};
+  };
+
   /// Places of buffers in the file; 0 = there is none.
   struct alignas(64) Slot {
     std::atomic<State> state{State::kUnknown};
-    Place key_offsets{0};
-    Place key_data{0};
-    Place value_offsets{0};
-    Place value_data{0};
     Place value_validity{0};
     Place sequences{0};
     Place kinds{0};
-    std::atomic<uint64_t> key_bytes{0};
-    std::atomic<uint64_t> value_bytes{0};
+    Strings keys;
+    Strings values;
   };
+  static_assert(sizeof(Slot) == 64);
 
   const uint8_t* At(const Place& place) const {
     return base_ + int64_t{place.load(std::memory_order_relaxed)} * kUnit;
   }
-  static bool Bytes(const uint8_t* offsets, bool large, const uint8_t* data, uint64_t data_bytes,
-                    int64_t row, std::string_view* out) {
+  bool Bytes(const Strings& strings, bool large, int64_t row, std::string_view* out) const {
+    const auto* data = reinterpret_cast<const char*>(At(strings.data));
+    const uint32_t width = strings.width.load(std::memory_order_relaxed);
+    if (width != 0) {
+      *out = {data + row * width, width};
+      return true;
+    }
+    const uint8_t* offsets = At(strings.offsets);
     uint64_t begin;
     uint64_t end;
     if (large) {
@@ -98,15 +111,18 @@ class KvBlocks {
       begin = LoadLittle<uint32_t>(offsets + row * 4);
       end = LoadLittle<uint32_t>(offsets + row * 4 + 4);
     }
-    if (begin > end || end > data_bytes) [[unlikely]] {
+    if (begin > end || end > strings.bytes.load(std::memory_order_relaxed)) [[unlikely]] {
       return false;
     }
-    *out = {reinterpret_cast<const char*>(data) + begin, end - begin};
+    *out = {data + begin, end - begin};
     return true;
   }
+  void PrefetchStrings(const Strings& strings, bool large, int64_t row) const;
+  KvStrings StringsOf(const Strings& strings, bool large) const;
   arrow::Result<bool> Fill(int64_t block);
   /// False if the buffer is not at a place that 32 bits can name.
   bool PlaceOf(const arrow::Buffer* buffer, Place* place) const;
+  bool FillStrings(const arrow::ArrayData& column, bool large, Strings* strings) const;
 
   const SstFile* const file_;
   const uint8_t* const base_;

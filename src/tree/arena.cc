@@ -1,7 +1,5 @@
 #include "tree/arena.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <new>
 #include <utility>
@@ -14,14 +12,6 @@ namespace {
 // row or two each hold little, and a full memtable is some dozens of blocks.
 constexpr int64_t kFirstBlockBytes = 16 * 1024;
 constexpr int64_t kBlockGrowth = 4;
-
-/// Only advice: without huge pages everything works, more slowly. Allocators have often touched the
-/// first page of fresh memory already, and a range with a small page in it gets no huge one: give
-/// such pages back first (the content of new memory is nobody's).
-void AskForHugePages(uint8_t* data, size_t bytes) {
-  static_cast<void>(madvise(data, bytes, MADV_HUGEPAGE));
-  static_cast<void>(madvise(data, bytes, MADV_DONTNEED));
-}
 
 }  // namespace
 
@@ -42,7 +32,6 @@ arrow::Status PoolMemory::Allocate(int64_t bytes, arrow::MemoryPool* pool) {
   const int64_t rounded = (bytes + alignment - 1) / alignment * alignment;
   uint8_t* data = nullptr;
   ARROW_RETURN_NOT_OK(pool->Allocate(rounded, alignment, &data));
-  if (huge) AskForHugePages(data, static_cast<size_t>(rounded));
   Free();
   pool_ = pool;
   data_ = data;

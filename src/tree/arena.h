@@ -9,17 +9,16 @@
 #include <arrow/memory_pool.h>
 #include <arrow/status.h>
 
-namespace marble {
+#include "tree/recycling_pool.h"
 
-/// Size and alignment from which memory is asked for in huge pages, bytes. Random reads of a large
-/// memtable miss the TLB otherwise.
-inline constexpr int64_t kHugePageBytes = int64_t{2} << 20;
+namespace marble {
 
 /// Addresses of an arena fit this many bits: what x86-64 and ARM64 give a process that does not ask
 /// for more. The index of records keeps tags above them.
 inline constexpr int kAddressBits = 48;
 
-/// Memory of one owner from a pool, in huge pages if it is large. Not thread-safe.
+/// Memory of one owner from a pool; aligned to huge pages if it is large (recycling_pool.h). Not
+/// thread-safe.
 class PoolMemory {
  public:
   PoolMemory() = default;

@@ -58,8 +58,7 @@ arrow::Status BatchMemtable::Delete(uint64_t, std::string_view, uint64_t) {
   return arrow::Status::Invalid("not a key-value table");
 }
 
-arrow::Result<std::optional<FoundRow>> BatchMemtable::GetValue(std::string_view, uint64_t,
-                                                               uint64_t) const {
+arrow::Status BatchMemtable::FindValue(std::string_view, uint64_t, uint64_t, FoundValue*) const {
   return arrow::Status::Invalid("not a key-value table");
 }
 

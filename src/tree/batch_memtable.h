@@ -30,8 +30,8 @@ class BatchMemtable final : public Memtable {
   arrow::Status DeleteRange(RangeTombstone tombstone) override;
 
   /// Refused, as Put is.
-  arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
-                                                  uint64_t snapshot) const override;
+  arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot,
+                          FoundValue* out) const override;
   /// Keyed tables only.
   arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                 uint64_t snapshot) const override;
@@ -41,6 +41,7 @@ class BatchMemtable final : public Memtable {
   std::shared_ptr<const RangeTombstoneSet> range_tombstones() const override {
     return tombstones_.Set();
   }
+  bool has_range_tombstones() const override { return tombstones_.size() > 0; }
 
   int64_t bytes() const override {
     return batch_bytes_.load(std::memory_order_relaxed) + runs_.bytes() + tombstones_.bytes();

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/coding.h"
+#include "row/key_encoding.h"
 #include "row/row_kind.h"
 
 namespace marble {
@@ -24,14 +24,6 @@ struct KeyEntry {
   uint64_t prefix;
   uint64_t handle;
 };
-
-/// Bytes [skip, skip + 8) of `key` as a big-endian number, zeros behind the key's end.
-inline uint64_t KeyPrefix(std::string_view key, size_t skip) {
-  if (key.size() >= skip + 8) return LoadBig64(key.data() + skip);
-  uint64_t prefix = 0;
-  if (key.size() > skip) std::memcpy(&prefix, key.data() + skip, key.size() - skip);
-  return __builtin_bswap64(prefix);
-}
 
 /// Length of the longest common prefix, at most `limit`.
 inline size_t CommonPrefix(std::string_view a, std::string_view b, size_t limit) {

@@ -26,8 +26,10 @@ namespace marble {
 class Memtable {
  public:
   /// The right kind for `schema`. `pool` accounts the arenas. `hash_seed` as in HashKey.
+  /// `expected_keys` sizes the index of a key-value memtable that grows large.
   static std::shared_ptr<Memtable> Make(std::shared_ptr<const StoredSchema> schema,
-                                        uint64_t hash_seed, arrow::MemoryPool* pool);
+                                        uint64_t hash_seed, arrow::MemoryPool* pool,
+                                        int64_t expected_keys = 0);
   virtual ~Memtable() = default;
 
   // --- Writer side. Sequences never decrease. A failed allocation is a Status and leaves no trace.
@@ -45,9 +47,10 @@ class Memtable {
   // --- Readers.
 
   /// The newest row of `key` with sequence <= snapshot, deletes included; range tombstones are not
-  /// looked at.
-  virtual arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
-                                                          uint64_t snapshot) const = 0;
+  /// looked at. FindValue: key-value tables, a fresh `out`; its owner stays empty, since the value
+  /// lies in the memtable.
+  virtual arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot,
+                                  FoundValue* out) const = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) const = 0;
   virtual void Prefetch(uint64_t hash) const = 0;
@@ -58,6 +61,7 @@ class Memtable {
   /// Tombstones written so far (their sequences may be beyond the snapshot: ask with it). Never
   /// null.
   virtual std::shared_ptr<const RangeTombstoneSet> range_tombstones() const = 0;
+  virtual bool has_range_tombstones() const = 0;
 
   /// Memory of rows and indexes, bytes.
   virtual int64_t bytes() const = 0;

@@ -9,25 +9,11 @@
 
 #include <arrow/result.h>
 
-#include "base/coding.h"
+#include "row/key_encoding.h"
 #include "tree/retention.h"
 #include "tree/sorted_reader.h"
 
 namespace marble {
-
-/// Order-preserving number of eight key bytes from `skip` on; equal numbers need a look at the
-/// whole keys.
-inline uint64_t KeyPrefix(std::string_view key, size_t skip) {
-  const char* bytes = key.data() + skip;
-  const size_t size = key.size() - skip;
-  if (size >= 8) [[likely]]
-    return LoadBig64(bytes);
-  uint64_t prefix = 0;
-  for (size_t i = 0; i < size; ++i) {
-    prefix |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[i])) << (56 - 8 * i);
-  }
-  return prefix;
-}
 
 /// The merge reads and moves `pos` itself (no calls per row). Walking upward the rows left of the
 /// current range are [pos, stop), walking downward (stop, pos].

@@ -436,7 +436,10 @@ void Merger::RefreshPrefixes(size_t at) {
     return;
   }
   skip_ = shared;
-  for (size_t i = 0; i < active_.size(); ++i) prefixes_[i] = Prefix(active_[i]->head());
+  for (size_t i = 0; i < active_.size(); ++i) {
+    // An input that has used up its batch has no head; its own Advance comes after this one.
+    if (active_[i]->left() > 0) prefixes_[i] = Prefix(active_[i]->head());
+  }
 }
 
 bool Merger::IsStretch(MergeInput* input, int64_t count) const {

@@ -88,12 +88,12 @@ void RecordStore::Collect(Position* position, int64_t size, KeyEntry* entries) c
 }
 
 PointMemtable::PointMemtable(std::shared_ptr<const StoredSchema> schema, uint64_t hash_seed,
-                             arrow::MemoryPool* pool)
+                             arrow::MemoryPool* pool, int64_t expected_keys)
     : schema_(std::move(schema)),
       hash_seed_(hash_seed),
       pool_(pool),
       store_(std::make_shared<RecordStore>(pool)),
-      index_(hash_seed),
+      index_(hash_seed, expected_keys),
       runs_(pool) {}
 
 arrow::Status PointMemtable::Reserve(int64_t rows, int64_t bytes) {
@@ -190,15 +190,15 @@ const Record* PointMemtable::Find(std::string_view key, uint64_t hash, uint64_t 
   return record;
 }
 
-arrow::Result<std::optional<FoundRow>> PointMemtable::GetValue(std::string_view key, uint64_t hash,
-                                                               uint64_t snapshot) const {
+arrow::Status PointMemtable::FindValue(std::string_view key, uint64_t hash, uint64_t snapshot,
+                                       FoundValue* out) const {
   const Record* record = Find(key, hash, snapshot);
-  if (record == nullptr) return std::nullopt;
-  FoundRow found;
-  found.sequence = record->sequence();
-  found.kind = record->kind();
-  found.value = record->value();
-  return found;
+  if (record == nullptr) return arrow::Status::OK();
+  out->found = true;
+  out->sequence = record->sequence();
+  out->kind = record->kind();
+  out->value = record->value();
+  return arrow::Status::OK();
 }
 
 arrow::Result<std::optional<FoundRow>> PointMemtable::GetRow(std::string_view key, uint64_t hash,

@@ -3,7 +3,7 @@
 // at a time, readers without locks; a row is complete in the index and in the order of writing
 // before its writer publishes its sequence.
 //
-// Values found by GetValue lie in the arena: FoundRow::owner stays empty, and who wants to keep
+// Values found by FindValue lie in the arena: FoundValue::owner stays empty, and who wants to keep
 // them holds the memtable.
 #pragma once
 
@@ -58,7 +58,7 @@ class RecordStore {
 class PointMemtable final : public Memtable {
  public:
   PointMemtable(std::shared_ptr<const StoredSchema> schema, uint64_t hash_seed,
-                arrow::MemoryPool* pool);
+                arrow::MemoryPool* pool, int64_t expected_keys);
 
   arrow::Status Put(uint64_t sequence, std::string_view key, uint64_t hash,
                     std::string_view value) override;
@@ -67,8 +67,8 @@ class PointMemtable final : public Memtable {
                            uint64_t first_row_id) override;
   arrow::Status DeleteRange(RangeTombstone tombstone) override;
 
-  arrow::Result<std::optional<FoundRow>> GetValue(std::string_view key, uint64_t hash,
-                                                  uint64_t snapshot) const override;
+  arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot,
+                          FoundValue* out) const override;
   arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                 uint64_t snapshot) const override;
   void Prefetch(uint64_t hash) const override { index_.Prefetch(hash); }
@@ -76,6 +76,14 @@ class PointMemtable final : public Memtable {
   std::shared_ptr<const RangeTombstoneSet> range_tombstones() const override {
     return tombstones_.Set();
   }
+  bool has_range_tombstones() const override { return tombstones_.size() > 0; }
+
+  /// The rows published so far in order, and where they are: for cursors. Both outlive the
+  /// memtable.
+  arrow::Result<std::shared_ptr<const RunList>> SortedRuns() const {
+    return runs_.Refresh(*store_);
+  }
+  const std::shared_ptr<RecordStore>& store() const { return store_; }
 
   int64_t bytes() const override {
     return store_->bytes() + index_.bytes() + runs_.bytes() + tombstones_.bytes();

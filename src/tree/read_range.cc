@@ -6,11 +6,10 @@
 #include "tree/merge_reader.h"
 #include "tree/run_reader.h"
 #include "tree/table_view.h"
+#include "tree/view_tombstones.h"
 
 namespace marble {
 namespace {
-
-using TombstonesPtr = std::shared_ptr<const RangeTombstoneSet>;
 
 /// Keeps the view that a reader works on.
 class ViewReader : public SortedReader {
@@ -24,9 +23,9 @@ class ViewReader : public SortedReader {
   const std::unique_ptr<SortedReader> reader_;
 };
 
-arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const Source& source,
-                                                        const ReadRequest& request,
-                                                        const TombstonesPtr& tombstones) {
+arrow::Result<std::unique_ptr<SortedReader>> OpenSource(
+    const Source& source, const ReadRequest& request,
+    const std::shared_ptr<const RangeTombstoneSet>& tombstones) {
   if (source.memtable != nullptr) return source.memtable->NewReader(request);
   return NewRunReader(source.run, request, tombstones);
 }
@@ -69,51 +68,6 @@ bool Concerns(const Source& source, const EncodedRange& range, uint64_t snapshot
     if (meta.sequence_min <= snapshot || meta.range_tombstones > 0) return true;
   }
   return false;
-}
-
-/// Does a tombstone that `snapshot` sees meet the range?
-bool Meets(const RangeTombstoneSet& tombstones, const EncodedRange& range, uint64_t snapshot) {
-  const auto& fragments = tombstones.fragments();
-  auto f = std::partition_point(fragments.begin(), fragments.end(),
-                                [&](const RangeTombstoneSet::Fragment& fragment) {
-                                  return fragment.end.has_value() && *fragment.end <= range.lower;
-                                });
-  for (; f != fragments.end() && (!range.upper.has_value() || f->begin < *range.upper); ++f) {
-    if (f->sequences.back() <= snapshot) return true;
-  }
-  return false;
-}
-
-/// The tombstones of all sources that concern the range as one set; nullptr if there are none.
-arrow::Result<TombstonesPtr> CollectTombstones(const std::vector<Source>& sources,
-                                               const EncodedRange& range, uint64_t snapshot) {
-  std::vector<TombstonesPtr> sets;
-  const auto consider = [&](TombstonesPtr set) {
-    if (Meets(*set, range, snapshot)) sets.push_back(std::move(set));
-  };
-  for (const Source& source : sources) {
-    if (source.memtable != nullptr) {
-      consider(source.memtable->range_tombstones());
-      continue;
-    }
-    const auto [begin, end] = FilesInRange(*source.run, range);
-    for (size_t i = begin; i < end; ++i) {
-      const TableFile& file = *source.run->files[i];
-      if (file.meta().range_tombstones == 0) continue;
-      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<SstReader> reader, file.shared_reader());
-      const RangeTombstoneSet* set = &reader->range_tombstones();
-      consider(TombstonesPtr(std::move(reader), set));
-    }
-  }
-  if (sets.empty()) return nullptr;
-  if (sets.size() == 1) return sets[0];
-  std::vector<RangeTombstone> all;
-  for (const TombstonesPtr& set : sets) {
-    for (RangeTombstone& tombstone : set->Clip(range.lower, range.upper)) {
-      if (tombstone.sequence <= snapshot) all.push_back(std::move(tombstone));
-    }
-  }
-  return std::make_shared<const RangeTombstoneSet>(std::move(all));
 }
 
 }  // namespace

@@ -10,6 +10,9 @@ namespace {
 
 constexpr int64_t kFirstSlots = 256;
 constexpr int64_t kGrowth = 4;
+/// Tables up to this size grow step by step whatever is expected of them: many idle tables with a
+/// few rows each hold little.
+constexpr int64_t kSmallSlots = 16 * 1024;
 constexpr int kTagBits = 64 - kAddressBits + 3;  // addresses are multiples of 8
 constexpr uint64_t kAddressMask = (uint64_t{1} << (kAddressBits - 3)) - 1;
 
@@ -92,6 +95,9 @@ arrow::Status RecordIndex::Reserve(int64_t keys, arrow::MemoryPool* pool) {
   int64_t slots = tables_.empty() ? 0 : tables_.back()->slots;
   if (keys_ + keys <= KeysMax(slots)) return arrow::Status::OK();
   while (keys_ + keys > KeysMax(slots)) slots = slots == 0 ? kFirstSlots : slots * kGrowth;
+  if (slots > kSmallSlots) {
+    while (expected_keys_ > KeysMax(slots)) slots *= 2;
+  }
 
   auto table = std::make_unique<Table>();
   const int64_t bytes = slots * static_cast<int64_t>(sizeof(uint64_t));

@@ -52,7 +52,10 @@ struct Record {
 /// was in the table that it finds.
 class RecordIndex {
  public:
-  explicit RecordIndex(uint64_t hash_seed) : hash_seed_(hash_seed) {}
+  /// `expected_keys` may be wrong: a table that outgrows a small size gets room for so many at
+  /// once.
+  RecordIndex(uint64_t hash_seed, int64_t expected_keys)
+      : hash_seed_(hash_seed), expected_keys_(expected_keys) {}
 
   // --- Any thread.
 
@@ -86,6 +89,7 @@ class RecordIndex {
   void Rehash(const Table& from, const Table& to) const;
 
   const uint64_t hash_seed_;
+  const int64_t expected_keys_;
   std::atomic<const Table*> table_{nullptr};
   std::atomic<int64_t> bytes_{0};
   // The writer's: all tables, the last one in use, and how many slots of it are taken.

@@ -7,13 +7,6 @@
 namespace marble {
 namespace {
 
-/// Neither rows nor tombstones of `file` reach `key`. Files that state no bounds may reach
-/// everything.
-bool EndsBefore(const FileMeta& file, std::string_view key) {
-  if (file.unbounded_end || file.largest.empty()) return false;
-  return file.largest_exclusive ? file.largest <= key : file.largest < key;
-}
-
 class RunReader : public SortedReader {
  public:
   RunReader(std::shared_ptr<const Run> run, ReadRequest request,
@@ -112,6 +105,11 @@ arrow::Result<RowBatch> RunReader::ReadBlock(int64_t block) const {
 }
 
 }  // namespace
+
+bool EndsBefore(const FileMeta& file, std::string_view key) {
+  if (file.unbounded_end || file.largest.empty()) return false;
+  return file.largest_exclusive ? file.largest <= key : file.largest < key;
+}
 
 std::pair<size_t, size_t> FilesInRange(const Run& run, const EncodedRange& range) {
   const auto& files = run.files;

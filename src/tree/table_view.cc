@@ -15,7 +15,9 @@ constexpr size_t kPrefetchSources = 64;
 /// Keys of a batch lookup that are in flight together: their index lines fit the first-level cache.
 constexpr size_t kKeysTogether = 128;
 
-bool IsVisible(const FoundRow& found, uint64_t covering) {
+/// A found row is there unless it is a delete or older than a range tombstone over it.
+template <typename Found>
+bool IsVisible(const Found& found, uint64_t covering) {
   return found.kind != RowKind::kDelete && found.sequence >= covering;
 }
 
@@ -28,8 +30,8 @@ const TableFile* FileToAsk(const Run& run, std::string_view key, uint64_t snapsh
 }
 
 uint64_t CoveringIn(const Memtable& memtable, std::string_view key, uint64_t snapshot) {
-  const std::shared_ptr<const RangeTombstoneSet> tombstones = memtable.range_tombstones();
-  return tombstones->empty() ? 0 : tombstones->CoveringSequence(key, snapshot);
+  if (!memtable.has_range_tombstones()) return 0;
+  return memtable.range_tombstones()->CoveringSequence(key, snapshot);
 }
 
 uint64_t CoveringIn(const TableFile& file, const SstReader& reader, std::string_view key,
@@ -83,54 +85,89 @@ class Candidates {
   std::array<const TableFile*, kPrefetchSources> files_;  // set from the first asked one to known_
 };
 
-struct LookupOptions {
-  uint64_t snapshot = kSequenceMax;
-  bool memory_only = false;
-};
-
-/// `ask_memtable(const Source&, hash)` and `ask_file(const TableFile&, SstReader*, hash)` look a
-/// key up in one source.
-template <typename AskMemtable, typename AskFile>
-arrow::Result<std::optional<FoundRow>> Find(const TableView& view, std::string_view key,
-                                            LookupOptions options, AskMemtable ask_memtable,
-                                            AskFile ask_file) {
+/// Looks a key up in one source after the other. `Lookup` asks one source and keeps what it finds:
+/// Status AskMemtable(const Source&, hash), Status AskFile(const TableFile&, SstReader*, hash),
+/// bool found(), bool IsVisible(covering), void Drop().
+template <typename Lookup>
+arrow::Status Find(const TableView& view, std::string_view key, const ValueLookupOptions& options,
+                   Lookup* lookup) {
+  const uint64_t snapshot = options.snapshot;
   const uint64_t hash = HashKey(key, view.hash_seed);
   for (const Source& source : view.sources) {
-    if (source.memtable != nullptr) source.memtable->Prefetch(hash);
+    if (source.memtable == nullptr) break;
+    source.memtable->Prefetch(hash);
   }
-  Candidates candidates(view, key, hash, options.snapshot);
+  Candidates candidates(view, key, hash, snapshot);
   uint64_t covering = 0;
-  std::optional<FoundRow> found;
   for (size_t i = 0; i < view.sources.size(); ++i) {
     const Source& source = view.sources[i];
     if (source.memtable != nullptr) {
-      if (source.memtable->sequence_min() > options.snapshot) continue;
-      covering = std::max(covering, CoveringIn(*source.memtable, key, options.snapshot));
-      ARROW_ASSIGN_OR_RAISE(found, ask_memtable(source, hash));
+      if (source.memtable->sequence_min() > snapshot) continue;
+      covering = std::max(covering, CoveringIn(*source.memtable, key, snapshot));
+      ARROW_RETURN_NOT_OK(lookup->AskMemtable(source, hash));
+    } else if (options.memory_only) {
+      const TableFile* file = FileToAsk(*source.run, key, snapshot);
+      if (file == nullptr || IsOutdated(*file, covering)) continue;
+      return NotInMemory();
     } else {
-      if (options.memory_only) {
-        const TableFile* file = FileToAsk(*source.run, key, options.snapshot);
-        if (file == nullptr || IsOutdated(*file, covering)) continue;
-        return NotInMemory();
-      }
       const TableFile* file = candidates.At(i);
       if (file == nullptr || IsOutdated(*file, covering)) continue;
       ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
-      covering = std::max(covering, CoveringIn(*file, *reader, key, options.snapshot));
-      ARROW_ASSIGN_OR_RAISE(found, ask_file(*file, reader, hash));
+      covering = std::max(covering, CoveringIn(*file, *reader, key, snapshot));
+      ARROW_RETURN_NOT_OK(lookup->AskFile(*file, reader, hash));
     }
-    if (!found.has_value()) continue;
-    if (!IsVisible(*found, covering)) found.reset();
-    return found;
+    if (!lookup->found()) continue;
+    if (!lookup->IsVisible(covering)) lookup->Drop();
+    break;
   }
-  return std::nullopt;
+  return arrow::Status::OK();
 }
+
+/// Keeps a value.
+struct ValueLookup {
+  std::string_view key;
+  const ValueLookupOptions& options;
+  FoundValue* out;
+
+  arrow::Status AskMemtable(const Source& source, uint64_t hash) {
+    ARROW_RETURN_NOT_OK(source.memtable->FindValue(key, hash, options.snapshot, out));
+    if (options.pin && out->found) out->owner = source.memtable;
+    return arrow::Status::OK();
+  }
+  arrow::Status AskFile(const TableFile& file, SstReader* reader, uint64_t hash) {
+    ARROW_RETURN_NOT_OK(reader->FindValue(key, hash, options.snapshot, options.pin, out));
+    if (options.pin && out->found && out->owner == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(out->owner, file.shared_reader());
+    }
+    return arrow::Status::OK();
+  }
+  bool found() const { return out->found; }
+  bool IsVisible(uint64_t covering) const { return marble::IsVisible(*out, covering); }
+  void Drop() { *out = {}; }
+};
+
+/// Keeps a row.
+struct RowLookup {
+  std::string_view key;
+  uint64_t snapshot;
+  std::optional<FoundRow> row;
+
+  arrow::Status AskMemtable(const Source& source, uint64_t hash) {
+    return source.memtable->GetRow(key, hash, snapshot).Value(&row);
+  }
+  arrow::Status AskFile(const TableFile&, SstReader* reader, uint64_t hash) {
+    return reader->GetRow(key, hash, snapshot).Value(&row);
+  }
+  bool found() const { return row.has_value(); }
+  bool IsVisible(uint64_t covering) const { return marble::IsVisible(*row, covering); }
+  void Drop() { row.reset(); }
+};
 
 /// A batch lookup's keys that are still looked for.
 class ManyLookups {
  public:
   ManyLookups(const TableView& view, std::span<const std::string_view> keys, uint64_t snapshot,
-              std::span<std::optional<FoundRow>> out)
+              std::span<FoundValue> out)
       : view_(view), keys_(keys), snapshot_(snapshot), out_(out), size_(keys.size()) {
     for (size_t i = 0; i < size_; ++i) {
       pending_[i] = static_cast<uint8_t>(i);
@@ -153,12 +190,11 @@ class ManyLookups {
   arrow::Status Ask(const Memtable& memtable) {
     if (memtable.sequence_min() > snapshot_) return arrow::Status::OK();
     for (size_t p = 0; p < size_; ++p) memtable.Prefetch(hashes_[pending_[p]]);
-    const std::shared_ptr<const RangeTombstoneSet> tombstones = memtable.range_tombstones();
     size_t left = 0;
     for (size_t p = 0; p < size_; ++p) {
       const size_t i = pending_[p];
-      if (!tombstones->empty()) Cover(i, tombstones->CoveringSequence(keys_[i], snapshot_));
-      ARROW_ASSIGN_OR_RAISE(out_[i], memtable.GetValue(keys_[i], hashes_[i], snapshot_));
+      Cover(i, CoveringIn(memtable, keys_[i], snapshot_));
+      ARROW_RETURN_NOT_OK(memtable.FindValue(keys_[i], hashes_[i], snapshot_, &out_[i]));
       if (!Settled(i)) pending_[left++] = static_cast<uint8_t>(i);
     }
     size_ = left;
@@ -181,8 +217,8 @@ class ManyLookups {
     for (size_t a = 0; a < asked; ++a) {
       const size_t i = asked_[a];
       Cover(i, CoveringIn(*files_[i], *readers_[i], keys_[i], snapshot_));
-      ARROW_ASSIGN_OR_RAISE(out_[i],
-                            readers_[i]->GetValue(keys_[i], hashes_[i], snapshot_, /*pin=*/false));
+      ARROW_RETURN_NOT_OK(
+          readers_[i]->FindValue(keys_[i], hashes_[i], snapshot_, /*pin=*/false, &out_[i]));
     }
     size_t left = 0;
     for (size_t p = 0; p < size_; ++p) {
@@ -195,15 +231,15 @@ class ManyLookups {
   void Cover(size_t i, uint64_t sequence) { covering_[i] = std::max(covering_[i], sequence); }
 
   bool Settled(size_t i) {
-    if (!out_[i].has_value()) return false;
-    if (!IsVisible(*out_[i], covering_[i])) out_[i].reset();
+    if (!out_[i].found) return false;
+    if (!IsVisible(out_[i], covering_[i])) out_[i] = {};
     return true;
   }
 
   const TableView& view_;
   const std::span<const std::string_view> keys_;
   const uint64_t snapshot_;
-  const std::span<std::optional<FoundRow>> out_;
+  const std::span<FoundValue> out_;
   size_t size_;  // of pending_
   std::array<uint8_t, kKeysTogether> pending_;
   std::array<uint64_t, kKeysTogether> hashes_;
@@ -215,45 +251,24 @@ class ManyLookups {
 
 }  // namespace
 
-arrow::Result<std::optional<FoundRow>> FindValue(const TableView& view, std::string_view key,
-                                                 uint64_t snapshot, bool pin, bool memory_only) {
-  using Found = arrow::Result<std::optional<FoundRow>>;
-  return Find(
-      view, key, {snapshot, memory_only},
-      [&](const Source& source, uint64_t hash) -> Found {
-        Found found = source.memtable->GetValue(key, hash, snapshot);
-        if (pin && found.ok() && found->has_value()) (*found)->owner = source.memtable;
-        return found;
-      },
-      [&](const TableFile& file, SstReader* reader, uint64_t hash) -> Found {
-        ARROW_ASSIGN_OR_RAISE(std::optional<FoundRow> found,
-                              reader->GetValue(key, hash, snapshot, pin));
-        if (pin && found.has_value() && found->owner == nullptr) {
-          ARROW_ASSIGN_OR_RAISE(found->owner, file.shared_reader());
-        }
-        return found;
-      });
+arrow::Status FindValue(const TableView& view, std::string_view key,
+                        const ValueLookupOptions& options, FoundValue* out) {
+  ValueLookup lookup{key, options, out};
+  return Find(view, key, options, &lookup);
 }
 
 arrow::Result<std::optional<FoundRow>> FindRow(const TableView& view, std::string_view key,
                                                uint64_t snapshot) {
-  return Find(
-      view, key, {snapshot, /*memory_only=*/false},
-      [&](const Source& source, uint64_t hash) {
-        return source.memtable->GetRow(key, hash, snapshot);
-      },
-      [&](const TableFile&, SstReader* reader, uint64_t hash) {
-        return reader->GetRow(key, hash, snapshot);
-      });
+  RowLookup lookup{key, snapshot, std::nullopt};
+  ARROW_RETURN_NOT_OK(Find(view, key, {.snapshot = snapshot}, &lookup));
+  return std::move(lookup.row);
 }
 
 arrow::Status FindValues(const TableView& view, std::span<const std::string_view> keys,
-                         uint64_t snapshot, std::vector<std::optional<FoundRow>>* out) {
-  out->assign(keys.size(), std::nullopt);
-  const std::span<std::optional<FoundRow>> found(*out);
+                         uint64_t snapshot, std::span<FoundValue> out) {
   for (size_t begin = 0; begin < keys.size(); begin += kKeysTogether) {
     const size_t count = std::min(kKeysTogether, keys.size() - begin);
-    ManyLookups lookups(view, keys.subspan(begin, count), snapshot, found.subspan(begin, count));
+    ManyLookups lookups(view, keys.subspan(begin, count), snapshot, out.subspan(begin, count));
     ARROW_RETURN_NOT_OK(lookups.Run());
   }
   return arrow::Status::OK();

@@ -34,18 +34,23 @@ struct TableView {
   std::vector<Source> sources;
 };
 
-/// Point lookup over a view. nullopt: absent or deleted. Key-value tables only; `pin` as in
-/// SstReader::GetValue (the caller that does not pin copies while it holds the view). With
+/// Point lookup over a view; `out` is fresh and stays so if the key is absent or deleted. Key-value
+/// tables only; `pin` as in SstReader::FindValue (the caller that does not pin copies while it
+/// holds the view), and the value of a memtable has the memtable as its owner then. With
 /// `memory_only` a lookup that would have to ask a file returns Status with code Cancelled.
-arrow::Result<std::optional<FoundRow>> FindValue(const TableView& view, std::string_view key,
-                                                 uint64_t snapshot, bool pin,
-                                                 bool memory_only = false);
-/// Point lookup of whole rows, any keyed table.
+struct ValueLookupOptions {
+  uint64_t snapshot = kSequenceMax;
+  bool pin = false;
+  bool memory_only = false;
+};
+arrow::Status FindValue(const TableView& view, std::string_view key,
+                        const ValueLookupOptions& options, FoundValue* out);
+/// Point lookup of whole rows, any keyed table. nullopt: absent or deleted.
 arrow::Result<std::optional<FoundRow>> FindRow(const TableView& view, std::string_view key,
                                                uint64_t snapshot);
-/// Many at once with prefetching: `out` gets one entry a key.
+/// Many at once with prefetching, without pinning: `out` has one fresh entry a key.
 arrow::Status FindValues(const TableView& view, std::span<const std::string_view> keys,
-                         uint64_t snapshot, std::vector<std::optional<FoundRow>>* out);
+                         uint64_t snapshot, std::span<FoundValue> out);
 
 /// Visible rows of a range as batches of stored columns (request.columns), in key order: the merge
 /// of all sources, or for append tables their concatenation. The reader holds the view.

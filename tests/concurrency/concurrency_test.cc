@@ -165,6 +165,40 @@ TEST_F(ConcurrencyTest, ReadersSeeWholeCommitsAcrossTablesInOrder) {
   }
 }
 
+TEST_F(ConcurrencyTest, CommitOfRowsAndAttachedFilesIsSeenWholeWithoutASnapshot) {
+  constexpr int64_t kBulkRows = 6000;  // more than a memtable: they become a file at once
+  auto table = CreatePairTable(database_, "numbers");
+  ASSERT_OK(table);
+  const int64_t rounds = Rounds(4000) / 10;
+  Threads threads;
+  threads.Start([&] {
+    for (int64_t round = 1; round <= rounds && !threads.stopped(); ++round) {
+      WriteBatch batch;
+      ARROW_ASSIGN_OR_RAISE(auto one, PairBatch(0, 1, round));
+      ARROW_ASSIGN_OR_RAISE(auto many, PairBatch(1, kBulkRows, round));
+      batch.Insert("numbers", std::move(one));
+      batch.Insert("numbers", std::move(many));
+      ARROW_RETURN_NOT_OK(database_->Write(batch));
+    }
+    return arrow::Status::OK();
+  });
+  for (int reader = 0; reader < 2; ++reader) {
+    threads.Repeat([&] {
+      ScanOptions options;
+      options.range.upper = {std::make_shared<arrow::Int64Scalar>(2)};
+      ARROW_ASSIGN_OR_RAISE(auto stream, (*table)->Scan(options));
+      ARROW_ASSIGN_OR_RAISE(auto rows, stream->ToTable());
+      if (rows->num_rows() == 0) return arrow::Status::OK();
+      ARROW_ASSIGN_OR_RAISE(auto one, rows->column(1)->GetScalar(0));
+      ARROW_ASSIGN_OR_RAISE(auto many, rows->column(1)->GetScalar(rows->num_rows() - 1));
+      if (rows->num_rows() == 2 && one->Equals(*many)) return arrow::Status::OK();
+      return arrow::Status::Invalid("half a commit: ", one->ToString(), " beside ",
+                                    many->ToString());
+    });
+  }
+  ASSERT_OK(threads.JoinFirst(1));
+}
+
 /// A scan gives ids 0..count-1 once each, in order, or downward.
 arrow::Status CheckEachOnce(const Table& table, int64_t count, bool reverse) {
   ScanOptions options;

@@ -82,7 +82,8 @@ TEST(SstDamage, LookupsAndScansNeverReturnDamagedBytes) {
       const auto opened = file.Open();
       if (opened.ok()) {
         for (const KvRow& row : rows) {
-          const auto found = (*opened)->GetValue(row.key, file.Hash(row.key), kSequenceMax, false);
+          const auto found =
+              FindValue(opened->get(), row.key, file.Hash(row.key), kSequenceMax, false);
           if (!found.ok()) {
             ++errors;
             ASSERT_TRUE(IsCorruption(found.status()));
@@ -261,8 +262,8 @@ TEST(SstDamage, RowsOfAReservedKindAreAnIncompatibleFormat) {
   const arrow::Status status = reader->ReadBlock(0, {0}, true).status();
   EXPECT_TRUE(IsIncompatibleFormat(status)) << status.ToString();
   EXPECT_NE(status.message().find(file.path), std::string::npos);
-  EXPECT_TRUE(
-      IsIncompatibleFormat(reader->GetValue("a", file.Hash("a"), kSequenceMax, false).status()));
+  EXPECT_TRUE(IsIncompatibleFormat(
+      FindValue(reader.get(), "a", file.Hash("a"), kSequenceMax, false).status()));
 }
 
 /// Checksums of pages and tail made anew over changed bytes: what an attacker would do.
@@ -302,7 +303,7 @@ TEST(SstDamage, ForgedBytesWithRightChecksumsDoNotCrash) {
       if (!reader.ok()) continue;
       for (int i = 0; i < 60; i += 7) {
         const std::string key = KeyOf(i);
-        const auto found = (*reader)->GetValue(key, file.Hash(key), 50, true);
+        const auto found = FindValue(reader->get(), key, file.Hash(key), 50, true);
         if (found.ok() && found->has_value()) std::string((*found)->value);
       }
       (*reader)->ReadZoneMaps().status().ok();

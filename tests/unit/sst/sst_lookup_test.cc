@@ -33,9 +33,9 @@ class Lookup : public ::testing::TestWithParam<Way> {
   }
   bool mapped() const { return std::get<2>(GetParam()); }
 
-  static std::optional<FoundRow> Find(const SstFixture& file, SstReader* reader,
-                                      const std::string& key, uint64_t snapshot = kSequenceMax) {
-    return Get(reader->GetValue(key, file.Hash(key), snapshot, false));
+  static std::optional<FoundValue> Find(const SstFixture& file, SstReader* reader,
+                                        const std::string& key, uint64_t snapshot = kSequenceMax) {
+    return Get(FindValue(reader, key, file.Hash(key), snapshot, false));
   }
 };
 
@@ -153,7 +153,7 @@ TEST_P(Lookup, APinnedValueOutlivesTheReader) {
   SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
   auto reader = Get(file.Open());
   const std::string key = KeyOf(321);
-  const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, true));
+  const auto found = Get(FindValue(reader.get(), key, file.Hash(key), kSequenceMax, true));
   ASSERT_TRUE(found.has_value());
   ASSERT_NE(found->owner, nullptr);
   reader.reset();
@@ -200,7 +200,7 @@ TEST(SstLookup, TypesOfKeysAndValuesMayBeLarge) {
     const auto reader = Get(file.Open());
     for (int i = 0; i < 200; ++i) {
       const std::string key = KeyOf(i);
-      const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false));
+      const auto found = Get(FindValue(reader.get(), key, file.Hash(key), kSequenceMax, false));
       ASSERT_TRUE(found.has_value());
       EXPECT_EQ(found->value, Numbered("value of ", i));
     }
@@ -216,7 +216,8 @@ TEST(SstLookup, BlocksOfUnmappedFilesAreReadOnce) {
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 1000; ++i) {
       const std::string key = KeyOf(i);
-      ASSERT_TRUE(Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false)).has_value());
+      ASSERT_TRUE(
+          Get(FindValue(reader.get(), key, file.Hash(key), kSequenceMax, false)).has_value());
     }
   }
   EXPECT_EQ(file.cache->misses(), reader->num_blocks());
@@ -231,20 +232,20 @@ TEST(SstLookup, ACacheOfNothingStillAnswers) {
   SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(1000))}));
   const auto reader = Get(file.Open());
   const std::string key = KeyOf(7);
-  const auto found = Get(reader->GetValue(key, file.Hash(key), kSequenceMax, false));
+  const auto found = Get(FindValue(reader.get(), key, file.Hash(key), kSequenceMax, false));
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->value, "value of 7");
   EXPECT_EQ(file.cache->bytes(), 0);
 }
 
-TEST(SstLookup, GetValueNeedsAKeyValueTable) {
+TEST(SstLookup, FindValueNeedsAKeyValueTable) {
   TableOptions options;
   options.primary_key = {"id"};
   SstFixture file(MakeSchema({arrow::field("id", arrow::int64(), false)}, options));
   SST_ASSERT_OK(file.Write(
       {MakeRows(*file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), 1,
                                                        {FromJson(arrow::int64(), "[1]")}))}));
-  EXPECT_TRUE(Get(file.Open())->GetValue("x", 0, kSequenceMax, false).status().IsInvalid());
+  EXPECT_TRUE(FindValue(Get(file.Open()).get(), "x", 0, kSequenceMax, false).status().IsInvalid());
 }
 
 TEST(SstLookup, ManyThreadsMeetAFreshFile) {
@@ -261,7 +262,7 @@ TEST(SstLookup, ManyThreadsMeetAFreshFile) {
       for (int i = 0; i < 5000; ++i) {
         const int n = static_cast<int>(random() % 3000);
         const std::string key = KeyOf(n);
-        const auto found = reader->GetValue(key, file.Hash(key), kSequenceMax, false);
+        const auto found = FindValue(reader.get(), key, file.Hash(key), kSequenceMax, false);
         const bool right =
             found.ok() && found->has_value() && (*found)->value == Numbered("value of ", n);
         if (!right) ++wrong;

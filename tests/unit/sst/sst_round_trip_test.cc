@@ -276,7 +276,7 @@ TEST(SstWriter, AFileMayHoldNothingButTombstones) {
   const auto reader = Get(file.Open());
   EXPECT_EQ(reader->num_blocks(), 0);
   EXPECT_EQ(Get(reader->FindBlock("x")), 0);
-  EXPECT_EQ(Get(reader->GetValue("x", file.Hash("x"), kSequenceMax, false)), std::nullopt);
+  EXPECT_EQ(Get(FindValue(reader.get(), "x", file.Hash("x"), kSequenceMax, false)), std::nullopt);
   EXPECT_EQ(reader->range_tombstones().CoveringSequence("z", kSequenceMax), 7u);
   SST_ASSERT_OK(reader->Verify());
 }

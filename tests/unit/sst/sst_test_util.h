@@ -124,6 +124,15 @@ inline RowBatch MakeKvRows(const StoredSchema& schema, const std::vector<KvRow>&
 }
 
 /// "key000042"
+/// FindValue with its answer as a value.
+inline arrow::Result<std::optional<FoundValue>> FindValue(SstReader* reader, std::string_view key,
+                                                          uint64_t hash, uint64_t snapshot,
+                                                          bool pin) {
+  FoundValue found;
+  ARROW_RETURN_NOT_OK(reader->FindValue(key, hash, snapshot, pin, &found));
+  return found.found ? std::optional<FoundValue>(std::move(found)) : std::nullopt;
+}
+
 inline std::string KeyOf(int64_t i) {
   std::string digits = std::to_string(i);
   return "key" + std::string(6 - std::min<size_t>(6, digits.size()), '0') + digits;

@@ -117,7 +117,8 @@ TEST_F(BatchMemtableTest, KeyValueCallsAreRefused) {
   Start();
   EXPECT_TRUE(memtable_->Put(1, "k", 0, "v").IsInvalid());
   EXPECT_TRUE(memtable_->Delete(1, "k", 0).IsInvalid());
-  EXPECT_TRUE(memtable_->GetValue("k", 0, 1).status().IsInvalid());
+  FoundValue found;
+  EXPECT_TRUE(memtable_->FindValue("k", 0, 1, &found).IsInvalid());
   EXPECT_TRUE(memtable_->empty());
 }
 

@@ -58,10 +58,11 @@ class PointMemtableTest : public ::testing::Test {
   }
 
   std::optional<ModelRow> Get(const std::string& key, uint64_t snapshot = kSequenceMax) {
-    auto found = memtable_->GetValue(key, Hash(key), snapshot);
-    EXPECT_TRUE(found.ok()) << found.status();
-    if (!found.ok() || !found->has_value()) return std::nullopt;
-    return ModelRow{key, (*found)->sequence, (*found)->kind, std::string((*found)->value)};
+    FoundValue found;
+    const arrow::Status status = memtable_->FindValue(key, Hash(key), snapshot, &found);
+    EXPECT_TRUE(status.ok()) << status;
+    if (!found.found) return std::nullopt;
+    return ModelRow{key, found.sequence, found.kind, std::string(found.value)};
   }
 
   void ExpectReadsLikeModel() {

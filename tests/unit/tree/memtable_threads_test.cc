@@ -72,12 +72,13 @@ TEST(MemtableThreads, GetsAndScansOfAKeyValueMemtableSeeTheirSnapshotWhileItIsWr
     const std::string key = KeyText(number);
     const uint64_t hash = HashKey(key, kHashSeed);
     memtable->Prefetch(hash);
-    const auto found = memtable->GetValue(key, hash, snapshot).ValueOrDie();
+    FoundValue found;
+    ASSERT_TRUE(memtable->FindValue(key, hash, snapshot, &found).ok());
     const uint64_t expected = LastWrite(number, snapshot);
-    ASSERT_EQ(found.has_value(), expected != 0);
-    if (!found.has_value()) return;
-    ASSERT_EQ(found->sequence, expected);
-    ASSERT_EQ(found->value, std::to_string(expected));
+    ASSERT_EQ(found.found, expected != 0);
+    if (!found.found) return;
+    ASSERT_EQ(found.sequence, expected);
+    ASSERT_EQ(found.value, std::to_string(expected));
     ASSERT_EQ(memtable->range_tombstones()->CoveringSequence("x", snapshot),
               snapshot / 1000 * 1000);
   };

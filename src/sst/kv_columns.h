@@ -1,0 +1,119 @@
+// The rows of one key-value block as plain pointers: what ordered reads walk, one row costing a few
+// loads and no Arrow objects. A value; who holds it keeps the block's memory.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+#include "base/coding.h"
+#include "row/row_kind.h"
+
+namespace marble {
+
+/// A column of strings. Checks offsets at every look: a page may have been read again since its
+/// checksum was verified.
+struct KvStrings {
+  const uint8_t* offsets = nullptr;
+  const char* data = nullptr;
+  uint64_t bytes = 0;  // of data
+  uint32_t width = 0;  // of every string, or 0: then the offsets tell
+  bool large = false;  // offsets of 64 bits
+
+  /// False if the row's offsets leave the column: damage.
+  bool At(int64_t row, std::string_view* out) const {
+    if (width != 0) {
+      *out = {data + row * width, width};
+      return true;
+    }
+    uint64_t begin;
+    uint64_t end;
+    if (large) {
+      begin = LoadLittle<uint64_t>(offsets + row * 8);
+      end = LoadLittle<uint64_t>(offsets + row * 8 + 8);
+    } else {
+      begin = LoadLittle<uint32_t>(offsets + row * 4);
+      end = LoadLittle<uint32_t>(offsets + row * 4 + 4);
+    }
+    if (begin > end || end > bytes) [[unlikely]] {
+      return false;
+    }
+    *out = {data + begin, end - begin};
+    return true;
+  }
+
+  /// Fetches what At(row) looks at first.
+  void Prefetch(int64_t row) const {
+    if (width != 0) {
+      __builtin_prefetch(data + row * width);
+    } else {
+      __builtin_prefetch(offsets + row * (large ? 8 : 4));
+    }
+  }
+};
+
+struct KvColumns {
+  KvStrings keys;
+  KvStrings values;
+  const uint8_t* value_validity = nullptr;  // nullptr: no value is null
+  const uint8_t* sequences = nullptr;       // nullptr: all have `sequence`
+  const uint8_t* kinds = nullptr;           // nullptr: all are puts
+  uint64_t sequence = 0;
+  uint64_t sequence_max = 0;  // of `sequences`
+  int64_t rows = 0;
+  bool unique_keys = true;
+
+  bool KeyAt(int64_t row, std::string_view* key) const { return keys.At(row, key); }
+  /// A null value is a view with a null pointer.
+  bool ValueAt(int64_t row, std::string_view* value) const {
+    if (value_validity != nullptr && ((value_validity[row >> 3] >> (row & 7)) & 1) == 0) {
+      *value = {};
+      return true;
+    }
+    return values.At(row, value);
+  }
+  uint64_t SequenceAt(int64_t row) const {
+    return sequences == nullptr ? sequence : LoadLittle<uint64_t>(sequences + row * 8);
+  }
+  RowKind KindAt(int64_t row) const {
+    return kinds == nullptr ? RowKind::kPut : static_cast<RowKind>(kinds[row]);
+  }
+  /// Every row is the only one of its key, a put, and seen at `snapshot`.
+  bool IsPlain(uint64_t snapshot) const {
+    return unique_keys && kinds == nullptr &&
+           (sequences == nullptr ? sequence : sequence_max) <= snapshot;
+  }
+
+  /// The first row whose key is >= `key`; -1 if a key on the way is damaged. Probes several rows
+  /// together, so that their cache misses overlap.
+  int64_t LowerBound(std::string_view key) const {
+    constexpr int64_t kProbes = 8;
+    int64_t begin = 0;
+    int64_t end = rows;  // the answer is in [begin, end]
+    while (end - begin > kProbes) {
+      const int64_t step = (end - begin) / kProbes;
+      for (int64_t row = begin + step; row < end; row += step) keys.Prefetch(row);
+      int64_t row = begin + step;
+      for (; row < end; row += step) {
+        std::string_view probe;
+        if (!KeyAt(row, &probe)) return -1;
+        if (probe >= key) break;
+      }
+      begin = row - step + (row - step > begin ? 1 : 0);
+      end = std::min(row, end);
+    }
+    while (begin < end) {
+      const int64_t middle = begin + (end - begin) / 2;
+      std::string_view probe;
+      if (!KeyAt(middle, &probe)) return -1;
+      if (probe < key) {
+        begin = middle + 1;
+      } else {
+        end = middle;
+      }
+    }
+    return begin;
+  }
+};
+
+}  // namespace marble

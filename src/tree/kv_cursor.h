@@ -1,0 +1,63 @@
+// Walks the visible rows of a key-value table in key order, or backward, over one view: the merge
+// of its memtables and runs, row by row on plain pointers. Beside ReadRange, which makes record
+// batches of any table, this is what seeks and walks of keys are made of: it decodes nothing and
+// copies nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "sst/range_tombstone.h"
+#include "tree/kv_source.h"
+#include "tree/table_view.h"
+
+namespace marble {
+
+/// Used by one thread. Keeps the view.
+class KvCursor {
+ public:
+  /// `view` is of a key-value table.
+  static arrow::Result<std::unique_ptr<KvCursor>> Open(std::shared_ptr<const TableView> view,
+                                                       uint64_t snapshot);
+
+  /// Goes before the first key of `range`, or in reverse behind the last.
+  arrow::Status Start(EncodedRange range, Direction direction);
+  /// The next rows in the direction of the walk, at most `rows_max` (> 0); none at the end. They
+  /// stay until the next call of Start or Next.
+  arrow::Result<std::span<const KvRow>> Next(size_t rows_max);
+
+ private:
+  using Fragment = RangeTombstoneSet::Fragment;
+
+  KvCursor(std::shared_ptr<const TableView> view, uint64_t snapshot) : view_(std::move(view)) {
+    walk_.snapshot = snapshot;
+  }
+  arrow::Status OpenSources();
+  /// Finds the source whose key comes next (the newest of equal ones) and the one after it.
+  void Choose(size_t* best, const KvSource** second) const;
+  /// Takes rows from the source `at`, whose key no other source has.
+  arrow::Status Take(size_t at, const KvSource* second, size_t rows_max);
+  /// Takes the newest row of a key that stands in several sources, the first of which is `at`.
+  arrow::Status TakeTied(size_t at);
+  /// Hands out the present row of a source unless it is deleted.
+  arrow::Status EmitVisible(const KvSource& source);
+  /// The newest tombstone over `key` that the snapshot sees, by its sequence; 0 if there is none.
+  uint64_t CoveringSequence(std::string_view key);
+  /// Passes over the rest of a deleted range in a source that has nothing newer.
+  arrow::Status SkipCovered(KvSource* source);
+  void DropEnded();
+
+  const std::shared_ptr<const TableView> view_;
+  KvWalk walk_;
+  std::vector<KvSource> sources_;  // newest first
+  std::vector<KvSource*> active_;  // those that are not at their end, newest first
+  std::shared_ptr<const RangeTombstoneSet> tombstones_;  // nullptr if there are none
+  const Fragment* fragment_ = nullptr;                   // the one looked at last
+  KvWindow window_;
+};
+
+}  // namespace marble

@@ -1,0 +1,242 @@
+#include "tree/kv_source.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "tree/entry_sort.h"
+#include "tree/run_reader.h"
+
+namespace marble {
+
+void KvSource::SetKey(std::string_view key) {
+  key_ = key;
+  prefix_ = KeyPrefix(key, 0);
+  if (walk_->reverse()) prefix_ = ~prefix_;
+}
+
+arrow::Status KvSource::Start() {
+  at_end_ = false;
+  if (memtable_ == nullptr) return StartRun();
+  StartMemtable();
+  return AdvanceMemtable();
+}
+
+arrow::Status KvSource::Emit(KvWindow* window) const {
+  if (memtable_ != nullptr) {
+    window->rows.emplace_back(key_, record_->value());
+    return arrow::Status::OK();
+  }
+  std::string_view value;
+  if (!columns_.ValueAt(version_, &value)) return reader_->DamagedRow(block_);
+  if (owner_ != nullptr && (window->owners.empty() || window->owners.back() != owner_)) {
+    window->owners.push_back(owner_);
+  }
+  window->rows.emplace_back(key_, value);
+  return arrow::Status::OK();
+}
+
+arrow::Status KvSource::EmitPlain(const KvSource* bound, size_t rows_max, KvWindow* window) {
+  if (memtable_ != nullptr || !plain_) return arrow::Status::OK();
+  return EmitBlockRows(bound, rows_max, window);
+}
+
+arrow::Status KvSource::SkipTo(std::string_view key) {
+  if (memtable_ == nullptr) return Passed(key) ? arrow::Status::OK() : SkipRunTo(key);
+  while (!Passed(key)) ARROW_RETURN_NOT_OK(AdvanceMemtable());
+  return arrow::Status::OK();
+}
+
+// --- A run.
+
+arrow::Status KvSource::StartRun() {
+  owner_.reset();
+  blocks_begin_ = blocks_end_ = 0;
+  begin_ = end_ = 0;
+  files_begin_ = files_end_ = 0;
+  if (!walk_->range.IsEmpty())
+    std::tie(files_begin_, files_end_) = FilesInRange(*run_, walk_->range);
+  return Settle();
+}
+
+arrow::Status KvSource::AdvanceRun() {
+  if (walk_->reverse()) {
+    end_ -= group_;
+  } else {
+    begin_ += group_;
+  }
+  return Settle();
+}
+
+arrow::Status KvSource::SkipRunTo(std::string_view key) {
+  const bool reverse = walk_->reverse();
+  ARROW_ASSIGN_OR_RAISE(const std::string_view edge,
+                        reverse ? reader_->BlockFirstKey(block_) : reader_->BlockLastKey(block_));
+  if (reverse ? edge >= key : edge < key) {
+    // Not in this block: the others are passed over unread.
+    begin_ = end_;
+    ARROW_ASSIGN_OR_RAISE(const int64_t block, reader_->FindBlock(key));
+    if (reverse) {
+      blocks_end_ = std::clamp(block + 1, blocks_begin_, blocks_end_);
+      while (blocks_begin_ == blocks_end_ && files_begin_ < files_end_ &&
+             run_->files[files_end_ - 1]->meta().smallest >= key) {
+        --files_end_;
+      }
+    } else {
+      blocks_begin_ = std::clamp(block, blocks_begin_, blocks_end_);
+      while (blocks_begin_ == blocks_end_ && files_begin_ < files_end_ &&
+             EndsBefore(run_->files[files_begin_]->meta(), key)) {
+        ++files_begin_;
+      }
+    }
+    ARROW_RETURN_NOT_OK(Settle());
+    // Where it stands now may be a file that begins long before `key`.
+    return Passed(key) ? arrow::Status::OK() : SkipRunTo(key);
+  }
+  const int64_t row = columns_.LowerBound(key);
+  if (row < 0) return reader_->DamagedRow(block_);
+  (reverse ? end_ : begin_) = std::clamp(row, begin_, end_);
+  return Settle();
+}
+
+arrow::Status KvSource::Settle() {
+  for (;;) {
+    while (begin_ >= end_) {
+      ARROW_ASSIGN_OR_RAISE(const bool more, NextBlock());
+      if (more) continue;
+      at_end_ = true;
+      return arrow::Status::OK();
+    }
+    bool visible = false;
+    ARROW_RETURN_NOT_OK(ResolveGroup(&visible));
+    if (visible) return arrow::Status::OK();
+    if (walk_->reverse()) {
+      end_ -= group_;
+    } else {
+      begin_ += group_;
+    }
+  }
+}
+
+arrow::Result<bool> KvSource::NextBlock() {
+  const bool reverse = walk_->reverse();
+  while (blocks_begin_ == blocks_end_) {
+    if (files_begin_ == files_end_) return false;
+    ARROW_RETURN_NOT_OK(OpenFile(*run_->files[reverse ? --files_end_ : files_begin_++]));
+  }
+  ARROW_RETURN_NOT_OK(LoadBlock(reverse ? --blocks_end_ : blocks_begin_++));
+  return true;
+}
+
+arrow::Status KvSource::OpenFile(const TableFile& file) {
+  blocks_begin_ = blocks_end_ = 0;
+  lower_block_ = upper_block_ = -1;
+  const FileMeta& meta = file.meta();
+  if (meta.rows == 0 || meta.sequence_min > walk_->snapshot) return arrow::Status::OK();
+  file_ = &file;
+  ARROW_ASSIGN_OR_RAISE(reader_, file.reader());
+  const EncodedRange& range = walk_->range;
+  blocks_end_ = reader_->num_blocks();
+  if (!range.lower.empty() && meta.smallest < range.lower) {
+    ARROW_ASSIGN_OR_RAISE(blocks_begin_, reader_->FindBlock(range.lower));
+    lower_block_ = blocks_begin_;
+  }
+  if (range.upper.has_value() &&
+      (meta.largest_exclusive || meta.unbounded_end || meta.largest >= *range.upper)) {
+    ARROW_ASSIGN_OR_RAISE(upper_block_, reader_->FindBlock(*range.upper));
+    blocks_end_ = std::min(blocks_end_, upper_block_ + 1);
+  }
+  blocks_begin_ = std::min(blocks_begin_, blocks_end_);
+  return arrow::Status::OK();
+}
+
+arrow::Status KvSource::LoadBlock(int64_t block) {
+  block_ = block;
+  ARROW_RETURN_NOT_OK(reader_->ReadKvBlock(block, &columns_, &owner_));
+  plain_ = columns_.IsPlain(walk_->snapshot);
+  begin_ = block == lower_block_ ? columns_.LowerBound(walk_->range.lower) : 0;
+  end_ = block == upper_block_ ? columns_.LowerBound(*walk_->range.upper) : columns_.rows;
+  return begin_ < 0 || end_ < 0 ? reader_->DamagedRow(block) : arrow::Status::OK();
+}
+
+arrow::Status KvSource::ResolveGroup(bool* visible) {
+  const bool reverse = walk_->reverse();
+  int64_t first = reverse ? end_ - 1 : begin_;
+  std::string_view key;
+  if (!columns_.KeyAt(first, &key)) return reader_->DamagedRow(block_);
+  group_ = 1;
+  if (!columns_.unique_keys) {
+    // All versions of a key are in one block, the newest first.
+    std::string_view other;
+    for (;; ++group_) {
+      const int64_t row = reverse ? first - group_ : first + group_;
+      if (row < begin_ || row >= end_) break;
+      if (!columns_.KeyAt(row, &other)) return reader_->DamagedRow(block_);
+      if (other != key) break;
+    }
+    if (reverse) first -= group_ - 1;
+  }
+  for (version_ = first; version_ < first + group_; ++version_) {
+    sequence_ = columns_.SequenceAt(version_);
+    if (sequence_ <= walk_->snapshot) break;
+  }
+  *visible = version_ < first + group_;
+  if (!*visible) return arrow::Status::OK();
+  kind_ = columns_.KindAt(version_);
+  SetKey(key);
+  return arrow::Status::OK();
+}
+
+arrow::Status KvSource::EmitBlockRows(const KvSource* bound, size_t rows_max, KvWindow* window) {
+  const bool reverse = walk_->reverse();
+  const auto left = static_cast<size_t>(end_ - begin_);
+  const size_t room = rows_max - window->rows.size();
+  const auto count = static_cast<int64_t>(std::min(left, room));
+  if (count == 0) return arrow::Status::OK();
+  if (owner_ != nullptr) window->owners.push_back(owner_);
+  const std::string_view end = bound == nullptr ? std::string_view() : bound->key();
+  int64_t i = 0;
+  for (; i < count; ++i) {
+    const int64_t row = reverse ? end_ - 1 - i : begin_ + i;
+    KvRow out;
+    if (!columns_.KeyAt(row, &out.first) || !columns_.ValueAt(row, &out.second)) {
+      return reader_->DamagedRow(block_);
+    }
+    if (bound != nullptr && (reverse ? out.first <= end : out.first >= end)) break;
+    window->rows.push_back(out);
+  }
+  if (i == 0) return arrow::Status::OK();
+  group_ = i;
+  return AdvanceRun();
+}
+
+// --- A memtable.
+
+void KvSource::StartMemtable() {
+  merger_.emplace(memtable_->store().get(), sorted_, walk_->range, walk_->direction);
+  uint64_t handle = 0;
+  ahead_ = merger_->Next(&handle) ? RecordStore::RecordOf(handle) : nullptr;
+}
+
+arrow::Status KvSource::AdvanceMemtable() {
+  record_ = nullptr;
+  while (ahead_ != nullptr && record_ == nullptr) {
+    // The versions of a key come newest first, or in reverse oldest first: the newest that the
+    // snapshot sees is the first of them, or the last.
+    const std::string_view key = ahead_->key();
+    do {
+      if (ahead_->sequence() <= walk_->snapshot && (record_ == nullptr || walk_->reverse())) {
+        record_ = ahead_;
+      }
+      uint64_t handle = 0;
+      ahead_ = merger_->Next(&handle) ? RecordStore::RecordOf(handle) : nullptr;
+    } while (ahead_ != nullptr && ahead_->key() == key);
+  }
+  at_end_ = record_ == nullptr;
+  if (at_end_) return arrow::Status::OK();
+  SetKey(record_->key());
+  sequence_ = record_->sequence();
+  kind_ = record_->kind();
+  return arrow::Status::OK();
+}
+
+}  // namespace marble

@@ -1,0 +1,150 @@
+// One sorted source of a key-value table walked key by key in either direction: a run of SSTables
+// or a memtable. What a KvCursor merges.
+//
+// A source stands on a key that its snapshot sees in this source, with the newest such version (a
+// delete counts), or is at its end. Used by one thread; the view that its runs and memtables come
+// from must outlive it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include "sst/kv_columns.h"
+#include "sst/sst_reader.h"
+#include "tree/point_memtable.h"
+#include "tree/sorted_runs.h"
+#include "tree/version.h"
+
+namespace marble {
+
+/// A key and its value, where they lie.
+using KvRow = std::pair<std::string_view, std::string_view>;
+
+/// Where a walk goes and what it sees; the same for all sources of a cursor.
+struct KvWalk {
+  EncodedRange range;
+  Direction direction = Direction::kForward;
+  uint64_t snapshot = kSequenceMax;
+
+  bool reverse() const { return direction == Direction::kReverse; }
+};
+
+/// Rows handed out, and what keeps those alive whose memory does not live as long as the view.
+struct KvWindow {
+  std::vector<KvRow> rows;
+  std::vector<std::shared_ptr<const void>> owners;
+
+  void Clear() {
+    rows.clear();
+    owners.clear();
+  }
+};
+
+class KvSource {
+ public:
+  KvSource(const Run* run, const KvWalk* walk) : walk_(walk), run_(run) {}
+  /// `runs` are those of `memtable`, refreshed.
+  KvSource(const PointMemtable* memtable, std::shared_ptr<const RunList> runs, const KvWalk* walk)
+      : walk_(walk), memtable_(memtable), sorted_(std::move(runs)) {}
+
+  /// Goes to the first key of the walk's range, in its direction.
+  arrow::Status Start();
+  /// Goes to the next key.
+  arrow::Status Advance() { return memtable_ != nullptr ? AdvanceMemtable() : AdvanceRun(); }
+  /// Passes over keys below `key`, in reverse over keys at and above it. What lies between is not
+  /// read where the index allows.
+  arrow::Status SkipTo(std::string_view key);
+
+  /// Goes to the end.
+  void Finish() { at_end_ = true; }
+
+  bool at_end() const { return at_end_; }
+  // The following need a source that is not at its end.
+  std::string_view key() const { return key_; }
+  /// The key's first eight bytes as a number that is lower for the key that comes first.
+  uint64_t prefix() const { return prefix_; }
+  uint64_t sequence() const { return sequence_; }
+  bool is_delete() const { return kind_ == RowKind::kDelete; }
+  /// Upper bound of the sequences of the rows around the present one (of its file or memtable).
+  uint64_t sequence_max() const {
+    return memtable_ != nullptr ? memtable_->sequence_max() : file_->meta().sequence_max;
+  }
+
+  /// Appends the present row to the window.
+  arrow::Status Emit(KvWindow* window) const;
+  /// Appends rows that come before `bound` (nullptr: all), up to `rows_max` in the window, and
+  /// advances over them, as far as that needs no look at kinds and sequences. May append none.
+  arrow::Status EmitPlain(const KvSource* bound, size_t rows_max, KvWindow* window);
+
+  /// Does the present key come before that of `other`?
+  bool Before(const KvSource& other) const {
+    if (prefix_ != other.prefix_) return prefix_ < other.prefix_;
+    return walk_->reverse() ? key_ > other.key_ : key_ < other.key_;
+  }
+
+ private:
+  void SetKey(std::string_view key);
+  bool Passed(std::string_view key) const {
+    return at_end_ || (walk_->reverse() ? key_ < key : key_ >= key);
+  }
+
+  // --- A run.
+  arrow::Status StartRun();
+  arrow::Status AdvanceRun();
+  arrow::Status SkipRunTo(std::string_view key);
+  /// Stands on the first group of rows from `row_` on that the snapshot sees.
+  arrow::Status Settle();
+  /// Goes to the next block, of the next file if need be; false at the end of the run.
+  arrow::Result<bool> NextBlock();
+  arrow::Status OpenFile(const TableFile& file);
+  arrow::Status LoadBlock(int64_t block);
+  /// Finds the end of the group of versions that `row_` begins (in reverse: ends) and the version
+  /// to show.
+  arrow::Status ResolveGroup(bool* visible);
+  arrow::Status EmitBlockRows(const KvSource* bound, size_t rows_max, KvWindow* window);
+
+  // --- A memtable.
+  void StartMemtable();
+  arrow::Status AdvanceMemtable();
+
+  const KvWalk* walk_;
+  bool at_end_ = true;
+  RowKind kind_ = RowKind::kPut;
+  std::string_view key_;
+  uint64_t prefix_ = 0;
+  uint64_t sequence_ = 0;
+
+  const Run* run_ = nullptr;
+  size_t files_begin_ = 0;  // files not opened yet
+  size_t files_end_ = 0;
+  const TableFile* file_ = nullptr;
+  SstReader* reader_ = nullptr;
+  int64_t blocks_begin_ = 0;  // blocks of the file not read yet
+  int64_t blocks_end_ = 0;
+  int64_t lower_block_ = -1;  // the blocks that the range's ends may cut; -1 if none
+  int64_t upper_block_ = -1;
+  int64_t block_ = -1;
+  KvColumns columns_;
+  std::shared_ptr<const void> owner_;  // of columns_, if the view does not keep them
+  bool plain_ = false;                 // columns_.IsPlain
+  // Rows of the block in the range that were not passed; the present group of versions stands at
+  // its begin (forward) or end (reverse) and is `group_` rows long.
+  int64_t begin_ = 0;
+  int64_t end_ = 0;
+  int64_t group_ = 0;
+  int64_t version_ = 0;  // the row to show
+
+  const PointMemtable* memtable_ = nullptr;
+  std::shared_ptr<const RunList> sorted_;
+  std::optional<RunMerger<RecordStore>> merger_;
+  const Record* record_ = nullptr;  // the version to show
+  const Record* ahead_ = nullptr;   // the merger's next record
+};
+
+}  // namespace marble

@@ -1,0 +1,50 @@
+// The memory pool of one database: counts what is allocated through it, and keeps the huge-page
+// memory that flushed memtables give back for the memtables to come. The kernel hands out memory
+// zeroed, and a virtual machine may have to fetch it from its host first, which costs more than
+// filling it; a recycled block is mapped, and its content is nobody's. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include <arrow/memory_pool.h>
+
+#include "base/mutex.h"
+
+namespace marble {
+
+/// Size and alignment from which memory is asked for in huge pages, bytes. Random reads of a large
+/// memtable miss the TLB otherwise.
+inline constexpr int64_t kHugePageBytes = int64_t{2} << 20;
+
+class RecyclingPool final : public arrow::ProxyMemoryPool {
+ public:
+  explicit RecyclingPool(arrow::MemoryPool* base) : ProxyMemoryPool(base) {}
+  ~RecyclingPool() override { SetSpareBytesMax(0); }
+
+  /// Bytes kept at most; what is over goes back at once, the oldest first. 0 until this is called.
+  void SetSpareBytesMax(int64_t bytes);
+  /// Bytes kept now. They are part of bytes_allocated().
+  int64_t spare_bytes() const;
+
+  // arrow::MemoryPool. Memory aligned to kHugePageBytes is in huge pages where the kernel has them,
+  // and recycled.
+  using arrow::ProxyMemoryPool::Allocate;
+  using arrow::ProxyMemoryPool::Free;
+  arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override;
+  void Free(uint8_t* buffer, int64_t size, int64_t alignment) override;
+
+ private:
+  struct Spare {
+    uint8_t* data;
+    int64_t bytes;
+  };
+  void Trim() MARBLE_REQUIRES(mutex_);
+
+  mutable Mutex mutex_;
+  std::deque<Spare> spares_ MARBLE_GUARDED_BY(mutex_);  // oldest first
+  int64_t spare_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
+  int64_t spare_bytes_max_ MARBLE_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace marble
