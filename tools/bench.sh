@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures Marble beside RocksDB, LevelDB and LMDB, from a fresh clone on a fresh Debian 12: prepares
-# the machine, builds, runs the key-value benchmark in its quick mode and the one in Python, and
-# writes build/bench/report.md with plots and build/bench/*.json with all figures.
+# Measures Marble beside RocksDB, LevelDB and LMDB, from a fresh clone on a fresh Debian 12:
+# prepares the machine, builds, runs the key-value benchmark in its quick mode and the one in
+# Python, and writes build/bench/report.md with plots and build/bench/*.json with all figures.
 #
 #   tools/bench.sh                         1 million rows
 #   tools/bench.sh --full                  10 million rows; hours
