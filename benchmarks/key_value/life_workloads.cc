@@ -168,8 +168,4 @@ Series Throughput::ToSeries(const std::string& name) const {
   return series;
 }
 
-uint64_t Session::RowsToFill() const {
-  return kind.synced_only ? std::min<uint64_t>(options.rows, 20'000) : options.rows;
-}
-
 }  // namespace marble::benchmark

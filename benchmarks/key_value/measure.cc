@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -92,6 +94,14 @@ void DropFromPageCache(const std::string& directory) {
     if (posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) != 0) Die("posix_fadvise failed");
     close(file);
   });
+}
+
+std::string LoadOfMachine() {
+  double load[3];
+  if (getloadavg(load, 3) != 3) return "unknown";
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.2f %.2f %.2f", load[0], load[1], load[2]);
+  return text;
 }
 
 std::vector<std::pair<std::string, std::string>> DescribeMachine(const std::string& directory) {

@@ -32,6 +32,9 @@ int64_t BytesOnDisk(const std::string& directory);
 /// Drops the files under a directory from the page cache, after writing them to the disk.
 void DropFromPageCache(const std::string& directory);
 
+/// Processes that ran or wanted to, on average over 1, 5 and 15 minutes.
+std::string LoadOfMachine();
+
 /// Processor, cores, memory, kernel, file system of a directory, as names and texts.
 std::vector<std::pair<std::string, std::string>> DescribeMachine(const std::string& directory);
 

@@ -37,8 +37,6 @@ class Session {
   uint64_t ChecksumOf(const Digest& digest) const {
     return digest.rows + digest.heads + (values_differ ? 0 : digest.sum);
   }
-  /// Rows that the first fill writes: fewer where each write waits for the disk.
-  uint64_t RowsToFill() const;
 
   const RunOptions options;
   const EngineKind kind;
