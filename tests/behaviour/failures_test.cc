@@ -48,6 +48,32 @@ class FailuresTest : public testing::Test {
     EXPECT_TRUE(value.ok()) << value.status().ToString();
     return value.ok() && value->has_value() && **value == Value(i);
   }
+  /// Puts 0, 1, ... until one is refused for a reason that passes; returns its number. It is not
+  /// there, all before it are.
+  int PutUntilRefused() {
+    int written = 0;
+    arrow::Status refused = Put(0);
+    while (refused.ok() && written < 100000) refused = Put(++written);
+    EXPECT_FALSE(refused.ok()) << "no write was refused";
+    EXPECT_FALSE(IsReadOnly(refused)) << refused.ToString();
+    const auto absent = kv_->Get(Key(written));
+    EXPECT_TRUE(absent.ok() && !absent->has_value()) << absent.status().ToString();
+    for (int i = 0; i < written; ++i) EXPECT_TRUE(Has(i)) << i;
+    return written;
+  }
+  /// Put `refused` is taken after a while, and all up to it are there, also when opened again.
+  void ExpectWritesResume(int refused) {
+    // The background thread notices within its retry period; a write that comes earlier is still
+    // refused.
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      if (Put(refused).ok()) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    for (int i = 0; i <= refused; ++i) ASSERT_TRUE(Has(i)) << i;
+    ASSERT_OK(db_->Close());
+    ASSERT_OK(Open());
+    for (int i = 0; i <= refused; ++i) ASSERT_TRUE(Has(i)) << i;
+  }
   static std::string Key(int i) { return "key" + std::to_string(100000 + i); }
   static std::string Value(int i) { return std::string(100, static_cast<char>('a' + i % 26)); }
 
@@ -82,34 +108,24 @@ TEST_F(FailuresTest, ASyncedWriteSurvivesPowerLossWithAllBeforeIt) {
 
 TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereIsRoomAgain) {
   ASSERT_OK(Open());
-  int written = 0;
   fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));
-  arrow::Status full;
-  while (full.ok() && written < 100000) {
-    full = Put(written);
-    if (full.ok()) ++written;
-  }
-  ASSERT_FALSE(full.ok()) << "the disk never ran full";
-  EXPECT_FALSE(IsReadOnly(full)) << full.ToString();
+  const int written = PutUntilRefused();
   fs_.set_capacity_bytes(-1);
-  // The background thread notices within its retry period; a write that comes earlier is still
-  // refused.
-  for (int attempt = 0; attempt < 200; ++attempt) {
-    if (Put(written).ok()) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  for (int i = 0; i <= written; ++i) ASSERT_TRUE(Has(i)) << i;
-  ASSERT_OK(db_->Close());
+  ExpectWritesResume(written);
+}
+
+TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereAreDescriptorsAgain) {
   ASSERT_OK(Open());
-  for (int i = 0; i <= written; ++i) ASSERT_TRUE(Has(i)) << i;
+  fs_.FailNth(FileOp::kCreate, 1, EMFILE, /*sticky=*/true);
+  const int written = PutUntilRefused();
+  fs_.ClearFaults();
+  ExpectWritesResume(written);
 }
 
 TEST_F(FailuresTest, AFullDiskIsTriedAgainNowAndThenNotAllTheTime) {
   ASSERT_OK(Open());
   fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));
-  arrow::Status full;
-  for (int i = 0; full.ok() && i < 100000; ++i) full = Put(i);
-  ASSERT_FALSE(full.ok()) << "the disk never ran full";
+  PutUntilRefused();
   const uint64_t before = fs_.operations(FileOp::kChange);
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   // Five tries or so of some changes each.

@@ -192,7 +192,8 @@ TEST(SstDamage, AFileOfAnotherSchemaIsCorruption) {
   options.primary_key = {"key"};
   file.schema = MakeSchema(
       {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())}, options);
-  EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+  // Opening is enough to find it: nothing of the file must be taken for what it is not.
+  EXPECT_TRUE(IsCorruption(file.Open().status()));
 }
 
 TEST(SstDamage, VerifyFindsBoundsAndCountsThatDisagreeWithTheManifest) {
