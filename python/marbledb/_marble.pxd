@@ -227,7 +227,7 @@ cdef extern from "glue.h" namespace "marble_python" nogil:
 
     cdef cppclass Values:
         size_t size() const
-        optional[string]& operator[](size_t index)
+        optional[string_view] operator[](size_t index)
 
     CStatus MultiGet(const CKeyValue& kv, const vector[string_view]& keys,
                      const CReadOptions& options, Values* out)
