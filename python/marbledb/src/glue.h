@@ -68,6 +68,13 @@ inline arrow::Status MultiGet(const marble::KeyValue& kv, const std::vector<std:
   return kv.MultiGetPinned(std::span<const std::string_view>(keys), out, options);
 }
 
+/// Whether the i-th key is there, and its value. (Cython keeps a reference to what a call on a
+/// temporary optional returns.)
+inline bool IsThere(const Values& values, size_t i) { return values[i].has_value(); }
+inline std::string_view ValueAt(const Values& values, size_t i) {
+  return values[i].value_or(std::string_view());
+}
+
 /// Views into `array` (utf8, binary, and their large forms), without nulls. The caller keeps
 /// `array`.
 inline arrow::Status ViewsOf(const arrow::Array& array, std::vector<std::string_view>* out) {
