@@ -30,7 +30,7 @@ struct Stats {
   int64_t log_bytes_written = 0;   // since open
   int64_t log_syncs = 0;           // since open
   int64_t log_bytes = 0;           // segments needed for replay, now
-  int64_t log_tail_cut_bytes = 0;  // not 0 if this open cut an unsynced tail; no exact size
+  int64_t log_tail_cut_bytes = 0;  // of the unsynced records that this open had to drop
   int64_t flushes = 0;             // since open
   int64_t compactions = 0;         // since open
   int64_t trivial_moves = 0;       // since open

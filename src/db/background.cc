@@ -35,7 +35,10 @@ void OpenDatabase::ThreadLoop(int thread) {
       pthread_setname_np(pthread_self(), thread == 0 ? "marble-flush" : "marble-work"));
   MutexLock lock(&mutex_);
   while (!stop_jobs_.load()) {
-    if (write_error_.ok() && RunOneJob(thread)) continue;
+    // A job that fails wakes the other threads: without the pause they would try in turn, and
+    // without end, while there is no room.
+    const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
+    if (due && write_error_.ok() && RunOneJob(thread)) continue;
     if (room_error_.ok()) {
       work_.wait(mutex_);
     } else {
@@ -80,6 +83,7 @@ void OpenDatabase::NoteJobResult(const arrow::Status& status, const char* what) 
   }
   if (status.IsCancelled()) return;
   if (IsRoomError(status)) {
+    room_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
     room_error_ =
         arrow::Status(status.code(), std::string("no room for a ") + what + ": " + status.message(),
                       status.detail());

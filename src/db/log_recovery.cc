@@ -51,7 +51,10 @@ class LogRecovery {
   arrow::Result<std::unique_ptr<LogReader>> OpenSegment(uint64_t number) {
     const std::string path = LogSegmentPath(directory_, number);
     ARROW_ASSIGN_OR_RAISE(auto file, fs_->OpenReadable(path));
-    return LogReader::Open(std::move(file), path, LogFileKind::kSegment, &manifest_.uuid, number);
+    auto opened =
+        LogReader::Open(std::move(file), path, LogFileKind::kSegment, &manifest_.uuid, number);
+    if (opened.ok() && (*opened)->header().may_only_read) result_.may_only_read = true;
+    return opened;
   }
 
   /// Replays segment i of `needed`. True if the log ends in it.
@@ -107,17 +110,18 @@ class LogRecovery {
                       const std::vector<uint64_t>& needed, size_t next) {
     LogPosition durable = manifest_.durable_through;
     if (reader != nullptr) {
-      ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable));
-      ARROW_ASSIGN_OR_RAISE(bool zero, reader->TailIsZero());
-      if (!zero) result_.cut_bytes += 1;
+      ARROW_ASSIGN_OR_RAISE(int64_t torn, reader->TornBytes(stop.offset, result_.last_sequence));
+      uint64_t end = stop.offset + static_cast<uint64_t>(torn);
+      ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable, &end));
+      result_.cut_bytes += static_cast<int64_t>(end - stop.offset);
     }
     for (size_t i = next; i < needed.size(); ++i) {
       auto later = OpenSegment(needed[i]);
       if (!later.ok() && !IsCorruption(later.status())) return later.status();
       if (!later.ok()) continue;
-      ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), kLogHeaderBytes, &durable));
-      ARROW_ASSIGN_OR_RAISE(int64_t bytes, fs_->FileSize(LogSegmentPath(directory_, needed[i])));
-      result_.cut_bytes += bytes;
+      uint64_t end = kLogHeaderBytes;
+      ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), kLogHeaderBytes, &durable, &end));
+      result_.cut_bytes += static_cast<int64_t>(end) - kLogHeaderBytes;
     }
     if (stop < durable) {
       return CorruptionError(
@@ -128,13 +132,16 @@ class LogRecovery {
     return arrow::Status::OK();
   }
 
-  /// Raises `durable` to the highest mark in the valid records behind `offset`.
-  static arrow::Status RaiseDurable(LogReader* reader, uint64_t offset, LogPosition* durable) {
+  /// Raises `durable` to the highest mark in the valid records behind `offset`, and `end` to where
+  /// the last of them ends.
+  static arrow::Status RaiseDurable(LogReader* reader, uint64_t offset, LogPosition* durable,
+                                    uint64_t* end) {
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto record, reader->FindAfter(offset));
       if (record == nullptr) return arrow::Status::OK();
       *durable = std::max(*durable, record->header.durable_through);
       offset = record->end.offset;
+      *end = std::max(*end, offset);
     }
   }
 

@@ -24,7 +24,8 @@ namespace marble {
 struct LogRecoveryResult {
   uint64_t last_sequence = 0;  // of the last record accepted, or the manifest's
   uint64_t records = 0;
-  int64_t cut_bytes = 0;           // not 0 if an unsynced tail was cut; no exact size
+  int64_t cut_bytes = 0;           // of the records behind the place where the log was cut
+  bool may_only_read = false;      // a newer version asks this one not to write
   uint64_t highest_segment = 0;    // number of the newest segment present; 0 if none
   std::vector<uint64_t> segments;  // all segment numbers present, ascending
 };

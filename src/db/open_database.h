@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <set>
 #include <span>
@@ -158,6 +159,7 @@ class OpenDatabase : public DatabaseCore {
   std::multiset<uint64_t> snapshots_ MARBLE_GUARDED_BY(mutex_);
   arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);  // final: writes are refused with it
   arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);   // passing: no room or no descriptors
+  std::chrono::steady_clock::time_point room_retry_ MARBLE_GUARDED_BY(mutex_);  // not before this
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
   bool closed_ MARBLE_GUARDED_BY(mutex_) = false;
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;

@@ -166,8 +166,13 @@ arrow::Status OpenDatabase::LoadExisting() {
   next_table_id_ = manifest_state_.next_table_id;
   last_sequence_.store(manifest_state_.last_sequence);
   ARROW_RETURN_NOT_OK(AddTables());
-  if (clean_) return arrow::Status::OK();
-  return Replay();
+  if (!clean_) ARROW_RETURN_NOT_OK(Replay());
+  if ((loaded.may_only_read || recovered_.may_only_read) && !environment_.options.read_only) {
+    return IncompatibleFormatError(ManifestPath(environment_.directory, manifest_number_),
+                                   "written by a newer version, which lets this one only read the"
+                                   " database: open it read-only");
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status OpenDatabase::AddTables() {

@@ -117,14 +117,17 @@ LogPosition LogReader::stopped_at() const {
   return {header_.number, static_cast<uint64_t>(offset_)};
 }
 
-arrow::Result<bool> LogReader::TailIsZero() {
-  for (int64_t offset = offset_; offset < file_->size();) {
-    const int64_t length = std::min(kPieceBytes, file_->size() - offset);
-    ARROW_RETURN_NOT_OK(Load(offset, length));
-    if (!IsZero({At(offset), static_cast<size_t>(length)})) return false;
-    offset += length;
-  }
-  return true;
+arrow::Result<int64_t> LogReader::TornBytes(uint64_t offset, uint64_t last_sequence) {
+  const auto at = static_cast<int64_t>(offset);
+  if (file_->size() - at < kLogRecordHeaderBytes) return 0;
+  ARROW_RETURN_NOT_OK(Load(at, kLogRecordHeaderBytes));
+  LogRecordHeader header;
+  uint64_t checksum;
+  if (!DecodeLogRecordHeader(At(at), &header, &checksum)) return 0;
+  const int64_t room = file_->size() - at - kLogRecordHeaderBytes;
+  if (header.first_sequence <= last_sequence) return 0;
+  if (header.payload_bytes > static_cast<uint64_t>(room)) return 0;
+  return LogRecordBytes(header.payload_bytes);
 }
 
 arrow::Result<std::unique_ptr<LogRecord>> LogReader::FindAfter(uint64_t offset) {

@@ -36,10 +36,12 @@ class LogReader {
   /// The next record, or nullptr at the first place that holds no valid one. Errors are I/O errors.
   arrow::Result<std::unique_ptr<LogRecord>> Next();
 
-  /// After Next returned nullptr: where it stopped, and whether everything from there to the end of
-  /// the file is zero (an untouched tail) or not (a torn, stale or damaged record).
+  /// After Next returned nullptr: where it stopped.
   LogPosition stopped_at() const;
-  arrow::Result<bool> TailIsZero();
+  /// Bytes of the record that was begun at `offset` and does not verify, by its header; 0 if there
+  /// is none. Old records of a recycled file are told from it by their sequence, which is not above
+  /// `last_sequence`.
+  arrow::Result<int64_t> TornBytes(uint64_t offset, uint64_t last_sequence);
 
   /// Looks for any record that verifies at a 64-byte boundary at or behind `offset`, without
   /// trusting lengths in between; returns the first such, or nullptr. Used to find

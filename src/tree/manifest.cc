@@ -146,6 +146,7 @@ arrow::Result<LoadedManifest> Manifest::Load(FileSystem* fs, const std::string& 
   LoadedManifest loaded;
   loaded.number = current.manifest;
   loaded.clean = current.clean;
+  loaded.may_only_read = reader->header().may_only_read;
   loaded.state.uuid = reader->header().uuid;
   if (ToHex(loaded.state.uuid) != current.uuid_hex) {
     return CorruptionError(path, 16, "belongs to another database than CURRENT says");

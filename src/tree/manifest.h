@@ -50,7 +50,8 @@ struct ManifestState {
 struct LoadedManifest {
   ManifestState state;
   uint64_t number = 0;
-  bool clean = false;  // the database was closed properly
+  bool clean = false;          // the database was closed properly
+  bool may_only_read = false;  // a newer version asks this one not to write
 };
 
 /// Appends edits to one manifest file. Not thread-safe.

@@ -58,13 +58,18 @@ void PutNumber(std::string* out, uint64_t tag, uint64_t value) {
   PutField(out, tag, bytes);
 }
 
-bool ReadNumber(std::string_view bytes, uint64_t* out) {
+arrow::Status ReadNumber(uint64_t tag, std::string_view bytes, uint64_t* out) {
   Decoder decoder(bytes);
-  return decoder.Varint(out) && decoder.AtEnd();
+  if (decoder.Varint(out) && decoder.AtEnd()) return arrow::Status::OK();
+  return arrow::Status::Invalid("bad value of field ", tag);
 }
 
-/// Calls `field(tag, bytes)` for each field; it returns false for a bad value and nullopt for an
-/// unknown tag.
+/// NotImplemented: a newer version wrote it, and what it says must not be lost.
+arrow::Status UnknownField(uint64_t tag) {
+  return arrow::Status::NotImplemented("unknown field ", tag);
+}
+
+/// Calls `field(tag, bytes)` for each field until one of the answers is an error.
 template <typename Field>
 arrow::Status ForEachField(std::string_view bytes, const char* what, Field field) {
   Decoder decoder(bytes);
@@ -74,9 +79,8 @@ arrow::Status ForEachField(std::string_view bytes, const char* what, Field field
     if (!decoder.Varint(&tag) || !decoder.Bytes(&value)) {
       return arrow::Status::Invalid(what, ": cut short");
     }
-    std::optional<bool> good = field(tag, value);
-    if (!good.has_value()) return arrow::Status::NotImplemented(what, ": unknown field ", tag);
-    if (!*good) return arrow::Status::Invalid(what, ": bad value of field ", tag);
+    const arrow::Status status = field(tag, value);
+    if (!status.ok()) return status.WithMessage(what, ": ", status.message());
   }
   return arrow::Status::OK();
 }
@@ -157,30 +161,28 @@ arrow::Result<AddedFile> DecodeAddedFile(std::string_view bytes) {
 
 arrow::Result<TableEdit> DecodeTableEdit(std::string_view bytes) {
   TableEdit edit;
-  arrow::Status nested;
-  ARROW_RETURN_NOT_OK(ForEachField(
-      bytes, "table edit", [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
-        uint64_t number = 0;
-        if (tag == kAdded) {
-          auto file = DecodeAddedFile(value);
-          if (!file.ok()) nested = file.status();
-          if (file.ok()) edit.added.push_back(*std::move(file));
-          return nested.ok();
-        }
-        if (tag < kTableId || tag > kNextRowId) return std::nullopt;
-        if (!ReadNumber(value, &number)) return false;
-        if (tag == kTableId) edit.table = static_cast<uint32_t>(number);
-        if (tag == kRemoved) edit.removed.push_back(number);
-        if (tag == kFlushedSequence) edit.flushed_sequence = number;
-        if (tag == kNextRowId) edit.next_row_id = number;
-        return true;
-      }));
+  auto field = [&](uint64_t tag, std::string_view value) -> arrow::Status {
+    if (tag == kAdded) return DecodeAddedFile(value).Value(&edit.added.emplace_back());
+    if (tag < kTableId || tag > kNextRowId) return UnknownField(tag);
+    uint64_t number = 0;
+    ARROW_RETURN_NOT_OK(ReadNumber(tag, value, &number));
+    if (tag == kTableId) edit.table = static_cast<uint32_t>(number);
+    if (tag == kRemoved) edit.removed.push_back(number);
+    if (tag == kFlushedSequence) edit.flushed_sequence = number;
+    if (tag == kNextRowId) edit.next_row_id = number;
+    return arrow::Status::OK();
+  };
+  ARROW_RETURN_NOT_OK(ForEachField(bytes, "table edit", field));
   return edit;
 }
 
-bool DecodePosition(std::string_view bytes, LogPosition* out) {
+arrow::Result<LogPosition> DecodePosition(std::string_view bytes) {
   Decoder decoder(bytes);
-  return decoder.Varint(&out->segment) && decoder.Varint(&out->offset) && decoder.AtEnd();
+  LogPosition position;
+  if (decoder.Varint(&position.segment) && decoder.Varint(&position.offset) && decoder.AtEnd()) {
+    return position;
+  }
+  return arrow::Status::Invalid("a bad log position");
 }
 
 }  // namespace
@@ -301,21 +303,16 @@ bool SetFileNumber(uint64_t tag, uint64_t number, FileMeta* meta) {
 
 arrow::Result<FileMeta> DecodeFileMeta(std::string_view bytes) {
   FileMeta meta;
-  ARROW_RETURN_NOT_OK(ForEachField(
-      bytes, "file record", [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
-        if (tag == kSmallest) {
-          meta.smallest = value;
-          return true;
-        }
-        if (tag == kLargest) {
-          meta.largest = value;
-          return true;
-        }
-        uint64_t number = 0;
-        if (!ReadNumber(value, &number)) return false;
-        if (!SetFileNumber(tag, number, &meta)) return std::nullopt;
-        return true;
-      }));
+  auto field = [&](uint64_t tag, std::string_view value) -> arrow::Status {
+    if (tag == kSmallest || tag == kLargest) {
+      (tag == kSmallest ? meta.smallest : meta.largest) = value;
+      return arrow::Status::OK();
+    }
+    uint64_t number = 0;
+    ARROW_RETURN_NOT_OK(ReadNumber(tag, value, &number));
+    return SetFileNumber(tag, number, &meta) ? arrow::Status::OK() : UnknownField(tag);
+  };
+  ARROW_RETURN_NOT_OK(ForEachField(bytes, "file record", field));
   return meta;
 }
 
@@ -372,44 +369,22 @@ std::string EncodeVersionEdit(const VersionEdit& edit) {
 
 arrow::Result<VersionEdit> DecodeVersionEdit(std::string_view bytes) {
   VersionEdit edit;
-  arrow::Status nested;
-  auto field = [&](uint64_t tag, std::string_view value) -> std::optional<bool> {
-    if (tag == kCreated) {
-      auto record = DecodeTableRecord(value);
-      if (record.ok())
-        edit.created.push_back(*std::move(record));
-      else
-        nested = record.status();
-      return nested.ok();
-    }
-    if (tag == kTable) {
-      auto table = DecodeTableEdit(value);
-      if (table.ok())
-        edit.tables.push_back(*std::move(table));
-      else
-        nested = table.status();
-      return nested.ok();
-    }
-    if (tag == kDurableThrough) {
-      LogPosition position;
-      if (!DecodePosition(value, &position)) return false;
-      edit.durable_through = position;
-      return true;
-    }
-    if (tag < kCreated || tag > kDurableThrough) return std::nullopt;
+  auto field = [&](uint64_t tag, std::string_view value) -> arrow::Status {
+    if (tag == kCreated) return DecodeTableRecord(value).Value(&edit.created.emplace_back());
+    if (tag == kTable) return DecodeTableEdit(value).Value(&edit.tables.emplace_back());
+    if (tag == kDurableThrough) return DecodePosition(value).Value(&edit.durable_through.emplace());
+    if (tag < kCreated || tag > kDurableThrough) return UnknownField(tag);
     uint64_t number = 0;
-    if (!ReadNumber(value, &number)) return false;
+    ARROW_RETURN_NOT_OK(ReadNumber(tag, value, &number));
     if (tag == kDropped) edit.dropped.push_back(static_cast<uint32_t>(number));
     if (tag == kNextTableId) edit.next_table_id = static_cast<uint32_t>(number);
     if (tag == kNextFileNumber) edit.next_file_number = number;
     if (tag == kLastSequence) edit.last_sequence = number;
     if (tag == kHashSeed) edit.hash_seed = number;
     if (tag == kLogStart) edit.log_start = number;
-    return true;
+    return arrow::Status::OK();
   };
-  arrow::Status status = ForEachField(bytes, "version edit", field);
-  if (!nested.ok()) return nested;
-  ARROW_RETURN_NOT_OK(status);
+  ARROW_RETURN_NOT_OK(ForEachField(bytes, "version edit", field));
   return edit;
 }
 

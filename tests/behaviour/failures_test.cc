@@ -5,6 +5,8 @@
 #include <chrono>
 #include <thread>
 
+#include "base/checksum.h"
+#include "base/coding.h"
 #include "io/memory_file_system.h"
 #include "support/test_database.h"
 
@@ -57,6 +59,13 @@ class FailuresTest : public testing::Test {
     return paths;
   }
 
+  std::string Manifest() {
+    for (const std::string& path : Files("/db")) {
+      if (path.starts_with("/db/MANIFEST")) return path;
+    }
+    return "";
+  }
+
   MemoryFileSystem fs_;
   std::shared_ptr<Database> db_;
   std::shared_ptr<KeyValue> kv_;
@@ -93,6 +102,18 @@ TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereIsRoomAgain) {
   ASSERT_OK(db_->Close());
   ASSERT_OK(Open());
   for (int i = 0; i <= written; ++i) ASSERT_TRUE(Has(i)) << i;
+}
+
+TEST_F(FailuresTest, AFullDiskIsTriedAgainNowAndThenNotAllTheTime) {
+  ASSERT_OK(Open());
+  fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));
+  arrow::Status full;
+  for (int i = 0; full.ok() && i < 100000; ++i) full = Put(i);
+  ASSERT_FALSE(full.ok()) << "the disk never ran full";
+  const uint64_t before = fs_.operations(FileOp::kChange);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  // Five tries or so of some changes each.
+  EXPECT_LT(fs_.operations(FileOp::kChange) - before, 300u);
 }
 
 TEST_F(FailuresTest, AFailedSyncRefusesWritesForGoodButNotReads) {
@@ -182,6 +203,17 @@ TEST_F(FailuresTest, AnUnsyncedTornTailIsCutAndCounted) {
   ASSERT_OK(fs_.Damage(log, 64 + 256 + 70, 0x01));
   ASSERT_OK(Open());
   EXPECT_TRUE(Has(1));
+  ASSERT_OK_AND_ASSIGN(const auto second, kv_->Get(Key(2)));
+  EXPECT_FALSE(second.has_value());
+  ASSERT_OK_AND_ASSIGN(Stats stats, db_->GetStats());
+  EXPECT_EQ(stats.log_tail_cut_bytes, 192);  // a record header of 64 bytes, key and value
+  // It was dropped for good: the next opening finds nothing to cut.
+  ASSERT_OK(Put(3));
+  fs_.LoseUnsynced(LossPolicy::kKeepAll, 2);
+  ASSERT_OK(Open());
+  EXPECT_TRUE(Has(3));
+  ASSERT_OK_AND_ASSIGN(stats, db_->GetStats());
+  EXPECT_EQ(stats.log_tail_cut_bytes, 0);
 }
 
 TEST_F(FailuresTest, AfterACleanCloseEveryDamagedByteOfCurrentManifestAndTablesIsReported) {
@@ -211,17 +243,66 @@ TEST_F(FailuresTest, AfterACleanCloseEveryDamagedByteOfCurrentManifestAndTablesI
         for (int i = 0; status.ok() && i < 20; ++i) {
           auto value = kv->Get(Key(i));
           status = value.status();
-          // Bytes that no read needs may go unread; what is read must be right.
-          if (status.ok()) EXPECT_EQ(value->value_or(""), Value(i)) << path << " byte " << at;
+          if (status.ok()) {
+            EXPECT_EQ(value->value_or(""), Value(i)) << path << " byte " << at;
+          }
         }
       }
-      if (!status.ok()) {
-        EXPECT_TRUE(IsCorruption(status) || IsIncompatibleFormat(status))
-            << path << " byte " << at << ": " << status.ToString();
-      }
+      ASSERT_TRUE(IsCorruption(status)) << path << " byte " << at << ": " << status.ToString();
+      EXPECT_EQ(DetailOf(status)->file(), path) << "byte " << at;
+      EXPECT_GE(DetailOf(status)->offset(), 0) << "byte " << at;
       ASSERT_OK(fs_.Damage(path, at, 0x10));
     }
   }
+}
+
+/// Sets bytes of a file header and makes its checksum anew, as a newer version would.
+arrow::Status SetInHeader(MemoryFileSystem* fs, const std::string& path, size_t at, char value) {
+  ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
+  ARROW_ASSIGN_OR_RAISE(auto bytes, file->Read(0, 64));
+  std::string header{std::string_view(*bytes)};
+  header[at] = value;
+  StoreLittle(header.data() + 56, Checksum(std::string_view(header).substr(0, 56)));
+  return fs->Overwrite(path, 0, header);
+}
+
+TEST_F(FailuresTest, ANewerFormatIsRefusedByTheFileThatHasIt) {
+  ASSERT_OK(Open());
+  ASSERT_OK(Put(1, /*sync=*/true));
+  LosePower(1);
+  const std::string manifest = Manifest();
+  for (const std::string& path : {manifest, Files("/db/wal").front()}) {
+    for (const size_t at : {size_t{8}, size_t{52}}) {  // the version, and a must-refuse flag
+      ASSERT_OK(SetInHeader(&fs_, path, at, 2));
+      const arrow::Status status = Open();
+      EXPECT_TRUE(IsIncompatibleFormat(status)) << status.ToString();
+      EXPECT_NE(status.message().find(path), std::string::npos) << status.ToString();
+      ASSERT_OK(SetInHeader(&fs_, path, at, at == 8 ? 1 : 0));
+    }
+  }
+  ASSERT_OK(Open());
+  EXPECT_TRUE(Has(1));
+}
+
+TEST_F(FailuresTest, WhatANewerVersionLetsOthersOnlyReadIsOpenedForReadingOnly) {
+  ASSERT_OK(Open());
+  ASSERT_OK(Put(1, /*sync=*/true));
+  LosePower(1);
+  const std::string manifest = Manifest();
+  for (const std::string& path : {manifest, Files("/db/wal").front()}) {
+    ASSERT_OK(SetInHeader(&fs_, path, 50, 1));
+    const arrow::Status status = Open();
+    EXPECT_TRUE(IsIncompatibleFormat(status)) << status.ToString();
+    EXPECT_NE(status.message().find("read-only"), std::string::npos) << status.ToString();
+    Options options = SmallOptions();
+    options.read_only = true;
+    ASSERT_OK_AND_ASSIGN(db_, Database::Open("/db", options));
+    ASSERT_OK_AND_ASSIGN(kv_, KeyValue::Open(db_));
+    EXPECT_TRUE(Has(1));
+    Release();
+    ASSERT_OK(SetInHeader(&fs_, path, 50, 0));
+  }
+  ASSERT_OK(Open());
 }
 
 TEST_F(FailuresTest, AMissingSstableFailsTheOpenAndNamesIt) {

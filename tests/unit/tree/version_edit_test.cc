@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/coding.h"
+
 namespace marble {
 namespace {
 
@@ -75,17 +77,36 @@ TEST(VersionEditTest, RefusesAnUnknownFieldRatherThanLosingWhatItSays) {
   EXPECT_TRUE(DecodeVersionEdit(bytes).status().IsNotImplemented());
 }
 
+TEST(VersionEditTest, RefusesAnUnknownFieldOfAFileTheSameWay) {
+  std::string file;
+  PutVarint(&file, 0);  // level
+  PutVarint(&file, 0);  // run
+  PutBytes(&file, EncodeFileMeta(SomeFile(10)) + std::string("\x60\x01\x00", 3));
+  std::string table;
+  PutVarint(&table, 3);  // an added file
+  PutBytes(&table, file);
+  std::string edit;
+  PutVarint(&edit, 3);  // an edit of a table
+  PutBytes(&edit, table);
+  const arrow::Status status = DecodeVersionEdit(edit).status();
+  EXPECT_TRUE(status.IsNotImplemented()) << status.ToString();
+}
+
 TEST(VersionEditTest, SurvivesEveryTruncationAndEveryFlippedByte) {
   const std::string bytes = EncodeVersionEdit(SomeEdit());
   for (size_t length = 0; length < bytes.size(); ++length) {
     auto decoded = DecodeVersionEdit(bytes.substr(0, length));
-    if (decoded.ok()) EXPECT_NE(EncodeVersionEdit(*decoded), bytes);
+    if (decoded.ok()) {
+      EXPECT_NE(EncodeVersionEdit(*decoded), bytes);
+    }
   }
   for (size_t at = 0; at < bytes.size(); ++at) {
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x81);
     auto decoded = DecodeVersionEdit(damaged);
-    if (decoded.ok()) EXPECT_NE(EncodeVersionEdit(*decoded), bytes);
+    if (decoded.ok()) {
+      EXPECT_NE(EncodeVersionEdit(*decoded), bytes);
+    }
   }
 }
 
