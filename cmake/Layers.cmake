@@ -33,4 +33,6 @@ add_library(marble::marble ALIAS marble)
 target_include_directories(marble PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                                          $<INSTALL_INTERFACE:include>)
 target_link_libraries(marble PUBLIC ${MARBLE_LIBRARIES})
+# Calls inside the library go straight to its own functions: nobody is to replace them.
+target_link_options(marble PRIVATE -Wl,-Bsymbolic-functions)
 set_target_properties(marble PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)

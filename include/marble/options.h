@@ -31,7 +31,7 @@ struct Options {
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes
   /// and a longer replay after a crash. Bounded by a quarter of memory_budget.
-  int64_t memtable_bytes = int64_t{64} << 20;
+  int64_t memtable_bytes = int64_t{128} << 20;
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;
   /// Size of a preallocated log segment, bytes.
@@ -39,7 +39,7 @@ struct Options {
   /// Size at which compaction starts a new output file, bytes.
   int64_t target_file_bytes = int64_t{64} << 20;
   /// Bytes of level 1; each deeper level holds ten times as much.
-  int64_t level_base_bytes = int64_t{256} << 20;
+  int64_t level_base_bytes = int64_t{1} << 30;
   /// Threads for flush and compaction. One of them is kept for flushes when there are two or more.
   int background_threads = 2;
   /// Map SSTables into memory. Without it every block is read into the block cache.

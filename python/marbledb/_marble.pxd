@@ -227,10 +227,11 @@ cdef extern from "glue.h" namespace "marble_python" nogil:
 
     cdef cppclass Values:
         size_t size() const
-        optional[string]& operator[](size_t index)
 
     CStatus MultiGet(const CKeyValue& kv, const vector[string_view]& keys,
                      const CReadOptions& options, Values* out)
+    c_bool IsThere(const Values& values, size_t i)
+    string_view ValueAt(const Values& values, size_t i)
     CStatus ViewsOf(const CArray& array, vector[string_view]* out)
     CStatus ArrayOf(const Values& values, shared_ptr[CArray]* out)
 

@@ -120,8 +120,7 @@ cdef class KeyValue:
             found = pyarrow_wrap_array(c_array)
             return found.cast(pa.large_string()) if self.text_values else found
         return [
-            out_string(values[i].value(), self.text_values)
-            if values[i].has_value() else None
+            out(ValueAt(values, i), self.text_values) if IsThere(values, i) else None
             for i in range(values.size())
         ]
 

@@ -22,6 +22,14 @@ constexpr std::chrono::milliseconds kRoomRetry(100);
 /// A manifest that grew beyond this is rewritten as one edit.
 constexpr int64_t kManifestBytesMax = 4 << 20;
 
+/// Lets go of a view that was replaced, and of the memory and files that go with it. Whoever is the
+/// last to let go of a file removes it, which takes milliseconds: a get should not be that one, and
+/// a short wait makes sure of it. Those who hold a view for long bear it.
+void Release(std::shared_ptr<const TableView> view) {
+  constexpr std::chrono::microseconds kPause(100);
+  for (int i = 0; i < 100 && view.use_count() > 1; ++i) std::this_thread::sleep_for(kPause);
+}
+
 }  // namespace
 
 void OpenDatabase::StartThreads() {
@@ -59,19 +67,31 @@ bool OpenDatabase::RunOneJob(int thread) {
     // After a failure for want of room the thread pauses before it tries again.
     return room_error_.ok();
   };
+  const bool several = environment_.options.background_threads > 1;
+  // Flushes are the first thread's; the others help while it is busy with one.
   for (auto& [id, table] : tables_.all()) {
     if (!table->has_sealed() || table->flushing) continue;
+    if (several && thread > 0 && !first_thread_busy_) break;
     LiveTable* t = table.get();
-    return run(t, &LiveTable::flushing, "flush", [&] { return FlushOldest(t); });
+    if (thread == 0) first_thread_busy_ = true;
+    const bool go_on = run(t, &LiveTable::flushing, "flush", [&] { return FlushOldest(t); });
+    if (thread == 0) first_thread_busy_ = false;
+    return go_on;
   }
-  const bool flush_only = thread == 0 && environment_.options.background_threads > 1;
-  if (flush_only || !environment_.options.auto_compaction) return false;
+  for (CompactionParts* parts : shared_compactions_) {
+    if (thread == 0) first_thread_busy_ = true;
+    const bool worked = RunPart(parts);
+    if (thread == 0) first_thread_busy_ = false;
+    if (worked) return true;
+  }
+  if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
   for (auto& [id, table] : tables_.all()) {
     if (table->compacting) continue;
     auto plan = PickCompaction(*table->version, LimitsFor(*table));
     if (!plan.has_value()) continue;
     LiveTable* t = table.get();
-    return run(t, &LiveTable::compacting, "compaction", [&] { return RunPlan(t, *plan); });
+    return run(t, &LiveTable::compacting, "compaction",
+               [&] { return RunPlan(t, *std::move(plan)); });
   }
   return false;
 }
@@ -106,8 +126,9 @@ std::vector<uint64_t> OpenDatabase::PinnedSequences() const {
 }
 
 arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
-  const std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
+  std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
   const bool bottommost = table->version->FileCount() == 0;
+  const auto start = std::chrono::steady_clock::now();
   OutputContext context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
   mutex_.unlock();
   auto files = FlushMemtable(*memtable, context, bottommost);
@@ -121,10 +142,30 @@ arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
     change->added.push_back({0, run, std::move(file)});
   }
   ++counters_.flushes;
-  return Install(std::move(edit), table, memtable.get());
+  ARROW_RETURN_NOT_OK(Install(std::move(edit), table, memtable.get()));
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  const auto rate =
+      static_cast<int64_t>(static_cast<double>(memtable->bytes()) / (time.count() + 1e-6));
+  if (memtable->bytes() >= memtable_bytes_max_ / 2) {  // small ones say little
+    flush_rate_ = flush_rate_ == 0 ? rate : (flush_rate_ + rate) / 2;
+  }
+  // Freeing that much memory takes a while.
+  mutex_.unlock();
+  memtable.reset();
+  mutex_.lock();
+  return arrow::Status::OK();
 }
 
-arrow::Status OpenDatabase::RunPlan(LiveTable* table, const CompactionPlan& plan) {
+arrow::Status OpenDatabase::RunPlan(LiveTable* table, CompactionPlan plan) {
+  arrow::Status status = CarryOut(table, plan);
+  // The last reference to the inputs may be the plan's, and removing files takes a while.
+  mutex_.unlock();
+  plan = CompactionPlan();
+  mutex_.lock();
+  return status;
+}
+
+arrow::Status OpenDatabase::CarryOut(LiveTable* table, const CompactionPlan& plan) {
   VersionEdit edit;
   TableEdit* change = edit.For(table->record.id);
   for (const auto& file : plan.InputFiles()) change->removed.push_back(file->meta().number);
@@ -134,18 +175,57 @@ arrow::Status OpenDatabase::RunPlan(LiveTable* table, const CompactionPlan& plan
     ++counters_.trivial_moves;
     return Install(std::move(edit), table, nullptr);
   }
-  OutputContext context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
-  context.cancelled = &stop_jobs_;
-  mutex_.unlock();
-  auto files = RunCompaction(plan, context);
-  mutex_.lock();
-  ARROW_RETURN_NOT_OK(files.status());
-  for (FileMeta& file : *files) {
+  ARROW_ASSIGN_OR_RAISE(std::vector<FileMeta> files, RunParts(table, plan));
+  for (FileMeta& file : files) {
     counters_.bytes_compacted += static_cast<int64_t>(file.size);
     change->added.push_back({level, 0, std::move(file)});
   }
   ++counters_.compactions;
   return Install(std::move(edit), table, nullptr);
+}
+
+arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
+                                                            const CompactionPlan& plan) {
+  CompactionParts parts;
+  parts.plan = &plan;
+  parts.context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
+  parts.context.cancelled = &stop_jobs_;
+  mutex_.unlock();
+  auto ranges = SplitCompaction(plan, parts.context);
+  mutex_.lock();
+  ARROW_ASSIGN_OR_RAISE(parts.ranges, std::move(ranges));
+  parts.files.resize(parts.ranges.size());
+  shared_compactions_.push_back(&parts);
+  work_.notify_all();
+  while (RunPart(&parts)) {
+  }
+  while (parts.running > 0) progress_.wait(mutex_);
+  std::erase(shared_compactions_, &parts);
+  std::vector<FileMeta> files;
+  for (auto& some : parts.files) {
+    files.insert(files.end(), std::make_move_iterator(some.begin()),
+                 std::make_move_iterator(some.end()));
+  }
+  if (parts.status.ok()) return files;
+  RemoveOutput(files, parts.context);
+  return parts.status;
+}
+
+bool OpenDatabase::RunPart(CompactionParts* parts) {
+  if (!parts->status.ok() || parts->next == parts->ranges.size()) return false;
+  const size_t part = parts->next++;
+  ++parts->running;
+  mutex_.unlock();
+  auto files = RunCompaction(*parts->plan, parts->ranges[part], parts->context);
+  mutex_.lock();
+  --parts->running;
+  if (files.ok()) {
+    parts->files[part] = *std::move(files);
+  } else if (parts->status.ok()) {
+    parts->status = files.status();
+  }
+  progress_.notify_all();
+  return true;
 }
 
 arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Memtable* flushed) {
@@ -176,13 +256,22 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   const uint64_t log_start = tables_.OldestSegmentNeeded(log_->current_segment(), flushed);
   record.log_start = log_start;
   arrow::Status status = WriteEdit(&record);
-  manifest_busy_ = false;
   if (status.ok()) {
+    std::shared_ptr<const TableView> replaced;
     if (table != nullptr) {
+      replaced = table->state->view.Load();
       for (const TableEdit& change : edit.tables) tables_.Apply(table, change, flushed);
       if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
     }
-    status = log_->Retire(log_start);
+    progress_.notify_all();
+    const std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
+    if (replaced != nullptr || !retired.empty()) {
+      mutex_.unlock();
+      if (replaced != nullptr) Release(std::move(replaced));
+      status = log_->Recycle(retired);
+      mutex_.lock();
+    }
+    if (status.ok()) log_->AddSpares(retired);
     if (!status.ok() && !IsRoomError(status)) FailWrites(status);
   } else {
     VersionEdit restored = pending;
@@ -190,6 +279,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
     pending_ = std::move(restored);
     pending_segment_ = pending_segment != 0 ? pending_segment : pending_segment_;
   }
+  manifest_busy_ = false;
   progress_.notify_all();
   work_.notify_all();
   return status;
@@ -275,7 +365,7 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   if (!plan.has_value()) return arrow::Status::OK();
   table->compacting = true;
   ++running_jobs_;
-  arrow::Status status = RunPlan(table, *plan);
+  arrow::Status status = RunPlan(table, *std::move(plan));
   table->compacting = false;
   --running_jobs_;
   work_.notify_all();

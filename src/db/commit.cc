@@ -23,8 +23,6 @@ constexpr size_t kSealedMax = 2;
 /// Runs of level 0 from which writes are slowed down, and at which they stop.
 constexpr size_t kSlowRuns = 12;
 constexpr size_t kStopRuns = 28;
-/// Longest delay of one write while slowed down.
-constexpr std::chrono::microseconds kDelayMax(1000);
 
 /// An operation that changes nothing: it gets no sequence and no place in the log.
 bool IsEmpty(const Operation& op) {
@@ -53,7 +51,7 @@ bool IsRoomError(const arrow::Status& status) {
 arrow::Status OpenDatabase::Commit(std::span<Operation> operations, const WriteOptions& options) {
   std::vector<RowsPayload> payloads;
   ARROW_RETURN_NOT_OK(PrepareRows(operations, &payloads));
-  std::chrono::microseconds delay(0);
+  std::chrono::nanoseconds delay(0);
   arrow::Status status;
   bool reached_log = false;
   {
@@ -367,21 +365,38 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   return reason.empty() ? CheckWritable() : status;
 }
 
-std::chrono::microseconds OpenDatabase::WriteDelay(std::span<Operation> operations) {
-  if (!environment_.options.auto_compaction) return std::chrono::microseconds(0);
-  size_t runs = 0;
+WriteDebt OpenDatabase::DebtOf(const LiveTable& table) const {
+  WriteDebt debt;
+  for (const MemtableSlot& slot : table.memtables) debt.memtable_bytes += slot.memtable->bytes();
+  debt.memtable_bytes_slow = static_cast<int64_t>(kSealedMax) * memtable_bytes_max_;
+  debt.memtable_bytes_stop = debt.memtable_bytes_slow + memtable_bytes_max_;
+  debt.flush_rate = flush_rate_;
+  if (!environment_.options.auto_compaction) return debt;
+  debt.runs = table.version->levels[0].size();
+  debt.runs_slow = kSlowRuns;
+  debt.runs_stop = kStopRuns;
+  return debt;
+}
+
+std::chrono::nanoseconds OpenDatabase::WriteDelay(std::span<Operation> operations) {
+  int64_t rate = kUnlimited;
   for (const Operation& op : operations) {
-    if (op.table->live == nullptr) continue;
-    runs = std::max(runs, op.table->live->version->levels[0].size());
+    const LiveTable* table = op.table->live;
+    if (table == nullptr) continue;
+    if (table->memtables.size() <= kSealedMax && table->version->levels[0].size() < kSlowRuns) {
+      continue;
+    }
+    rate = std::min(rate, AllowedWriteRate(DebtOf(*table)));
+    break;  // the operations of a commit are mostly on one table
   }
-  if (runs < kSlowRuns) return std::chrono::microseconds(0);
-  // In proportion to the debt: from nothing at the threshold to the longest delay where writes
-  // would stop.
-  const auto delay = kDelayMax * static_cast<int64_t>(runs - kSlowRuns + 1) /
-                     static_cast<int64_t>(kStopRuns - kSlowRuns);
+  if (rate == kUnlimited) return std::chrono::nanoseconds(0);
+  const auto bytes = static_cast<int64_t>(record_.payload_bytes());
+  const auto delay = pacer_.Charge(bytes, rate, WritePacer::Clock::now());
+  if (delay.count() == 0) return delay;
   ++counters_.write_delays;
-  counters_.write_delay_micros += delay.count();
-  counters_.write_delay_reason = "level 0 has " + std::to_string(runs) + " runs";
+  counters_.write_delay_micros += delay.count() / 1000;
+  counters_.write_delay_reason = "flush and compaction lag behind: writes go at " +
+                                 std::to_string(rate >> 20) + " MiB a second";
   return delay;
 }
 

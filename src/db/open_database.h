@@ -10,6 +10,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
+#include <future>
 #include <memory>
 #include <set>
 #include <span>
@@ -24,6 +26,7 @@
 #include "db/log_recovery.h"
 #include "db/table_set.h"
 #include "db/write_ahead_log.h"
+#include "db/write_pace.h"
 #include "tree/compaction_picker.h"
 #include "tree/manifest.h"
 
@@ -69,12 +72,38 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status LoadExisting() MARBLE_REQUIRES(mutex_);
   arrow::Status AddTables() MARBLE_REQUIRES(mutex_);
   arrow::Status Replay() MARBLE_REQUIRES(mutex_);
-  arrow::Status ReplayOperation(uint64_t sequence, const LoggedOperation& op, uint64_t segment)
+  /// A put or delete of the log that waits for its place in the memtable to be fetched.
+  struct ReplayedPoint {
+    OperationKind kind;
+    std::string_view key;
+    std::string_view value;
+    uint64_t sequence;
+    uint64_t hash;
+    uint64_t segment;
+    LiveTable* table;
+    std::shared_ptr<arrow::Buffer> payload;  // holds key and value
+  };
+  arrow::Status ReplayOperation(uint64_t sequence, const LoggedOperation& op,
+                                const LogRecord& record) MARBLE_REQUIRES(mutex_);
+  arrow::Status ReplayPoint(uint64_t sequence, const LoggedOperation& op, const LogRecord& record,
+                            LiveTable* table) MARBLE_REQUIRES(mutex_);
+  /// Applies the points that wait, in order, but for the last `leave`.
+  arrow::Status ApplyReplayedPoints(size_t leave) MARBLE_REQUIRES(mutex_);
+  arrow::Status ReplayToMemtable(uint64_t sequence, const LoggedOperation& op, LiveTable* table)
       MARBLE_REQUIRES(mutex_);
-  arrow::Status ReplayToMemtable(uint64_t sequence, const LoggedOperation& op, uint64_t segment,
-                                 LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Status FlushIfFull(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status ReplayAttach(uint64_t sequence, const LoggedOperation& op, LiveTable* table)
       MARBLE_REQUIRES(mutex_);
+  /// A replayed memtable that is being written by a thread of its own while the replay goes on.
+  struct RecoveredFlush {
+    LiveTable* table = nullptr;
+    std::shared_ptr<Memtable> memtable;
+    OutputContext context;
+    std::future<arrow::Result<std::vector<FileMeta>>> files;
+  };
+  arrow::Status StartRecoveredFlush(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  /// Waits, oldest first, until no more than `leave` are being written, and applies them.
+  arrow::Status FinishRecoveredFlushes(size_t leave) MARBLE_REQUIRES(mutex_);
   arrow::Status FlushRecovered(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status StartWriting() MARBLE_REQUIRES(mutex_);
   arrow::Status RemoveSpareSegments(const std::vector<DirectoryEntry>& entries);
@@ -105,7 +134,8 @@ class OpenDatabase : public DatabaseCore {
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   bool MustWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
-  std::chrono::microseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
+  WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
+  std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status WaitDurable(const LogPosition& position) MARBLE_REQUIRES(mutex_);
   void FailWrites(const arrow::Status& cause) MARBLE_REQUIRES(mutex_);
@@ -115,7 +145,23 @@ class OpenDatabase : public DatabaseCore {
   void ThreadLoop(int thread);
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
   arrow::Status FlushOldest(LiveTable* table) MARBLE_REQUIRES(mutex_);
-  arrow::Status RunPlan(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
+  arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
+  arrow::Status CarryOut(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
+  /// A compaction in parts by key: the thread that runs it and those that have nothing else to do
+  /// work them off.
+  struct CompactionParts {
+    const CompactionPlan* plan = nullptr;
+    OutputContext context;
+    std::vector<EncodedRange> ranges;
+    std::vector<std::vector<FileMeta>> files;  // in step with ranges
+    size_t next = 0;                           // the first part that nobody has taken
+    size_t running = 0;
+    arrow::Status status;  // of the first part that failed
+  };
+  arrow::Result<std::vector<FileMeta>> RunParts(LiveTable* table, const CompactionPlan& plan)
+      MARBLE_REQUIRES(mutex_);
+  /// Takes a part and carries it out; false if there is none left.
+  bool RunPart(CompactionParts* parts) MARBLE_REQUIRES(mutex_);
   void NoteJobResult(const arrow::Status& status, const char* what) MARBLE_REQUIRES(mutex_);
   /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
   /// changes versions.
@@ -163,9 +209,15 @@ class OpenDatabase : public DatabaseCore {
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
   bool closed_ MARBLE_GUARDED_BY(mutex_) = false;
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;
+  bool first_thread_busy_ MARBLE_GUARDED_BY(mutex_) = false;
+  std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
+  int64_t flush_rate_ MARBLE_GUARDED_BY(mutex_) = 0;  // memtable bytes a second, of late
+  WritePacer pacer_ MARBLE_GUARDED_BY(mutex_);
   Stats counters_ MARBLE_GUARDED_BY(mutex_);  // the counting fields only
   LogRecoveryResult recovered_;
+  std::deque<ReplayedPoint> replayed_points_ MARBLE_GUARDED_BY(mutex_);
+  std::deque<RecoveredFlush> recovered_flushes_ MARBLE_GUARDED_BY(mutex_);  // oldest first
 
   std::atomic<uint64_t> last_sequence_{0};
   std::atomic<bool> stop_jobs_{false};

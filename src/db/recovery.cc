@@ -17,6 +17,13 @@ namespace marble {
 
 namespace {
 
+/// Memtables are flushed at this size or less while the log is read on: so many pieces keep the
+/// processors busy however large memtables may otherwise get.
+constexpr int64_t kRecoveredBytesMax = int64_t{64} << 20;
+/// Puts and deletes whose place in the memtable is fetched before they are applied.
+constexpr size_t kReplayAhead = 16;
+/// Memtables that are flushed at the same time.
+constexpr size_t kRecoveredFlushesMax = 2;
 /// Reading while the owner changes the directory: how often a read-only open starts again.
 constexpr int kReadOnlyAttempts = 20;
 
@@ -213,10 +220,9 @@ arrow::Status OpenDatabase::AddTables() {
 arrow::Status OpenDatabase::Replay() {
   auto visit = [this](const LogRecord& record) -> arrow::Status {
     uint64_t sequence = record.header.first_sequence;
-    arrow::Status status =
-        ReadCommitRecord(record.payload, record.header.count, [&](const LoggedOperation& op) {
-          return ReplayOperation(sequence++, op, record.begin.segment);
-        });
+    arrow::Status status = ReadCommitRecord(
+        record.payload, record.header.count,
+        [&](const LoggedOperation& op) { return ReplayOperation(sequence++, op, record); });
     if (status.ok() || DetailOf(status) != nullptr || status.IsIOError() ||
         status.IsOutOfMemory()) {
       return status;
@@ -227,13 +233,17 @@ arrow::Status OpenDatabase::Replay() {
   };
   ARROW_ASSIGN_OR_RAISE(recovered_, RecoverLog(environment_.fs, environment_.directory,
                                                manifest_state_, clean_, visit));
+  ARROW_RETURN_NOT_OK(ApplyReplayedPoints(0));
   last_sequence_.store(recovered_.last_sequence);
   return arrow::Status::OK();
 }
 
 arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOperation& op,
-                                            uint64_t segment) {
+                                            const LogRecord& record) {
   last_sequence_.store(std::max(last_sequence_.load(), sequence));
+  if (op.kind != OperationKind::kPut && op.kind != OperationKind::kDelete) {
+    ARROW_RETURN_NOT_OK(ApplyReplayedPoints(0));
+  }
   if (op.kind == OperationKind::kCreateTable) {
     if (op.record.id < next_table_id_) return arrow::Status::OK();  // the manifest knows of it
     ARROW_RETURN_NOT_OK(tables_.Add(op.record, nullptr).status());
@@ -250,6 +260,7 @@ arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOpera
     return arrow::Status::Invalid("an operation on the unknown table ", op.table);
   }
   if (op.kind == OperationKind::kDropTable) {
+    ARROW_RETURN_NOT_OK(FinishRecoveredFlushes(0));
     // The manifest on disk still names its files: they are orphans once the new one is in place.
     VersionEdit edit;
     edit.dropped.push_back(op.table);
@@ -259,10 +270,20 @@ arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOpera
   }
   if (sequence <= table->recovered_sequence) return arrow::Status::OK();
   if (op.kind == OperationKind::kAttach) return ReplayAttach(sequence, op, table);
-  ARROW_RETURN_NOT_OK(ReplayToMemtable(sequence, op, segment, table));
+  if (op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete) {
+    return ReplayPoint(sequence, op, record, table);
+  }
+  if (table->active().first_segment == 0) table->active().first_segment = record.begin.segment;
+  ARROW_RETURN_NOT_OK(ReplayToMemtable(sequence, op, table));
+  return FlushIfFull(table);
+}
+
+arrow::Status OpenDatabase::FlushIfFull(LiveTable* table) {
   CountMemtableBytes(table);
   if (environment_.options.read_only) return arrow::Status::OK();
-  if (table->active().memtable->bytes() >= memtable_bytes_max_) return FlushRecovered(table);
+  if (table->active().memtable->bytes() >= std::min(memtable_bytes_max_, kRecoveredBytesMax)) {
+    return StartRecoveredFlush(table);
+  }
   if (memtable_bytes_ <= environment_.options.memory_budget / 2) return arrow::Status::OK();
   LiveTable* largest = table;
   for (auto& [id, other] : tables_.all()) {
@@ -271,21 +292,41 @@ arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOpera
   return FlushRecovered(largest);
 }
 
+arrow::Status OpenDatabase::ReplayPoint(uint64_t sequence, const LoggedOperation& op,
+                                        const LogRecord& record, LiveTable* table) {
+  if (!table->state->schema->is_key_value()) {
+    return arrow::Status::Invalid("a point write to a table of rows");
+  }
+  const uint64_t hash = HashKey(op.key, environment_.hash_seed);
+  table->active().memtable->Prefetch(hash);
+  replayed_points_.push_back(
+      {op.kind, op.key, op.value, sequence, hash, record.begin.segment, table, record.payload});
+  return ApplyReplayedPoints(kReplayAhead);
+}
+
+arrow::Status OpenDatabase::ApplyReplayedPoints(size_t leave) {
+  while (replayed_points_.size() > leave) {
+    const ReplayedPoint& point = replayed_points_.front();
+    LiveTable* table = point.table;
+    if (table->active().first_segment == 0) table->active().first_segment = point.segment;
+    Memtable& memtable = *table->active().memtable;
+    ARROW_RETURN_NOT_OK(point.kind == OperationKind::kPut
+                            ? memtable.Put(point.sequence, point.key, point.hash, point.value)
+                            : memtable.Delete(point.sequence, point.key, point.hash));
+    replayed_points_.pop_front();
+    ARROW_RETURN_NOT_OK(FlushIfFull(table));
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Status OpenDatabase::ReplayToMemtable(uint64_t sequence, const LoggedOperation& op,
-                                             uint64_t segment, LiveTable* table) {
+                                             LiveTable* table) {
   const StoredSchema& schema = *table->state->schema;
-  if (table->active().first_segment == 0) table->active().first_segment = segment;
   Memtable& memtable = *table->active().memtable;
   if (op.kind == OperationKind::kDeleteRange) {
     RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
     if (!op.end_unbounded) tombstone.end = std::string(op.value);
     return memtable.DeleteRange(std::move(tombstone));
-  }
-  if (op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete) {
-    if (!schema.is_key_value()) return arrow::Status::Invalid("a point write to a table of rows");
-    const uint64_t hash = HashKey(op.key, environment_.hash_seed);
-    return op.kind == OperationKind::kPut ? memtable.Put(sequence, op.key, hash, op.value)
-                                          : memtable.Delete(sequence, op.key, hash);
   }
   ARROW_ASSIGN_OR_RAISE(auto batch, DeserializeBatch(op.message, schema.stored_schema()));
   SortedRows rows;
@@ -333,28 +374,51 @@ arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperatio
   return arrow::Status::OK();
 }
 
-arrow::Status OpenDatabase::FlushRecovered(LiveTable* table) {
+arrow::Status OpenDatabase::StartRecoveredFlush(LiveTable* table) {
+  const bool empty = table->active().memtable->empty();
   tables_.Seal(table);
   table->counted_bytes = 0;
-  while (table->has_sealed()) {
-    const std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
-    OutputContext context = environment_.MakeOutputContext(table->state->schema, {});
-    ARROW_ASSIGN_OR_RAISE(auto files,
-                          FlushMemtable(*memtable, context, table->version->FileCount() == 0));
-    VersionEdit edit;
-    TableEdit* change = edit.For(table->record.id);
-    const uint64_t run = table->next_run++;
-    for (FileMeta& file : files) change->added.push_back({0, run, std::move(file)});
-    ARROW_RETURN_NOT_OK(manifest_state_.Apply(edit));
-    tables_.Apply(table, *change, memtable.get());
-    ++counters_.flushes;
-  }
-  memtable_bytes_ = tables_.MemtableBytes();
+  if (empty) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(FinishRecoveredFlushes(kRecoveredFlushesMax - 1));
+  RecoveredFlush flush;
+  flush.table = table;
+  flush.memtable = table->memtables[table->memtables.size() - 2].memtable;
+  // What is being flushed lies below.
+  const bool bottommost = table->version->FileCount() == 0 && table->memtables.size() == 2;
+  flush.context = environment_.MakeOutputContext(table->state->schema, {});
+  flush.files = std::async(std::launch::async,
+                           [memtable = flush.memtable, context = flush.context, bottommost] {
+                             return FlushMemtable(*memtable, context, bottommost);
+                           });
+  recovered_flushes_.push_back(std::move(flush));
   return arrow::Status::OK();
 }
 
+arrow::Status OpenDatabase::FinishRecoveredFlushes(size_t leave) {
+  while (recovered_flushes_.size() > leave) {
+    RecoveredFlush flush = std::move(recovered_flushes_.front());
+    recovered_flushes_.pop_front();
+    ARROW_ASSIGN_OR_RAISE(auto files, flush.files.get());
+    VersionEdit edit;
+    TableEdit* change = edit.For(flush.table->record.id);
+    const uint64_t run = flush.table->next_run++;
+    for (FileMeta& file : files) change->added.push_back({0, run, std::move(file)});
+    ARROW_RETURN_NOT_OK(manifest_state_.Apply(edit));
+    tables_.Apply(flush.table, *change, flush.memtable.get());
+    ++counters_.flushes;
+    memtable_bytes_ = tables_.MemtableBytes();
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::FlushRecovered(LiveTable* table) {
+  ARROW_RETURN_NOT_OK(StartRecoveredFlush(table));
+  return FinishRecoveredFlushes(0);
+}
+
 arrow::Status OpenDatabase::StartWriting() {
-  for (auto& [id, table] : tables_.all()) ARROW_RETURN_NOT_OK(FlushRecovered(table.get()));
+  for (auto& [id, table] : tables_.all()) ARROW_RETURN_NOT_OK(StartRecoveredFlush(table.get()));
+  ARROW_RETURN_NOT_OK(FinishRecoveredFlushes(0));
   uint64_t highest = std::max(recovered_.highest_segment, manifest_state_.log_start);
   ARROW_ASSIGN_OR_RAISE(auto segments, environment_.fs->List(LogDirectory(environment_.directory)));
   for (const DirectoryEntry& entry : segments) {

@@ -9,8 +9,8 @@ namespace {
 /// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping
 /// need not be populated.
 constexpr uint64_t kLargePayloadBytes = 64 * 1024;
-/// Segments kept for recycling. Two let a roll-over find one while another is being retired.
-constexpr size_t kSparesMax = 2;
+/// Segments kept for recycling: with the sizes that are preset, about what a memtable's log takes.
+constexpr size_t kSparesMax = 4;
 
 }  // namespace
 
@@ -97,24 +97,40 @@ void WriteAheadLog::MarkSynced(const SyncTarget& target) {
   if (target.directory && target.segments.back() == current()) directory_dirty_ = false;
 }
 
-arrow::Status WriteAheadLog::Retire(uint64_t log_start) {
+std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_start) {
+  std::vector<Retired> all;
   while (segments_.size() > 1 && segments_.front()->number() < log_start) {
-    const std::shared_ptr<SegmentWriter> segment = segments_.front();
-    const std::string path = LogSegmentPath(directory_, segment->number());
+    Retired retired;
+    retired.segment = std::move(segments_.front());
     segments_.pop_front();
-    full_bytes_ -= segment->capacity();
+    full_bytes_ -= retired.segment->capacity();
     // A sync that is under way may still hold the segment; it closes when that lets go.
-    if (segment->capacity() == segment_bytes_ && spares_.size() < kSparesMax &&
-        segment.use_count() == 1) {
-      const std::string spare = SpareSegmentPath(directory_, next_spare_++);
-      ARROW_RETURN_NOT_OK(segment->Close());
-      ARROW_RETURN_NOT_OK(fs_->Rename(path, spare));
-      spares_.push_back(spare);
-    } else {
-      ARROW_RETURN_NOT_OK(fs_->Remove(path));
+    if (retired.segment->capacity() == segment_bytes_ && spares_.size() + all.size() < kSparesMax &&
+        retired.segment.use_count() == 1) {
+      retired.spare = SpareSegmentPath(directory_, next_spare_++);
     }
+    all.push_back(std::move(retired));
+  }
+  return all;
+}
+
+arrow::Status WriteAheadLog::Recycle(const std::vector<Retired>& retired) const {
+  for (const Retired& old : retired) {
+    const std::string path = LogSegmentPath(directory_, old.segment->number());
+    if (old.spare.empty()) {
+      ARROW_RETURN_NOT_OK(fs_->Remove(path));
+      continue;
+    }
+    ARROW_RETURN_NOT_OK(old.segment->Close());
+    ARROW_RETURN_NOT_OK(fs_->Rename(path, old.spare));
   }
   return arrow::Status::OK();
+}
+
+void WriteAheadLog::AddSpares(const std::vector<Retired>& retired) {
+  for (const Retired& old : retired) {
+    if (!old.spare.empty()) spares_.push_back(old.spare);
+  }
 }
 
 arrow::Status WriteAheadLog::Close(bool remove) {

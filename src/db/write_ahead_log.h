@@ -1,8 +1,8 @@
 // The write-ahead log: a chain of preallocated, recycled segments. Appending, rolling over,
 // retiring; and what has to be synced to make a position durable.
 //
-// Externally synchronised (the database's mutex), except WriteAheadLog::Sync, which runs beside
-// everything else.
+// Externally synchronised (the database's mutex), except WriteAheadLog::Sync and Recycle, which run
+// beside everything else.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +46,17 @@ class WriteAheadLog {
   arrow::Status Sync(const SyncTarget& target) const;
   void MarkSynced(const SyncTarget& target);
 
-  /// Segments below `log_start` are not needed any more: some are kept for recycling, the others
-  /// removed.
-  arrow::Status Retire(uint64_t log_start);
+  /// A segment that is not needed any more, and the path under which it is kept for recycling;
+  /// empty if it is removed.
+  struct Retired {
+    std::shared_ptr<SegmentWriter> segment;
+    std::string spare;
+  };
+  /// Takes the segments below `log_start` out of the log. In three steps, because files should not
+  /// be removed under the mutex: Recycle needs no lock, and AddSpares follows if it succeeded.
+  std::vector<Retired> TakeRetired(uint64_t log_start);
+  arrow::Status Recycle(const std::vector<Retired>& retired) const;
+  void AddSpares(const std::vector<Retired>& retired);
   /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to
   /// replay.
   arrow::Status Close(bool remove);

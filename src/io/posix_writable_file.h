@@ -15,7 +15,7 @@ class PosixWritableFile : public WritableFile {
  public:
   /// Takes a descriptor open for writing and appends behind `size`.
   PosixWritableFile(UniqueFd fd, std::string path, int64_t size)
-      : fd_(std::move(fd)), path_(std::move(path)), written_(size) {}
+      : fd_(std::move(fd)), path_(std::move(path)), written_(size), writeback_(size) {}
 
   arrow::Status Append(std::string_view bytes) override;
   arrow::Status Sync() override;
@@ -30,7 +30,8 @@ class PosixWritableFile : public WritableFile {
 
   UniqueFd fd_;
   const std::string path_;
-  int64_t written_;  // bytes handed to the kernel, and so the place of the next write
+  int64_t written_;    // bytes handed to the kernel, and so the place of the next write
+  int64_t writeback_;  // up to here the kernel was asked to write to the device
   std::unique_ptr<char[]> buffer_;
   size_t buffered_ = 0;
   bool synced_before_ = false;

@@ -54,7 +54,8 @@ class SstWriterImpl final : public SstWriter {
         options_(std::move(options)),
         file_(std::move(file)),
         sink_(std::make_unique<SstSink>(file_.get())),
-        zone_maps_(options_.schema->stored_schema()),
+        zone_maps_(options_.schema->stored_schema(),
+                   options_.schema->is_append() ? -1 : options_.schema->codec()->columns().front()),
         metadata_(std::make_shared<arrow::KeyValueMetadata>()),
         keyed_(!options_.schema->is_append()),
         unique_id_(RandomSeed()) {

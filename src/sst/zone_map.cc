@@ -81,14 +81,18 @@ uint64_t PrefixOf(std::string_view value) {
 }
 
 template <typename Array>
-std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values) {
+std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values, bool sorted) {
+  if (sorted && values.length() > 0 && values.null_count() == 0) {
+    return {values.GetView(0), values.GetView(values.length() - 1)};
+  }
+  const bool any_null = values.null_count() > 0;
   std::string_view min;
   std::string_view max;
   uint64_t min_prefix = 0;
   uint64_t max_prefix = 0;
   bool any = false;
   for (int64_t i = 0; i < values.length(); ++i) {
-    if (values.IsNull(i)) continue;
+    if (any_null && values.IsNull(i)) continue;
     const std::string_view value = values.GetView(i);
     const uint64_t prefix = PrefixOf(value);
     if (!any || prefix < min_prefix || (prefix == min_prefix && value < min)) {
@@ -107,8 +111,9 @@ std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values) 
 // Minimum and maximum of one column, a row per block.
 class ColumnZones {
  public:
-  arrow::Status Init(const std::shared_ptr<arrow::DataType>& type) {
+  arrow::Status Init(const std::shared_ptr<arrow::DataType>& type, bool sorted) {
     type_ = type;
+    sorted_ = sorted;
     rule_ = RuleOf(*type);
     ARROW_RETURN_NOT_OK(arrow::MakeBuilder(arrow::default_memory_pool(), type, &min_));
     return arrow::MakeBuilder(arrow::default_memory_pool(), type, &max_);
@@ -157,7 +162,7 @@ class ColumnZones {
 
   template <typename Array, typename Builder>
   arrow::Status AddBinary(const arrow::Array& array) {
-    const auto [min, max] = BinaryMinMax(static_cast<const Array&>(array));
+    const auto [min, max] = BinaryMinMax(static_cast<const Array&>(array), sorted_);
     const bool is_text = arrow::is_string(type_->id());
     ARROW_RETURN_NOT_OK(static_cast<Builder*>(min_.get())->Append(ZoneLowerBound(min, is_text)));
     const std::optional<std::string> bound = ZoneUpperBound(max, is_text);
@@ -197,7 +202,8 @@ class ColumnZones {
   arrow::Result<std::shared_ptr<arrow::Scalar>> BoundOf(const std::shared_ptr<arrow::Array>& blocks,
                                                         bool is_min) const {
     const auto of = [&](const auto& values) {
-      const auto [min, max] = BinaryMinMax(values);
+      // Blocks ascend as well, but their bounds may have been cut.
+      const auto [min, max] = BinaryMinMax(values, /*sorted=*/false);
       return arrow::MakeScalar(type_, arrow::Buffer::FromString(std::string(is_min ? min : max)));
     };
     if (rule_ == Rule::kBinary32) return of(static_cast<const arrow::BinaryArray&>(*blocks));
@@ -208,6 +214,7 @@ class ColumnZones {
 
   std::shared_ptr<arrow::DataType> type_;
   Rule rule_ = Rule::kNone;
+  bool sorted_ = false;  // the values of a block ascend
   std::unique_ptr<arrow::ArrayBuilder> min_;
   std::unique_ptr<arrow::ArrayBuilder> max_;
   arrow::Int64Builder nulls_;
@@ -221,6 +228,7 @@ class ColumnZones {
 
 struct ZoneMapBuilder::Impl {
   std::shared_ptr<arrow::Schema> schema;
+  int sorted_column = -1;
   std::vector<ColumnZones> columns;
   int64_t blocks = 0;
 
@@ -231,15 +239,16 @@ struct ZoneMapBuilder::Impl {
     columns.clear();
     columns.resize(schema->num_fields());
     for (int i = 0; i < schema->num_fields(); ++i) {
-      ARROW_RETURN_NOT_OK(columns[i].Init(schema->field(i)->type()));
+      ARROW_RETURN_NOT_OK(columns[i].Init(schema->field(i)->type(), i == sorted_column));
     }
     return arrow::Status::OK();
   }
 };
 
-ZoneMapBuilder::ZoneMapBuilder(std::shared_ptr<arrow::Schema> stored_schema)
+ZoneMapBuilder::ZoneMapBuilder(std::shared_ptr<arrow::Schema> stored_schema, int sorted_column)
     : impl_(std::make_unique<Impl>()) {
   impl_->schema = std::move(stored_schema);
+  impl_->sorted_column = sorted_column;
 }
 
 ZoneMapBuilder::~ZoneMapBuilder() = default;

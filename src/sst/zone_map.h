@@ -17,7 +17,8 @@ namespace marble {
 
 class ZoneMapBuilder {
  public:
-  explicit ZoneMapBuilder(std::shared_ptr<arrow::Schema> stored_schema);
+  /// `sorted_column`: one whose values ascend in every block (the first key column); -1 if none.
+  explicit ZoneMapBuilder(std::shared_ptr<arrow::Schema> stored_schema, int sorted_column = -1);
   ~ZoneMapBuilder();
   /// One block (user columns only).
   arrow::Status AddBlock(const arrow::RecordBatch& block);

@@ -8,6 +8,7 @@
 #include "sst/sst_writer.h"
 #include "tree/file_names.h"
 #include "tree/merge_reader.h"
+#include "tree/run_reader.h"
 
 namespace marble {
 
@@ -19,15 +20,17 @@ struct RowLayout {
   std::optional<uint64_t> constant_sequence;
 };
 
-/// Cuts a stream of sorted rows, and the tombstones between them, into files of about the target
+/// Cuts the sorted rows of a range, and the tombstones between them, into files of about the target
 /// size.
 class FileCutter {
  public:
   FileCutter(const OutputContext& context, const RowLayout& layout, RangeTombstoneSet tombstones,
-             int64_t file_bytes)
+             EncodedRange range, int64_t file_bytes)
       : context_(context),
         layout_(layout),
         tombstones_(std::move(tombstones)),
+        lower_(std::move(range.lower)),
+        upper_(std::move(range.upper)),
         file_bytes_(file_bytes) {}
 
   arrow::Status Add(const RowBatch& rows) {
@@ -42,24 +45,21 @@ class FileCutter {
   }
 
   arrow::Result<std::vector<FileMeta>> Finish() {
-    if (writer_ == nullptr && !tombstones_.Clip(lower_, std::nullopt).empty()) {
+    if (writer_ == nullptr && !tombstones_.Clip(lower_, upper_).empty()) {
       ARROW_RETURN_NOT_OK(StartFile(0));
     }
-    if (writer_ != nullptr) ARROW_RETURN_NOT_OK(FinishFile(std::nullopt));
+    if (writer_ != nullptr) ARROW_RETURN_NOT_OK(FinishFile(upper_));
     if (!files_.empty()) {
       ARROW_RETURN_NOT_OK(context_.fs->SyncDirectory(SstDirectory(context_.directory)));
     }
     return std::move(files_);
   }
 
-  /// Removes everything written. The error that led here is the one to report; a file that stays is
-  /// an orphan, which the next open removes.
+  /// Removes everything written. The error that led here is the one to report.
   void Abandon() {
     if (writer_ != nullptr) WarnIfError(writer_->Abandon());
     writer_.reset();
-    for (const FileMeta& file : files_) {
-      WarnIfError(context_.fs->Remove(SstPath(context_.directory, file.number)));
-    }
+    RemoveOutput(files_, context_);
     files_.clear();
   }
 
@@ -79,8 +79,8 @@ class FileCutter {
     return arrow::Status::OK();
   }
 
-  /// `upper`: the first key of the next file. Tombstones are cut there, so that the files of a run
-  /// do not overlap.
+  /// `upper`: the first key of the next file, or the end of the range. Tombstones are cut there, so
+  /// that the files of a run do not overlap.
   arrow::Status FinishFile(std::optional<std::string> upper) {
     for (const RangeTombstone& tombstone : tombstones_.Clip(lower_, upper)) {
       writer_->AddRangeTombstone(tombstone);
@@ -95,10 +95,11 @@ class FileCutter {
   const OutputContext& context_;
   const RowLayout layout_;
   const RangeTombstoneSet tombstones_;
+  std::string lower_;  // of the file being written
+  const std::optional<std::string> upper_;
   const int64_t file_bytes_;
   std::unique_ptr<SstWriter> writer_;
   std::vector<FileMeta> files_;
-  std::string lower_;
 };
 
 arrow::Status CopyRows(SortedReader* reader, const OutputContext& context, FileCutter* cutter) {
@@ -115,7 +116,8 @@ arrow::Status CopyRows(SortedReader* reader, const OutputContext& context, FileC
 arrow::Result<std::vector<FileMeta>> WriteRun(std::vector<std::unique_ptr<SortedReader>> sources,
                                               std::shared_ptr<const RangeTombstoneSet> tombstones,
                                               bool bottommost, const RowLayout& layout,
-                                              int64_t file_bytes, const OutputContext& context) {
+                                              const EncodedRange& range, int64_t file_bytes,
+                                              const OutputContext& context) {
   // A tombstone has done its work when nothing lies below it and every snapshot sees it.
   const uint64_t oldest_snapshot =
       context.snapshots.empty() ? kSequenceMax : context.snapshots.front();
@@ -129,8 +131,11 @@ arrow::Result<std::vector<FileMeta>> WriteRun(std::vector<std::unique_ptr<Sorted
   options.tombstones = std::move(tombstones);
   options.bottommost = bottommost;
   options.pool = context.pool;
+  if (!context.schema->is_append() && context.schema->codec()->is_single_binary()) {
+    options.key_column = context.schema->codec()->columns().front();
+  }
   ARROW_ASSIGN_OR_RAISE(auto rows, MergeForCompaction(std::move(sources), std::move(options)));
-  FileCutter cutter(context, layout, RangeTombstoneSet(std::move(kept)), file_bytes);
+  FileCutter cutter(context, layout, RangeTombstoneSet(std::move(kept)), range, file_bytes);
   arrow::Status status = CopyRows(rows.get(), context, &cutter);
   if (status.ok()) {
     auto files = cutter.Finish();
@@ -168,19 +173,52 @@ arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable,
     layout.constant_sequence = memtable.sequence_min();
   }
   return WriteRun(std::move(sources), memtable.range_tombstones(), bottommost, layout,
-                  2 * context.target_file_bytes, context);
+                  EncodedRange(), 2 * context.target_file_bytes, context);
+}
+
+arrow::Result<std::vector<EncodedRange>> SplitCompaction(const CompactionPlan& plan,
+                                                         const OutputContext& context) {
+  // First keys of blocks spread over the inputs, each for so many bytes of its file.
+  constexpr int64_t kSamplesPerFile = 64;
+  struct Sample {
+    std::string_view key;
+    int64_t bytes;
+  };
+  std::vector<Sample> samples;
+  std::vector<EncodedRange> ranges(1);
+  if (context.schema->is_append()) return ranges;
+  for (const auto& file : plan.InputFiles()) {
+    if (file->meta().rows == 0) continue;
+    ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
+    const int64_t blocks = reader->num_blocks();
+    const int64_t step = std::max<int64_t>(1, blocks / kSamplesPerFile);
+    for (int64_t block = 0; block < blocks; block += step) {
+      ARROW_ASSIGN_OR_RAISE(const std::string_view key, reader->BlockFirstKey(block));
+      samples.push_back({key, static_cast<int64_t>(file->meta().size) / blocks * step});
+    }
+  }
+  std::ranges::sort(samples, {}, &Sample::key);
+  int64_t bytes = 0;
+  for (const Sample& sample : samples) {
+    if (bytes >= context.target_file_bytes && sample.key > ranges.back().lower) {
+      ranges.back().upper = sample.key;
+      ranges.push_back({std::string(sample.key), std::nullopt});
+      bytes = 0;
+    }
+    bytes += sample.bytes;
+  }
+  return ranges;
 }
 
 arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
+                                                   const EncodedRange& range,
                                                    const OutputContext& context) {
   MARBLE_CHECK(!plan.trivial_move);
-  std::vector<std::unique_ptr<SortedReader>> sources;
   std::vector<RangeTombstone> tombstones;
   uint64_t sequence_min = kSequenceMax;
   uint64_t sequence_max = 0;
   bool deletes = false;
   for (const auto& run : plan.inputs) {
-    sources.push_back(NewRunReader(run, WholeSource(*context.schema)));
     sequence_min = std::min(sequence_min, run->sequence_min());
     sequence_max = std::max(sequence_max, run->sequence_max());
     for (const auto& file : run->files) {
@@ -197,8 +235,23 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
   layout.with_kinds = deletes && !settled;
   // In the bottommost run, seen alike by all snapshots, sequences tell nothing any more.
   if (settled) layout.constant_sequence = sequence_min;
-  return WriteRun(std::move(sources), std::make_shared<RangeTombstoneSet>(std::move(tombstones)),
-                  plan.bottommost, layout, context.target_file_bytes, context);
+  auto covers = std::make_shared<const RangeTombstoneSet>(std::move(tombstones));
+  std::vector<std::unique_ptr<SortedReader>> sources;
+  for (const auto& run : plan.inputs) {
+    ReadRequest request = WholeSource(*context.schema);
+    request.range = range;
+    // What no snapshot sees any more need not be read.
+    sources.push_back(
+        NewRunReader(run, std::move(request), context.snapshots.empty() ? covers : nullptr));
+  }
+  return WriteRun(std::move(sources), std::move(covers), plan.bottommost, layout, range,
+                  context.target_file_bytes, context);
+}
+
+void RemoveOutput(const std::vector<FileMeta>& files, const OutputContext& context) {
+  for (const FileMeta& file : files) {
+    WarnIfError(context.fs->Remove(SstPath(context.directory, file.number)));
+  }
 }
 
 arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
@@ -206,7 +259,8 @@ arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
   RowLayout layout;
   // Any number will do: the commit puts its sequence into the manifest's record.
   layout.constant_sequence = 1;
-  FileCutter cutter(context, layout, RangeTombstoneSet(), context.target_file_bytes);
+  FileCutter cutter(context, layout, RangeTombstoneSet(), EncodedRange(),
+                    context.target_file_bytes);
   constexpr int64_t kRowsAtOnce = 64 * 1024;
   const bool append = context.schema->is_append();
   arrow::Status status;

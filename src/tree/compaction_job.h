@@ -44,9 +44,21 @@ struct OutputContext {
 arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable,
                                                    const OutputContext& context, bool bottommost);
 
-/// Merges the inputs of a plan (that is no trivial move) into a run of the output level.
+/// Cuts the keys of a plan's inputs into ranges of about the target file size each, which can be
+/// compacted at the same time. Ascending, without gaps: the first begins at the lowest key, the
+/// last has no end. Looks at the block indexes only.
+arrow::Result<std::vector<EncodedRange>> SplitCompaction(const CompactionPlan& plan,
+                                                         const OutputContext& context);
+
+/// Merges what the inputs of a plan (that is no trivial move) have in `range` into files of a run
+/// of the output level.
 arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
+                                                   const EncodedRange& range,
                                                    const OutputContext& context);
+
+/// Removes files that a job has written and that nothing will name. A file that stays is an orphan,
+/// which the next open removes.
+void RemoveOutput(const std::vector<FileMeta>& files, const OutputContext& context);
 
 /// Writes rows that are already sorted and unique as files without a `_sequence` column (bulk
 /// insert); the commit gives them their sequence. Append tables: `first_row_id` is relative, the

@@ -56,21 +56,39 @@ void Complete(const Version& version, int output_level, CompactionPlan* plan) {
   if (!below.empty()) plan->inputs.push_back(MakeRun(std::move(below)));
 }
 
+bool OverlapsAnother(const Version& version, const Run& run) {
+  const EncodedRange range = RangeOf(run.files);
+  return std::ranges::any_of(version.levels[0], [&](const auto& other) {
+    return other.get() != &run &&
+           std::ranges::any_of(other->files, [&](const auto& f) { return f->Overlaps(range); });
+  });
+}
+
 std::optional<CompactionPlan> PickLevel0(const Version& version, const CompactionLimits& limits) {
   const auto& runs = version.levels[0];
   const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
-  if (runs.size() - first < static_cast<size_t>(kLevel0Trigger)) return std::nullopt;
+  const auto eligible = static_cast<int>(runs.size() - first);
+  if (eligible == 0) return std::nullopt;
   // Ordered loads: the oldest run moves down alone if it meets nothing there.
   CompactionPlan move;
   move.inputs = {runs.back()};
   Complete(version, 1, &move);
   move.reason = "the oldest run of level 0 overlaps nothing in level 1";
-  if (move.trivial_move) return move;
+  const bool alone = eligible >= kLevel0Trigger || !OverlapsAnother(version, *runs.back());
+  if (move.trivial_move && alone) return move;
+  if (eligible < kLevel0Trigger) return std::nullopt;
 
   CompactionPlan plan;
   plan.inputs.assign(runs.begin() + static_cast<std::ptrdiff_t>(first), runs.end());
   plan.reason = "level 0 has " + std::to_string(runs.size()) + " runs";
+  uint64_t picked_bytes = 0;
+  for (const auto& run : plan.inputs) picked_bytes += run->bytes();
+  const size_t picked_runs = plan.inputs.size();
   Complete(version, 1, &plan);
+  const uint64_t below_bytes =
+      plan.inputs.size() > picked_runs ? plan.inputs.back()->bytes() : uint64_t{0};
+  // What is met in level 1 is written again: that has to be worth it.
+  if (picked_bytes * kLevel0Worth < below_bytes && eligible < kLevel0RunsMax) return std::nullopt;
   return plan;
 }
 

@@ -1,6 +1,7 @@
 // Decides what to compact: pure functions from a version to a plan. Leveled, after LevelDB and
-// RocksDB: level 0 is merged into level 1 when it has kLevel0Trigger runs; a deeper level that is
-// over its size gives its cheapest file to the next one; files that are mostly deletes go first.
+// RocksDB: level 0 is merged into level 1 when it has kLevel0Trigger runs that hold enough for what
+// is written again with them; a deeper level that is over its size gives its cheapest file to the
+// next one; files that are mostly deletes go first.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,11 @@
 
 namespace marble {
 
+/// Runs from which level 0 is merged if it holds a kLevel0Worth-th of what it meets in level 1, and
+/// runs from which it is merged in any case, because every one of them is looked into by reads.
 inline constexpr int kLevel0Trigger = 4;
+inline constexpr uint64_t kLevel0Worth = 2;
+inline constexpr int kLevel0RunsMax = 8;
 inline constexpr int64_t kLevelRatio = 10;
 
 struct CompactionLimits {

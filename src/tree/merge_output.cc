@@ -4,7 +4,9 @@
 #include <cstring>
 #include <utility>
 
+#include <arrow/array/data.h>
 #include <arrow/buffer.h>
+#include <arrow/type_traits.h>
 
 namespace marble {
 namespace {
@@ -20,6 +22,15 @@ std::string_view KeyBytes(const EncodedKeys& keys, int64_t start, int64_t length
   const std::string_view first = keys[start];
   const std::string_view last = keys[start + length - 1];
   return {first.data(), static_cast<size_t>(last.data() + last.size() - first.data())};
+}
+
+/// The key column that was just gathered, as keys.
+EncodedKeys KeysOf(const std::shared_ptr<arrow::ArrayData>& column) {
+  const uint8_t* data = column->buffers[2]->data();
+  const bool large = arrow::is_large_binary_like(column->type->id());
+  return large
+             ? EncodedKeys::Offsets64(data, column->GetValues<int64_t>(1), column->length, column)
+             : EncodedKeys::Offsets32(data, column->GetValues<int32_t>(1), column->length, column);
 }
 
 bool AnyKeyTwice(const EncodedKeys& keys) {
@@ -58,7 +69,11 @@ arrow::Result<RowBatch> MergeOutput::Finish() {
   }
   ARROW_ASSIGN_OR_RAISE(out.columns,
                         Gather(options_.schema, source_columns_, slices_, options_.pool));
-  if (options_.with_keys) ARROW_RETURN_NOT_OK(GatherKeys(&out));
+  if (options_.with_keys && options_.key_column >= 0) {
+    out.keys = KeysOf(out.columns->column_data(options_.key_column));
+  } else if (options_.with_keys) {
+    ARROW_RETURN_NOT_OK(GatherKeys(&out));
+  }
   if (options_.with_versions) {
     ARROW_RETURN_NOT_OK(GatherVersions(&out));
     Simplify(&out);

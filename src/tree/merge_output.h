@@ -25,6 +25,8 @@ class MergeOutput {
     bool with_versions = false;
     /// At most one row a key is added.
     bool single_version = true;
+    /// The column whose bytes are the keys; -1 if keys are encoded otherwise.
+    int key_column = -1;
     arrow::MemoryPool* pool = nullptr;
   };
   explicit MergeOutput(Options options) : options_(std::move(options)) {}

@@ -490,6 +490,7 @@ arrow::Result<std::unique_ptr<SortedReader>> MergeForCompaction(
   output.schema = std::move(options.schema);
   output.with_versions = true;
   output.single_version = retention.single_version();
+  output.key_column = options.key_column;
   output.pool = options.pool != nullptr ? options.pool : arrow::default_memory_pool();
   return std::make_unique<Merger>(std::move(sources), std::move(retention), std::move(output),
                                   /*reverse=*/false, /*rows_first=*/0, options.batch_rows_max,

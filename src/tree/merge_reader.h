@@ -58,6 +58,8 @@ struct CompactOptions {
   /// Nothing lies below the inputs: a delete that every snapshot sees (sequence <= lowest snapshot,
   /// or no snapshots) is dropped together with what it hides.
   bool bottommost = false;
+  /// The column whose bytes are the keys; -1 if keys are encoded otherwise.
+  int key_column = -1;
   int64_t batch_rows_max = 16 * 1024;
   int64_t batch_bytes_max = kMergeBatchBytes;
   arrow::MemoryPool* pool = nullptr;

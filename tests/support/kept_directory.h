@@ -2,6 +2,8 @@
 // behind for tools/check_sstables.py; otherwise in a temporary folder that goes with this object.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -15,8 +17,10 @@ class KeptDirectory {
   explicit KeptDirectory(const std::string& name) {
     const char* kept = std::getenv("MARBLE_TEST_DIRECTORY");
     kept_ = kept != nullptr && *kept != '\0';
-    folder_ = (kept_ ? std::filesystem::path(kept) : std::filesystem::path(testing::TempDir())) /
-              ("marble_" + name);
+    // Two runs of a test at the same time must not meet in one temporary folder.
+    folder_ = kept_ ? std::filesystem::path(kept) / ("marble_" + name)
+                    : std::filesystem::path(testing::TempDir()) /
+                          ("marble_" + name + "_" + std::to_string(::getpid()));
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

@@ -61,11 +61,18 @@ inline arrow::Status DeleteRange(marble::KeyValue& kv, std::string_view begin, b
   return kv.DeleteRange(begin, limit, options);
 }
 
-using Values = std::vector<std::optional<std::string>>;
+using Values = marble::PinnedValues;
 
 inline arrow::Status MultiGet(const marble::KeyValue& kv, const std::vector<std::string_view>& keys,
                               const marble::ReadOptions& options, Values* out) {
-  return kv.MultiGet(std::span<const std::string_view>(keys), options).Value(out);
+  return kv.MultiGetPinned(std::span<const std::string_view>(keys), out, options);
+}
+
+/// Whether the i-th key is there, and its value. (Cython keeps a reference to what a call on a
+/// temporary optional returns.)
+inline bool IsThere(const Values& values, size_t i) { return values[i].has_value(); }
+inline std::string_view ValueAt(const Values& values, size_t i) {
+  return values[i].value_or(std::string_view());
 }
 
 /// Views into `array` (utf8, binary, and their large forms), without nulls. The caller keeps
@@ -95,12 +102,14 @@ inline arrow::Status ViewsOf(const arrow::Array& array, std::vector<std::string_
 inline arrow::Status ArrayOf(const Values& values, std::shared_ptr<arrow::Array>* out) {
   arrow::LargeBinaryBuilder builder;
   int64_t bytes = 0;
-  for (const auto& value : values) bytes += value ? static_cast<int64_t>(value->size()) : 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    bytes += static_cast<int64_t>(values[i].value_or(std::string_view()).size());
+  }
   ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(values.size())));
   ARROW_RETURN_NOT_OK(builder.ReserveData(bytes));
-  for (const auto& value : values) {
-    if (value) {
-      builder.UnsafeAppend(*value);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i].has_value()) {
+      builder.UnsafeAppend(*values[i]);
     } else {
       builder.UnsafeAppendNull();
     }

@@ -45,9 +45,9 @@ class VersionMaker {
   std::vector<Added> metas_;
 };
 
-CompactionLimits Limits(uint64_t flushed = kSequenceMax) {
+CompactionLimits Limits(uint64_t flushed = kSequenceMax, int64_t base_mib = 256) {
   CompactionLimits limits;
-  limits.level_base_bytes = int64_t{256} << 20;
+  limits.level_base_bytes = base_mib << 20;
   limits.flushed_sequence = flushed;
   return limits;
 }
@@ -68,6 +68,38 @@ TEST(CompactionPickerTest, MergesAllOfLevel0WithWhatOverlapsInLevel1) {
   EXPECT_EQ(plan->InputFiles().size(), 5u);
   EXPECT_TRUE(plan->bottommost);
   EXPECT_FALSE(plan->trivial_move);
+}
+
+TEST(CompactionPickerTest, WaitsUntilLevel0IsWorthRewritingLevel1) {
+  VersionMaker maker;
+  maker.File(1, "a", "m", 300, 1).File(1, "n", "z", 300, 1);
+  for (uint64_t i = 1; i <= 4; ++i) maker.File(0, "d", "p", 64, 10 * i);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024)).has_value());
+  maker.File(0, "d", "p", 64, 50);
+  EXPECT_TRUE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024)).has_value());
+}
+
+TEST(CompactionPickerTest, NeverLetsManyRunsOfLevel0StandForBeingSmall) {
+  VersionMaker maker;
+  maker.File(1, "a", "z", 600, 1);
+  for (uint64_t i = 1; i < 8; ++i) maker.File(0, "d", "p", 1, 10 * i);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024)).has_value());
+  maker.File(0, "d", "p", 1, 80);
+  auto plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles().size(), 9u);
+}
+
+TEST(CompactionPickerTest, ARunThatMeetsNothingMovesDownAtOnce) {
+  VersionMaker maker;
+  maker.File(0, "c", "d", 64, 20).File(1, "a", "b", 64, 10);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->trivial_move);
+  EXPECT_EQ(plan->output_level, 1);
+  // Newer rows of its keys may come to lie beside it, so it stays where another run overlaps it.
+  maker.File(0, "c", "e", 64, 30);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits()).has_value());
 }
 
 TEST(CompactionPickerTest, OrderedLoadsMoveDownWithoutARewrite) {
