@@ -3,6 +3,10 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
+# The installed library finds Arrow where it was linked; a wheel has a path of its own for that.
+if(NOT SKBUILD)
+  set_target_properties(marble PROPERTIES INSTALL_RPATH "$<TARGET_FILE_DIR:Arrow::arrow>")
+endif()
 install(TARGETS marble EXPORT marbleTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -22,7 +22,7 @@ clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
 # Runs step_NAME with its output in a log, and says every half minute that it lives.
 run_step() {
-  local name=$1 start=$SECONDS status=0 heart
+  local name=$1 start=$SECONDS status heart
   printf 'test: %-9s started at %s\n' "$name" "$(clock $((SECONDS - began)))"
   (
     while sleep 30 >/dev/null 2>&1; do
@@ -31,7 +31,14 @@ run_step() {
     done
   ) &
   heart=$!
-  ("step_$name") >"$logs/$name.log" 2>&1 </dev/null || status=$?
+  # Not behind "||": there a failing command in the middle of a step would not end it.
+  set +e
+  (
+    set -e
+    "step_$name"
+  ) >"$logs/$name.log" 2>&1 </dev/null
+  status=$?
+  set -e
   kill "$heart" 2>/dev/null || true
   wait "$heart" 2>/dev/null || true
   if [ "$status" -ne 0 ]; then
