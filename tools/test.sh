@@ -3,15 +3,15 @@
 # docs/testing.md lists. Ends at the first failure; the last line says how it went.
 #
 #   tools/test.sh             the gate (.ci/run calls this)
-#   tools/test.sh all         the gate and the wheel
+#   tools/test.sh all         the gate, the wheel and the address sanitizer
 #   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
 #
 # Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-gate_steps=(setup format tidy tools build ctest sstables python install tsan asan)
-all_steps=("${gate_steps[@]}" wheel)
+gate_steps=(setup format tidy tools build ctest sstables python install tsan)
+all_steps=("${gate_steps[@]}" wheel asan)
 python=build/venv/bin/python
 logs=build/logs
 databases=$PWD/build/test-databases
