@@ -23,6 +23,8 @@ constexpr size_t kSealedMax = 2;
 /// Runs of level 0 from which writes are slowed down, and at which they stop.
 constexpr size_t kSlowRuns = 12;
 constexpr size_t kStopRuns = 28;
+/// How long a write that has to wait puts up with a full disk: jobs are tried again twice in it.
+constexpr std::chrono::milliseconds kRoomPatience(250);
 
 /// An operation that changes nothing: it gets no sequence and no place in the log.
 bool IsEmpty(const Operation& op) {
@@ -349,10 +351,16 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   while (!reason.empty() && status.ok()) {
     work_.notify_all();
     status = CheckWritable();
-    // The disk is full: waiting would be for ever, so the write is refused with the cause.
-    if (status.ok()) status = room_error_;
+    // The disk is full: waiting would be for ever, so the write is refused with the cause. But a
+    // job may report late what it met before there was room again: it is tried anew meanwhile.
+    const bool full = !room_error_.ok();
+    if (status.ok() && full && std::chrono::steady_clock::now() - start >= kRoomPatience) {
+      status = room_error_;
+    }
     if (!status.ok()) break;
-    if (options.timeout.count() < 0) {
+    if (full) {
+      progress_.wait_for(mutex_, kRoomPatience / 8);
+    } else if (options.timeout.count() < 0) {
       progress_.wait(mutex_);
     } else if (progress_.wait_until(mutex_, start + options.timeout) == std::cv_status::timeout) {
       status = BusyError("nothing was written within the timeout: " + reason);
