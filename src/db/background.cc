@@ -259,7 +259,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   if (status.ok()) {
     std::shared_ptr<const TableView> replaced;
     if (table != nullptr) {
-      replaced = table->state->view.Load();
+      replaced = table->state->view.stored();
       for (const TableEdit& change : edit.tables) tables_.Apply(table, change, flushed);
       if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
     }

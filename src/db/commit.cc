@@ -308,18 +308,6 @@ void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
   }
 }
 
-bool OpenDatabase::MustWait(std::span<Operation> operations) const {
-  for (const Operation& op : operations) {
-    const LiveTable* table = op.table->live;
-    if (table == nullptr) continue;
-    if (table->memtables.size() > kSealedMax + 1) return true;
-    if (environment_.options.auto_compaction && table->version->levels[0].size() >= kStopRuns) {
-      return true;
-    }
-  }
-  return memtable_bytes_ > environment_.options.memory_budget / 2;
-}
-
 std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
@@ -341,10 +329,12 @@ std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
 }
 
 arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {
-  if (!MustWait(operations)) [[likely]]
-    return arrow::Status::OK();
+  using Clock = std::chrono::steady_clock;
   std::string reason = ReasonToWait(operations);
-  const auto start = std::chrono::steady_clock::now();
+  if (reason.empty()) [[likely]]
+    return arrow::Status::OK();
+  const auto start = Clock::now();
+  const bool patient = options.timeout.count() < 0;
   ++counters_.write_stops;
   counters_.write_delay_reason = reason;
   arrow::Status status;
@@ -354,22 +344,21 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
     // The disk is full: waiting would be for ever, so the write is refused with the cause. But a
     // job may report late what it met before there was room again: it is tried anew meanwhile.
     const bool full = !room_error_.ok();
-    if (status.ok() && full && std::chrono::steady_clock::now() - start >= kRoomPatience) {
-      status = room_error_;
+    const auto end = std::min(full ? start + kRoomPatience : Clock::time_point::max(),
+                              patient ? Clock::time_point::max() : start + options.timeout);
+    if (status.ok() && Clock::now() >= end) {
+      status = full ? room_error_ : BusyError("nothing was written within the timeout: " + reason);
     }
     if (!status.ok()) break;
-    if (full) {
-      progress_.wait_for(mutex_, kRoomPatience / 8);
-    } else if (options.timeout.count() < 0) {
+    if (end == Clock::time_point::max()) {
       progress_.wait(mutex_);
-    } else if (progress_.wait_until(mutex_, start + options.timeout) == std::cv_status::timeout) {
-      status = BusyError("nothing was written within the timeout: " + reason);
+    } else {
+      progress_.wait_until(mutex_, end);
     }
     reason = ReasonToWait(operations);
   }
-  counters_.write_delay_micros += std::chrono::duration_cast<std::chrono::microseconds>(
-                                      std::chrono::steady_clock::now() - start)
-                                      .count();
+  counters_.write_delay_micros +=
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
   return reason.empty() ? CheckWritable() : status;
 }
 

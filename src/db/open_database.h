@@ -132,7 +132,6 @@ class OpenDatabase : public DatabaseCore {
                                LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Result<LogPosition> AppendToLog(WriteVia via, uint64_t sequence) MARBLE_REQUIRES(mutex_);
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
-  bool MustWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);

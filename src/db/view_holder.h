@@ -36,6 +36,10 @@ class ViewHolder {
     return current_.load(std::memory_order_acquire) == view;
   }
 
+  /// The view itself, for the thread that stores: its use count tells whether a reader holds it,
+  /// on whatever shard.
+  const std::shared_ptr<const TableView>& stored() const { return stored_; }
+
   /// Replaces the view. One thread at a time. On return every Load gives the new one.
   void Store(const std::shared_ptr<const TableView>& view) {
     for (Shard& shard : shards_) {
@@ -49,6 +53,7 @@ class ViewHolder {
       shard.Unlock();
     }
     current_.store(view.get(), std::memory_order_release);
+    stored_ = view;
   }
 
  private:
@@ -75,6 +80,7 @@ class ViewHolder {
 
   std::array<Shard, kShards> shards_;
   std::atomic<const TableView*> current_{nullptr};
+  std::shared_ptr<const TableView> stored_;
 };
 
 }  // namespace marble

@@ -84,16 +84,6 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   return fits;
 }
 
-KvStrings KvBlocks::StringsOf(const Strings& strings, bool large) const {
-  KvStrings out;
-  out.offsets = At(strings.offsets);
-  out.data = reinterpret_cast<const char*>(At(strings.data));
-  out.bytes = strings.bytes.load(std::memory_order_relaxed);
-  out.width = strings.width.load(std::memory_order_relaxed);
-  out.large = large;
-  return out;
-}
-
 KvColumns KvBlocks::Columns(int64_t block) const {
   const Slot& slot = slots_[block];
   const auto place = [this](const Place& at) {
@@ -197,7 +187,7 @@ bool KvBlocks::Value(int64_t block, int64_t row, std::string_view* value) const 
       return true;
     }
   }
-  return Bytes(slot.values, large_values_, row, value);
+  return StringsOf(slot.values, large_values_).At(row, value);
 }
 
 }  // namespace marble

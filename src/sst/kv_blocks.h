@@ -50,13 +50,12 @@ class KvBlocks {
   /// The same rows as a batch of the columns asked for, zero-copy, without decoding the block
   /// again.
   RowBatch Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const;
-  void PrefetchSlot(int64_t block) const { __builtin_prefetch(&slots_[block]); }
   void PrefetchRow(int64_t block, int64_t row) const;
   void PrefetchValue(int64_t block, int64_t row) const;
   /// False if the row's offsets leave the column: damage.
   bool Key(int64_t block, int64_t row, std::string_view* key) const {
     const Slot& slot = slots_[block];
-    return Bytes(slot.keys, large_keys_, row, key);
+    return StringsOf(slot.keys, large_keys_).At(row, key);
   }
   /// A null value is a view with a null pointer, an empty one has none.
   bool Value(int64_t block, int64_t row, std::string_view* value) const;
@@ -99,31 +98,14 @@ class KvBlocks {
   const uint8_t* At(const Place& place) const {
     return base_ + int64_t{place.load(std::memory_order_relaxed)} * kUnit;
   }
-  bool Bytes(const Strings& strings, bool large, int64_t row, std::string_view* out) const {
-    const auto* data = reinterpret_cast<const char*>(At(strings.data));
-    const uint32_t width = strings.width.load(std::memory_order_relaxed);
-    if (width != 0) {
-      *out = {data + row * width, width};
-      return true;
-    }
-    const uint8_t* offsets = At(strings.offsets);
-    uint64_t begin;
-    uint64_t end;
-    if (large) {
-      begin = LoadLittle<uint64_t>(offsets + row * 8);
-      end = LoadLittle<uint64_t>(offsets + row * 8 + 8);
-    } else {
-      begin = LoadLittle<uint32_t>(offsets + row * 4);
-      end = LoadLittle<uint32_t>(offsets + row * 4 + 4);
-    }
-    if (begin > end || end > strings.bytes.load(std::memory_order_relaxed)) [[unlikely]] {
-      return false;
-    }
-    *out = {data + begin, end - begin};
-    return true;
-  }
   void PrefetchStrings(const Strings& strings, bool large, int64_t row) const;
-  KvStrings StringsOf(const Strings& strings, bool large) const;
+  KvStrings StringsOf(const Strings& strings, bool large) const {
+    return {.offsets = At(strings.offsets),
+            .data = reinterpret_cast<const char*>(At(strings.data)),
+            .bytes = strings.bytes.load(std::memory_order_relaxed),
+            .width = strings.width.load(std::memory_order_relaxed),
+            .large = large};
+  }
   std::shared_ptr<arrow::ArrayData> ArrayOf(const KvColumns& rows, int column) const;
   arrow::Result<bool> Fill(int64_t block);
   /// False if the buffer is not at a place that 32 bits can name.
