@@ -331,5 +331,30 @@ TEST(SstDamage, AForgedFooterDoesNotCrash) {
   }
 }
 
+TEST(SstDamage, ForgedPlacesOfSectionsDoNotCrash) {
+  for (const bool mapped : {true, false}) {
+    SstFixture file(KeyValueSchema(Small(PointLookup::kPointIndex, Compression::kNone)), mapped);
+    WriteSmallFile(&file);
+    const std::string good = file.ReadAll();
+    const auto footer = LoadLittle<int32_t>(good.data() + good.size() - 10);
+    const int64_t start = *TailStart(static_cast<int64_t>(good.size()), footer);
+    const size_t text = good.rfind(std::string(kSectionBlockIndex) + ":");
+    ASSERT_NE(text, std::string::npos);
+    std::mt19937_64 random(mapped);
+    for (int round = 0; round < 2000; ++round) {
+      std::string bytes = good;
+      for (size_t at = text; bytes[at] != 0; ++at) {
+        const bool digit = bytes[at] >= '0' && bytes[at] <= '9';
+        if (digit && random() % 12 == 0) bytes[at] = static_cast<char>('0' + random() % 10);
+      }
+      file.meta.tail_checksum = Checksum(std::string_view(bytes).substr(start));
+      SST_ASSERT_OK(file.fs.Overwrite(file.path, 0, bytes));
+      file.cache->EraseFile(42);
+      const arrow::Status status = file.OpenAndVerify();
+      ASSERT_TRUE(status.ok() || IsCorruption(status)) << status.ToString();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace marble
