@@ -3,15 +3,15 @@
 # docs/testing.md lists. Ends at the first failure; the last line says how it went.
 #
 #   tools/test.sh             the gate (.ci/run calls this)
-#   tools/test.sh all         the gate, the wheel and the address sanitizer
+#   tools/test.sh all         the gate and the wheel
 #   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
 #
 # Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-gate_steps=(setup format tidy tools build ctest sstables python install tsan)
-all_steps=("${gate_steps[@]}" wheel asan)
+gate_steps=(setup format tidy tools build ctest sstables python install tsan asan)
+all_steps=("${gate_steps[@]}" wheel)
 python=build/venv/bin/python
 logs=build/logs
 databases=$PWD/build/test-databases
@@ -113,17 +113,20 @@ step_asan() {
   ARROW_DEFAULT_MEMORY_POOL=system ASAN_OPTIONS=detect_stack_use_after_return=1 \
     LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-    MARBLE_MODEL_OPERATIONS=42000 MARBLE_CRASH_CYCLES=30 MARBLE_POWER_CUTS=100 \
+    MARBLE_MODEL_OPERATIONS=42000 MARBLE_CRASH_CYCLES=30 MARBLE_POWER_CUTS=60 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))\$"
 }
 
+# The crash tests recover on several threads. Those that fork are left out: Arrow's allocators have
+# fork handlers that are taken for a misuse of locks.
 step_tsan() {
-  bash tools/build.sh tsan concurrency_test tree_test
+  bash tools/build.sh tsan concurrency_test tree_test crash_test
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
-    MARBLE_STRESS_ROUNDS=400 ctest --preset tsan --parallel "$(nproc)" \
-    --tests-regex '^(concurrency_test|tree_test)$'
+    MARBLE_STRESS_ROUNDS=400 MARBLE_POWER_CUTS=60 GTEST_FILTER='-KillTest.*' \
+    ctest --preset tsan --parallel "$(nproc)" \
+    --tests-regex '^(concurrency_test|tree_test|crash_test)$'
 }
 
 steps=("$@")
