@@ -29,7 +29,11 @@ class ReadableFile {
   virtual arrow::Status ReadInto(int64_t offset, int64_t length, void* out) = 0;
   /// The whole file as one read-only buffer that shares the page cache and stays valid after this
   /// object is gone and the file unlinked; nullptr where mappings are not offered.
+  /// Pages of it are read one by one as they are touched, for point reads; see WillRead.
   virtual arrow::Result<std::shared_ptr<arrow::Buffer>> Map() = 0;
+  /// Hint: these bytes of a living buffer of Map() will soon be touched in order. Starts reading
+  /// those that are not in memory and returns at once.
+  virtual void WillRead(std::span<const uint8_t> /*mapped*/) {}
 };
 
 /// A file being written front to back once: an SSTable, a manifest, CURRENT's temporary. One

@@ -334,7 +334,8 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   if (reason.empty()) [[likely]]
     return arrow::Status::OK();
   const auto start = Clock::now();
-  const bool patient = options.timeout.count() < 0;
+  // A year is for ever, and adding more might overflow.
+  const bool patient = options.timeout.count() < 0 || options.timeout > std::chrono::hours(8760);
   ++counters_.write_stops;
   counters_.write_delay_reason = reason;
   arrow::Status status;

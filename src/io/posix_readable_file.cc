@@ -1,7 +1,10 @@
 #include "io/posix_readable_file.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -74,7 +77,30 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> PosixReadableFile::Map() {
     if (errno == ENODEV) return nullptr;  // this file system offers no mappings
     return PosixError(errno, "map", path_);
   }
+  // Reading ahead at every fault would throw out more of a full page cache than it brings in. Only
+  // advice: without it the mapping works as well.
+  static_cast<void>(::madvise(address, static_cast<size_t>(size()), MADV_RANDOM));
   return std::make_shared<MappedBuffer>(address, size());
+}
+
+void PosixReadableFile::WillRead(std::span<const uint8_t> mapped) {
+  static const auto kPage = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(mapped.data());
+  uintptr_t begin = address & ~(kPage - 1);
+  const uintptr_t end = address + mapped.size();
+  // Asking costs little where everything is there, as it mostly is; advice goes page by page.
+  std::array<unsigned char, 512> resident;
+  while (begin < end) {
+    const uintptr_t pages = std::min<uintptr_t>((end - begin + kPage - 1) / kPage, resident.size());
+    auto* const at = reinterpret_cast<void*>(begin);
+    const auto last = resident.begin() + static_cast<int64_t>(pages);
+    const auto is_absent = [](unsigned char page) { return (page & 1) == 0; };
+    if (::mincore(at, pages * kPage, resident.data()) == 0 &&
+        std::any_of(resident.begin(), last, is_absent)) {
+      static_cast<void>(::madvise(at, pages * kPage, MADV_WILLNEED));
+    }
+    begin += pages * kPage;
+  }
 }
 
 }  // namespace marble

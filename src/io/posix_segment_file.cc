@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -19,7 +20,7 @@ namespace marble {
 
 namespace {
 
-/// Pages are made writable in windows of a huge page's size, at multiples of it.
+/// Pages are made writable in windows of up to a huge page's size, at multiples of it.
 constexpr int64_t kPopulateBytes = 2 << 20;
 constexpr int64_t kRewriteBytes = 1 << 20;
 constexpr int64_t kStatBlockBytes = 512;  // the unit of st_blocks, whatever the file system's own
@@ -148,7 +149,11 @@ bool PosixSegmentFile::PrepareMapped(int64_t begin, int64_t end) {
   // The usual case lengthens the window; a write elsewhere begins a new one.
   const bool lengthens = begin >= populated_begin_ && begin <= populated_end_;
   const int64_t from = lengthens ? populated_end_ : RoundDown(begin, PageBytes());
-  const int64_t to = std::min(capacity_, RoundUp(std::max(end, from + 1), kPopulateBytes));
+  // As much again as there is, so that neither the first writes nor the many wait for long.
+  const int64_t there = lengthens ? from - populated_begin_ : 0;
+  const int64_t step = std::clamp(static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(there))),
+                                  PageBytes(), kPopulateBytes);
+  const int64_t to = std::min(capacity_, RoundUp(std::max(end, from + 1), step));
   if (!FillFresh(from, to) || !PopulatePages(from, to)) return false;
   if (!lengthens) populated_begin_ = from;
   populated_end_ = to;  // a page boundary, or the end of the file

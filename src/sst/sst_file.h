@@ -49,6 +49,11 @@ class SstFile {
   bool zero_copy() const { return zero_copy_; }
   const std::shared_ptr<arrow::Buffer>& mapping() const { return mapping_; }
 
+  /// Hint that the bytes [begin, end) of the mapping will be read in order.
+  void WillRead(int64_t begin, int64_t end) const {
+    file_->WillRead({mapping_->data() + begin, static_cast<size_t>(end - begin)});
+  }
+
   /// Checks the page of a line of the point index or a block of the bloom filter before it is used.
   arrow::Status TouchPointIndex(uint64_t line) const {
     if (mapping_ == nullptr) return arrow::Status::OK();

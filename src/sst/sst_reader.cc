@@ -1,5 +1,6 @@
 #include "sst/sst_reader.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -22,6 +23,9 @@ using arrow::Status;
 // Memory of a decoded block beside its bytes: the batch, its arrays and their buffers.
 constexpr int64_t kBlockOverhead = 512;
 constexpr int64_t kColumnOverhead = 384;
+
+// Bytes that are read ahead of a walk, asked for again when half of them are used up.
+constexpr int64_t kReadAheadBytes = int64_t{2} << 20;
 
 // A row of a file, by its block.
 struct RowPlace {
@@ -56,6 +60,7 @@ class SstReaderImpl final : public SstReader {
   Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                              bool want_keys) override;
 
+  void ReadAhead(int64_t block, BlockWalk* walk) const override;
   void Prefetch(uint64_t hash) const override;
   void PrefetchRow(uint64_t hash) const override;
   void PrefetchValue(uint64_t hash) const override;
@@ -159,6 +164,29 @@ Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>&
 
 Result<std::shared_ptr<arrow::RecordBatch>> SstReaderImpl::ReadZoneMaps() {
   return ReadZoneMapsOf(*file_);
+}
+
+void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
+  const int64_t step = block - walk->block;
+  walk->block = block;
+  if (file_->mapping() == nullptr) return;
+  const BlockEntry entry = blocks().Entry(block);
+  const int64_t begin = entry.message_offset;
+  const int64_t end = begin + entry.metadata_length + entry.body_length;
+  if (step == 1) {
+    if (walk->asked_end >= end + kReadAheadBytes / 2) return;
+    const int64_t from = std::max(walk->asked_end, begin);
+    walk->asked_end = std::min(end + kReadAheadBytes, file_->mapping()->size());
+    file_->WillRead(from, walk->asked_end);
+  } else if (step == -1) {
+    if (walk->asked_begin <= begin - kReadAheadBytes / 2) return;
+    const int64_t to = std::min(walk->asked_begin, end);
+    walk->asked_begin = std::max<int64_t>(begin - kReadAheadBytes, 0);
+    file_->WillRead(walk->asked_begin, to);
+  } else {
+    walk->asked_begin = begin;
+    walk->asked_end = end;
+  }
 }
 
 void SstReaderImpl::Prefetch(uint64_t hash) const {

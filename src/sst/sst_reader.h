@@ -60,6 +60,13 @@ struct SstReaderOptions {
   arrow::MemoryPool* pool = nullptr;
 };
 
+/// Where a reader that goes through the blocks of a file in order stands; for ReadAhead.
+struct BlockWalk {
+  int64_t block = -2;       // the last one, none at first
+  int64_t asked_begin = 0;  // bytes of the file that the disk was asked for
+  int64_t asked_end = 0;
+};
+
 /// Thread-safe. Errors that mean damage are Corruption with file and offset.
 class SstReader : public std::enable_shared_from_this<SstReader> {
  public:
@@ -85,6 +92,10 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// out.
   virtual arrow::Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                                             bool want_keys) = 0;
+
+  /// Called before each block of a walk is read: from the second block in a row on, in either
+  /// direction, starts reading what comes next from the disk. Mapped files only.
+  virtual void ReadAhead(int64_t block, BlockWalk* walk) const = 0;
 
   /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found);
   /// nullopt or not `found` if there is none. `hash` = HashKey(key). Range tombstones are not

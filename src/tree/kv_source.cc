@@ -134,6 +134,7 @@ arrow::Status KvSource::OpenFile(const TableFile& file) {
   if (meta.rows == 0 || meta.sequence_min > walk_->snapshot) return arrow::Status::OK();
   file_ = &file;
   ARROW_ASSIGN_OR_RAISE(reader_, file.reader());
+  blocks_walk_ = {};
   const EncodedRange& range = walk_->range;
   blocks_end_ = reader_->num_blocks();
   if (!range.lower.empty() && meta.smallest < range.lower) {
@@ -151,6 +152,7 @@ arrow::Status KvSource::OpenFile(const TableFile& file) {
 
 arrow::Status KvSource::LoadBlock(int64_t block) {
   block_ = block;
+  reader_->ReadAhead(block, &blocks_walk_);
   ARROW_RETURN_NOT_OK(reader_->ReadKvBlock(block, &columns_, &owner_));
   plain_ = columns_.IsPlain(walk_->snapshot);
   begin_ = block == lower_block_ ? columns_.LowerBound(walk_->range.lower) : 0;

@@ -125,6 +125,7 @@ class KvSource {
   size_t files_end_ = 0;
   const TableFile* file_ = nullptr;
   SstReader* reader_ = nullptr;
+  BlockWalk blocks_walk_;     // of the file
   int64_t blocks_begin_ = 0;  // blocks of the file not read yet
   int64_t blocks_end_ = 0;
   int64_t lower_block_ = -1;  // the blocks that the range's ends may cut; -1 if none

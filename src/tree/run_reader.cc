@@ -28,6 +28,7 @@ class RunReader : public SortedReader {
       const int64_t block = reverse() ? --blocks_end_ : blocks_begin_++;
       ARROW_ASSIGN_OR_RAISE(const bool covered, IsCovered(block));
       if (covered) continue;
+      file_->ReadAhead(block, &walk_);
       ARROW_ASSIGN_OR_RAISE(RowBatch rows, ReadBlock(block));
       if (rows.num_rows() > 0) return rows;
     }
@@ -45,6 +46,7 @@ class RunReader : public SortedReader {
   size_t files_begin_ = 0;                               // files not opened yet
   size_t files_end_ = 0;
   std::shared_ptr<SstReader> file_;
+  BlockWalk walk_;            // of file_
   int64_t blocks_begin_ = 0;  // blocks of file_ not read yet
   int64_t blocks_end_ = 0;
   int64_t lower_block_ = -1;  // the blocks that the range's ends may cut; -1 if none
@@ -60,6 +62,7 @@ arrow::Status RunReader::OpenFile(const TableFile& file) {
     return arrow::Status::OK();
   }
   ARROW_ASSIGN_OR_RAISE(file_, file.shared_reader());
+  walk_ = {};
   blocks_end_ = file_->num_blocks();
   lower_block_ = upper_block_ = -1;
   if (!request_.range.lower.empty()) {

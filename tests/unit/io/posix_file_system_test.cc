@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -407,6 +408,46 @@ TEST_F(PosixFileSystemTest, AWriteOfMoreThanIovMaxPartsIsWhole) {
   for (size_t i = 0; i < 5000; ++i) parts.push_back(std::string_view(bytes).substr(i, 1));
   ASSERT_STATUS_OK(segment->Write(10, parts, WriteVia::kSystemCall));
   EXPECT_EQ(ReadFile(&fs_, Path("s")).substr(10, 5000), bytes);
+}
+
+/// Pages of a mapping that are in memory.
+int64_t PagesInMemory(const arrow::Buffer& mapped) {
+  const auto page = static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages(static_cast<size_t>((mapped.size() + page - 1) / page));
+  void* address = const_cast<uint8_t*>(mapped.data());
+  EXPECT_EQ(::mincore(address, static_cast<size_t>(mapped.size()), pages.data()), 0);
+  return std::count_if(pages.begin(), pages.end(), [](unsigned char in) { return (in & 1) != 0; });
+}
+
+/// A mapped file of 8 MiB whose pages were dropped from memory, where the file system does that.
+std::shared_ptr<arrow::Buffer> MapDropped(PosixFileSystem* fs, const std::string& path,
+                                          std::shared_ptr<ReadableFile>* file) {
+  WriteFile(fs, path, Pattern(8 << 20));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  *file = Must(fs->OpenReadable(path));
+  return Must((*file)->Map());
+}
+
+TEST_F(PosixFileSystemTest, ATouchOfAMappingReadsNoMoreThanThePage) {
+  std::shared_ptr<ReadableFile> file;
+  const auto mapped = MapDropped(&fs_, Path("f"), &file);
+  if (PagesInMemory(*mapped) > 0) GTEST_SKIP() << "this file system keeps its pages in memory";
+  const volatile uint8_t byte = mapped->data()[5 << 20];
+  static_cast<void>(byte);
+  EXPECT_EQ(PagesInMemory(*mapped), 1);
+}
+
+TEST_F(PosixFileSystemTest, WillReadBringsPagesInBeforeTheyAreTouched) {
+  std::shared_ptr<ReadableFile> file;
+  const auto mapped = MapDropped(&fs_, Path("f"), &file);
+  const int64_t before = PagesInMemory(*mapped);
+  if (before > 0) GTEST_SKIP() << "this file system keeps its pages in memory";
+  file->WillRead({mapped->data() + 1000, size_t{3} << 20});
+  const int64_t wanted = ((int64_t{3} << 20) + 4096) / ::sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < 10000 && PagesInMemory(*mapped) < wanted; ++i) ::usleep(1000);
+  EXPECT_GE(PagesInMemory(*mapped), wanted);
+  EXPECT_LT(PagesInMemory(*mapped), 2 * wanted);
 }
 
 TEST_F(PosixFileSystemTest, TheDefaultFileSystemIsOne) {
