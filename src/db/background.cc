@@ -47,6 +47,8 @@ void OpenDatabase::ThreadLoop(int thread) {
     // without end, while there is no room.
     const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
     if (due && write_error_.ok() && RunOneJob(thread)) continue;
+    // The job that found no room may be gone with its table.
+    if (!room_error_.ok() && !WorkIsDue()) room_error_ = arrow::Status::OK();
     if (room_error_.ok()) {
       work_.wait(mutex_);
     } else {
@@ -92,6 +94,17 @@ bool OpenDatabase::RunOneJob(int thread) {
     LiveTable* t = table.get();
     return run(t, &LiveTable::compacting, "compaction",
                [&] { return RunPlan(t, *std::move(plan)); });
+  }
+  return false;
+}
+
+bool OpenDatabase::WorkIsDue() const {
+  for (const auto& [id, table] : tables_.all()) {
+    if (table->has_sealed()) return true;
+    if (environment_.options.auto_compaction &&
+        PickCompaction(*table->version, LimitsFor(*table)).has_value()) {
+      return true;
+    }
   }
   return false;
 }
@@ -234,7 +247,9 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   manifest_busy_ = true;
   const VersionEdit pending = std::move(pending_);
   const uint64_t pending_segment = pending_segment_;
+  auto pending_files = std::move(pending_files_);
   pending_ = {};
+  pending_files_ = {};
   pending_segment_ = 0;
   VersionEdit record = pending;
   record.Append(edit);
@@ -263,10 +278,12 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
       for (const TableEdit& change : edit.tables) tables_.Apply(table, change, flushed);
       if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
     }
+    for (const auto& file : pending_files) file->MarkObsolete();
     progress_.notify_all();
     const std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
-    if (replaced != nullptr || !retired.empty()) {
+    if (replaced != nullptr || !retired.empty() || !pending_files.empty()) {
       mutex_.unlock();
+      pending_files.clear();
       if (replaced != nullptr) Release(std::move(replaced));
       status = log_->Recycle(retired);
       mutex_.lock();
@@ -277,6 +294,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
     VersionEdit restored = pending;
     restored.Append(std::move(pending_));
     pending_ = std::move(restored);
+    pending_files_.insert(pending_files_.end(), pending_files.begin(), pending_files.end());
     pending_segment_ = pending_segment != 0 ? pending_segment : pending_segment_;
   }
   manifest_busy_ = false;
@@ -332,6 +350,7 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
     }
   }
   work_.notify_all();
+  const auto start = std::chrono::steady_clock::now();
   for (const auto& [id, memtable] : waiting) {
     auto unflushed = [&, id = id, m = memtable.get()] {
       const LiveTable* table = tables_.Find(id);
@@ -342,10 +361,16 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
       return false;
     };
     while (unflushed()) {
-      ARROW_RETURN_NOT_OK(write_error_);
-      ARROW_RETURN_NOT_OK(room_error_);
-      if (closed_) return ClosedError("the database is closed");
-      progress_.wait(mutex_);
+      ARROW_RETURN_NOT_OK(CheckWritable());
+      // What a job met before there was room again is tried anew.
+      if (!room_error_.ok() && std::chrono::steady_clock::now() - start >= kRoomPatience) {
+        return room_error_;
+      }
+      if (room_error_.ok()) {
+        progress_.wait(mutex_);
+      } else {
+        progress_.wait_for(mutex_, kRoomPatience / 8);
+      }
     }
   }
   return arrow::Status::OK();

@@ -23,8 +23,6 @@ constexpr size_t kSealedMax = 2;
 /// Runs of level 0 from which writes are slowed down, and at which they stop.
 constexpr size_t kSlowRuns = 12;
 constexpr size_t kStopRuns = 28;
-/// How long a write that has to wait puts up with a full disk: jobs are tried again twice in it.
-constexpr std::chrono::milliseconds kRoomPatience(250);
 
 /// An operation that changes nothing: it gets no sequence and no place in the log.
 bool IsEmpty(const Operation& op) {
@@ -52,33 +50,57 @@ bool IsRoomError(const arrow::Status& status) {
 
 arrow::Status OpenDatabase::Commit(std::span<Operation> operations, const WriteOptions& options) {
   std::vector<RowsPayload> payloads;
-  ARROW_RETURN_NOT_OK(PrepareRows(operations, &payloads));
   std::chrono::nanoseconds delay(0);
   arrow::Status status;
-  bool reached_log = false;
-  {
+  const bool rows =
+      std::ranges::any_of(operations, [](const Operation& op) { return op.rows != nullptr; });
+  if (rows) {
+    status = CommitRows(operations, &payloads, options, &delay);
+  } else {
     MutexLock lock(&mutex_);
-    LogPosition end;
-    status = CommitLocked(operations, &payloads, options, &end, &reached_log);
-    if (status.ok() && pending_segment_ != 0) {
-      // The commit stands whatever becomes of this edit: without room it goes with the next one.
-      arrow::Status installed = Install({}, nullptr, nullptr);
-      if (!installed.ok() && !IsRoomError(installed)) return installed;
-    }
-    if (status.ok() && options.sync) return WaitDurable(end);
-    if (status.ok()) delay = WriteDelay(operations);
-  }
-  if (!reached_log) {
-    // Once the record may be in the log, the files are left to recovery: it knows whether they are
-    // needed.
-    for (const RowsPayload& payload : payloads) {
-      for (const FileMeta& file : payload.files) {
-        WarnIfError(environment_.fs->Remove(SstPath(environment_.directory, file.number)));
-      }
-    }
+    const CallInside inside(this);
+    bool reached_log = false;
+    status = CommitAndWait(operations, &payloads, options, &reached_log, &delay);
   }
   if (delay.count() > 0) std::this_thread::sleep_for(delay);
   return status;
+}
+
+arrow::Status OpenDatabase::CommitRows(std::span<Operation> operations,
+                                       std::vector<RowsPayload>* payloads,
+                                       const WriteOptions& options,
+                                       std::chrono::nanoseconds* delay) {
+  MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
+  mutex_.unlock();
+  bool reached_log = false;
+  arrow::Status status = PrepareRows(operations, payloads);
+  mutex_.lock();
+  if (status.ok()) status = CommitAndWait(operations, payloads, options, &reached_log, delay);
+  // Once the record may be in the log, the files are left to recovery: it knows whether they are
+  // needed.
+  if (status.ok() || reached_log) return status;
+  mutex_.unlock();
+  for (const RowsPayload& payload : *payloads) {
+    for (const FileMeta& file : payload.files) {
+      WarnIfError(environment_.fs->Remove(SstPath(environment_.directory, file.number)));
+    }
+  }
+  mutex_.lock();
+  return status;
+}
+
+arrow::Status OpenDatabase::CommitAndWait(std::span<Operation> operations,
+                                          std::vector<RowsPayload>* payloads,
+                                          const WriteOptions& options, bool* reached_log,
+                                          std::chrono::nanoseconds* delay) {
+  LogPosition end;
+  ARROW_RETURN_NOT_OK(CommitLocked(operations, payloads, options, &end, reached_log));
+  if (pending_segment_ != 0) ARROW_RETURN_NOT_OK(InstallPending());
+  if (options.sync) return WaitDurable(end);
+  *delay = WriteDelay(operations);
+  return arrow::Status::OK();
 }
 
 arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
@@ -93,10 +115,6 @@ arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
     if (!bulk) {
       ARROW_ASSIGN_OR_RAISE(payload.message, SerializeBatch(*op.rows->columns, environment_.pool));
       continue;
-    }
-    {
-      MutexLock lock(&mutex_);
-      ARROW_RETURN_NOT_OK(CheckWritable());
     }
     OutputContext context = environment_.MakeOutputContext(op.table->schema, {});
     ARROW_ASSIGN_OR_RAISE(payload.files, WriteBulk(*op.rows, context));
@@ -129,7 +147,7 @@ arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
   const uint64_t sequence = last_sequence_.load(std::memory_order_relaxed) + 1;
   EncodeOperations(operations, payloads, sequence);
   if (record_.count() == 0) {
-    *end = log_->position();
+    *end = log_->PrepareSync().position;
     return arrow::Status::OK();
   }
   if (record_.payload_bytes() > kCommitBytesMax) {
@@ -138,8 +156,9 @@ arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
                                         " bytes is over the limit of ", kCommitBytesMax);
   }
   const WriteVia via = options.sync ? WriteVia::kSystemCall : WriteVia::kMapping;
-  *reached_log = true;
   auto appended = AppendToLog(via, sequence);
+  // Without room nothing of it counts as appended.
+  *reached_log = !IsRoomError(appended.status());
   if (!appended.ok()) {
     TakeBackRowIds(operations);
     return appended.status();
@@ -277,35 +296,38 @@ void OpenDatabase::CountMemtableBytes(LiveTable* table) {
   table->counted_bytes = bytes;
 }
 
+void OpenDatabase::Seal(LiveTable* table) {
+  tables_.Seal(table);
+  table->counted_bytes = 0;
+  memtable_bytes_ = tables_.MemtableBytes();
+  work_.notify_all();
+}
+
 void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
-  auto seal = [&](LiveTable* table) {
-    tables_.Seal(table);
-    table->counted_bytes = 0;
-    memtable_bytes_ = tables_.MemtableBytes();
-    work_.notify_all();
-  };
   for (const Operation& op : operations) {
     LiveTable* table = op.table->live;
-    if (table->counted_bytes >= memtable_bytes_max_) seal(table);
+    if (table->counted_bytes >= memtable_bytes_max_) Seal(table);
   }
-  if (memtable_bytes_ > environment_.options.memory_budget * 3 / 8) {
-    LiveTable* largest = nullptr;
-    bool waiting = false;
-    for (auto& [id, table] : tables_.all()) {
-      waiting = waiting || table->has_sealed();
-      if (largest == nullptr ||
-          table->active().memtable->bytes() > largest->active().memtable->bytes()) {
-        largest = table.get();
-      }
-    }
-    if (!waiting && largest != nullptr) seal(largest);
-  }
+  SealForMemory();
   if (log_->current_segment() != log_->oldest_segment() &&
       log_->bytes() > environment_.options.log_bytes_max) {
     for (auto& [id, table] : tables_.all()) {
-      if (table->active().first_segment == log_->oldest_segment()) seal(table.get());
+      if (table->active().first_segment == log_->oldest_segment()) Seal(table.get());
     }
   }
+}
+
+void OpenDatabase::SealForMemory() {
+  if (memtable_bytes_ <= environment_.options.memory_budget * 3 / 8) return;
+  LiveTable* largest = nullptr;
+  for (auto& [id, table] : tables_.all()) {
+    if (table->has_sealed()) return;
+    if (largest == nullptr ||
+        table->active().memtable->bytes() > largest->active().memtable->bytes()) {
+      largest = table.get();
+    }
+  }
+  if (largest != nullptr) Seal(largest);
 }
 
 std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
@@ -340,6 +362,8 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   counters_.write_delay_reason = reason;
   arrow::Status status;
   while (!reason.empty() && status.ok()) {
+    // What was being flushed when the memory ran short may not have been enough.
+    SealForMemory();
     work_.notify_all();
     status = CheckWritable();
     // The disk is full: waiting would be for ever, so the write is refused with the cause. But a
@@ -420,6 +444,15 @@ arrow::Status OpenDatabase::WaitDurable(const LogPosition& position) {
     }
     progress_.notify_all();
   }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::InstallPending() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < pending_retry_) return arrow::Status::OK();
+  const arrow::Status status = Install({}, nullptr, nullptr);
+  if (status.ok() || !IsRoomError(status)) return status;
+  pending_retry_ = now + kRoomPatience;
   return arrow::Status::OK();
 }
 

@@ -51,6 +51,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
     return stored.status().WithMessage("table '", name, "': ", stored.status().message());
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
   if (const LiveTable* found = tables_.Find(name)) {
     const StoredSchema& old = *found->state->schema;
     if (old.user_schema()->Equals(*(*stored)->user_schema()) &&
@@ -77,12 +78,14 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   last_sequence_.store(sequence, std::memory_order_release);
   pending_.created.push_back(std::move(record));
   if (pending_segment_ == 0) pending_segment_ = end.segment;
-  return Install({}, nullptr, nullptr);
+  ARROW_RETURN_NOT_OK(WaitDurable(end));
+  return InstallPending();
 }
 
 arrow::Status OpenDatabase::DropTable(const std::string& name) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
   LiveTable* table = tables_.Find(name);
   if (table == nullptr)
     return NotFoundError("no table '" + name + "' in " + environment_.directory);
@@ -106,9 +109,11 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   table->state->live = nullptr;
   pending_.dropped.push_back(id);
   if (pending_segment_ == 0) pending_segment_ = end.segment;
-  arrow::Status status = Install({}, nullptr, nullptr);
-  // Without a durable edit the files must stay: the manifest on disk still names them.
-  tables_.Remove(id, /*remove_files=*/status.ok());
+  // The files go when the manifest does not name them any more.
+  for (auto& file : table->version->Files()) pending_files_.push_back(std::move(file));
+  arrow::Status status = WaitDurable(end);
+  if (status.ok()) status = InstallPending();
+  tables_.Remove(id);
   memtable_bytes_ = tables_.MemtableBytes();
   progress_.notify_all();
   return status;
@@ -204,18 +209,7 @@ arrow::Status OpenDatabase::Compact(const std::string& name) {
 arrow::Status OpenDatabase::WaitForBackground() {
   MutexLock lock(&mutex_);
   if (environment_.options.read_only) return arrow::Status::OK();
-  auto due = [&] {
-    if (running_jobs_ > 0) return true;
-    for (const auto& [id, table] : tables_.all()) {
-      if (table->has_sealed()) return true;
-      if (environment_.options.auto_compaction &&
-          PickCompaction(*table->version, LimitsFor(*table)).has_value()) {
-        return true;
-      }
-    }
-    return false;
-  };
-  while (!closing_ && due()) {
+  while (!closing_ && (running_jobs_ > 0 || WorkIsDue())) {
     ARROW_RETURN_NOT_OK(write_error_);
     ARROW_RETURN_NOT_OK(room_error_);
     work_.notify_all();
@@ -304,8 +298,10 @@ arrow::Status OpenDatabase::Close() {
   }
   StopThreads();
   MutexLock lock(&mutex_);
-  // Compactions asked for by callers run on their threads.
-  while (running_jobs_ > 0 || manifest_busy_ || sync_running_) progress_.wait(mutex_);
+  // Writes and compactions asked for by callers run on their threads.
+  while (calls_ > 0 || running_jobs_ > 0 || manifest_busy_ || sync_running_) {
+    progress_.wait(mutex_);
+  }
   arrow::Status status;
   if (opened_ && log_ != nullptr) {
     status = FlushForClose();
@@ -314,9 +310,9 @@ arrow::Status OpenDatabase::Close() {
     arrow::Status closed = log_->Close(status.ok());
     if (status.ok()) status = closed;
   }
-  closed_ = true;
   environment_.pool->SetSpareBytesMax(0);
   progress_.notify_all();
+  recovered_flushes_.clear();  // of an open that failed: waits for the threads that write
   lock_.reset();
   return status;
 }

@@ -115,6 +115,26 @@ class OpenDatabase : public DatabaseCore {
     std::vector<FileMeta> files;             // or already in files: attach
     uint64_t first_row_id = 0;               // append tables
   };
+  /// A call that Close waits for, because it lets go of the mutex in between; the mutex is held
+  /// when it begins and ends.
+  class CallInside {
+   public:
+    explicit CallInside(OpenDatabase* database) : database_(database) { ++database_->calls_; }
+    CallInside(const CallInside&) = delete;
+    CallInside& operator=(const CallInside&) = delete;
+    ~CallInside() {
+      if (--database_->calls_ == 0 && database_->closing_) database_->progress_.notify_all();
+    }
+
+   private:
+    OpenDatabase* const database_;
+  };
+  arrow::Status CommitRows(std::span<Operation> operations, std::vector<RowsPayload>* payloads,
+                           const WriteOptions& options, std::chrono::nanoseconds* delay)
+      MARBLE_EXCLUDES(mutex_);
+  arrow::Status CommitAndWait(std::span<Operation> operations, std::vector<RowsPayload>* payloads,
+                              const WriteOptions& options, bool* reached_log,
+                              std::chrono::nanoseconds* delay) MARBLE_REQUIRES(mutex_);
   arrow::Status PrepareRows(std::span<Operation> operations, std::vector<RowsPayload>* payloads);
   arrow::Status CheckWritable() const MARBLE_REQUIRES(mutex_);
   arrow::Status MakeRoom(std::span<Operation> operations, const WriteOptions& options)
@@ -131,7 +151,13 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status ApplyOperation(const Operation& op, uint64_t sequence, uint64_t first_row_id,
                                LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Result<LogPosition> AppendToLog(WriteVia via, uint64_t sequence) MARBLE_REQUIRES(mutex_);
+  void Seal(LiveTable* table) MARBLE_REQUIRES(mutex_);
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
+  /// Seals the largest memtable if all of them take too much and none is being flushed.
+  void SealForMemory() MARBLE_REQUIRES(mutex_);
+  /// Writes what is pending to the manifest. What was committed stands whatever becomes of this:
+  /// without room it goes with the next edit, and is not tried again at once.
+  arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
@@ -161,6 +187,8 @@ class OpenDatabase : public DatabaseCore {
       MARBLE_REQUIRES(mutex_);
   /// Takes a part and carries it out; false if there is none left.
   bool RunPart(CompactionParts* parts) MARBLE_REQUIRES(mutex_);
+  /// Is there a memtable to flush, or a compaction to do?
+  bool WorkIsDue() const MARBLE_REQUIRES(mutex_);
   void NoteJobResult(const arrow::Status& status, const char* what) MARBLE_REQUIRES(mutex_);
   /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
   /// changes versions.
@@ -198,6 +226,10 @@ class OpenDatabase : public DatabaseCore {
   VersionEdit pending_ MARBLE_GUARDED_BY(mutex_);  // committed, applied, not in the manifest yet
   uint64_t pending_segment_ MARBLE_GUARDED_BY(mutex_) =
       0;  // first log segment of pending_; 0 if empty
+  std::chrono::steady_clock::time_point pending_retry_
+      MARBLE_GUARDED_BY(mutex_);  // not before this
+  // Files of the tables that pending_ drops.
+  std::vector<std::shared_ptr<const TableFile>> pending_files_ MARBLE_GUARDED_BY(mutex_);
   uint32_t next_table_id_ MARBLE_GUARDED_BY(mutex_) = 1;
   CommitRecordBuilder record_ MARBLE_GUARDED_BY(mutex_);
   bool sync_running_ MARBLE_GUARDED_BY(mutex_) = false;
@@ -206,7 +238,7 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);   // passing: no room or no descriptors
   std::chrono::steady_clock::time_point room_retry_ MARBLE_GUARDED_BY(mutex_);  // not before this
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
-  bool closed_ MARBLE_GUARDED_BY(mutex_) = false;
+  int calls_ MARBLE_GUARDED_BY(mutex_) = 0;  // CallInside
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool first_thread_busy_ MARBLE_GUARDED_BY(mutex_) = false;
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
@@ -222,6 +254,9 @@ class OpenDatabase : public DatabaseCore {
   std::atomic<bool> stop_jobs_{false};
   std::vector<std::thread> threads_;
 };
+
+/// How long a call that has to wait puts up with a full disk: jobs are tried again twice in it.
+inline constexpr std::chrono::milliseconds kRoomPatience(250);
 
 /// Makes the directory of a database such that it survives power loss: its parent is synced.
 arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path);

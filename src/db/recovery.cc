@@ -265,7 +265,7 @@ arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOpera
     VersionEdit edit;
     edit.dropped.push_back(op.table);
     ARROW_RETURN_NOT_OK(manifest_state_.Apply(edit));
-    tables_.Remove(op.table, /*remove_files=*/false);
+    tables_.Remove(op.table);
     return arrow::Status::OK();
   }
   if (sequence <= table->recovered_sequence) return arrow::Status::OK();
@@ -342,9 +342,8 @@ arrow::Status OpenDatabase::ReplayToMemtable(uint64_t sequence, const LoggedOper
 
 arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperation& op,
                                          LiveTable* table) {
-  const ManifestTable& known = manifest_state_.tables.at(op.table);
-  if (!op.files.empty() && known.files.contains(op.files.front().number))
-    return arrow::Status::OK();
+  const auto& known = manifest_state_.tables.at(op.table).files;
+  const bool installed = !op.files.empty() && known.contains(op.files.front().number);
   for (const FileMeta& file : op.files) {
     const std::string path = SstPath(environment_.directory, file.number);
     ARROW_ASSIGN_OR_RAISE(bool exists, environment_.fs->Exists(path));
@@ -361,11 +360,15 @@ arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperatio
         std::max(environment_.next_file_number.load(), file.number + 1));
     table->next_row_id = std::max(table->next_row_id, file.first_row_id + file.rows);
   }
+  // What came before the files must not share a memtable with what came after them, whether or not
+  // the manifest knows the files: the memtable as a whole would count as newer than they are.
   if (environment_.options.read_only) {
     tables_.Seal(table);
+    table->counted_bytes = 0;
   } else {
     ARROW_RETURN_NOT_OK(FlushRecovered(table));
   }
+  if (installed) return arrow::Status::OK();
   VersionEdit edit;
   const uint64_t run = table->next_run;
   for (const FileMeta& file : op.files) edit.For(op.table)->added.push_back({0, run, file});

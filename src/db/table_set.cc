@@ -65,18 +65,11 @@ arrow::Result<LiveTable*> TableSet::Add(TableRecord record, const ManifestTable*
   return added;
 }
 
-void TableSet::Remove(uint32_t id, bool remove_files) {
+void TableSet::Remove(uint32_t id) {
   auto found = tables_.find(id);
   MARBLE_CHECK(found != tables_.end());
   LiveTable& table = *found->second;
   table.state->dropped.store(true);
-  for (const auto& level : table.version->levels) {
-    for (const auto& run : level) {
-      for (const auto& file : run->files) {
-        if (remove_files) file->MarkObsolete();
-      }
-    }
-  }
   // Readers keep the view they hold; new ones are refused, so the memory and the files go with the
   // last reader.
   table.state->view.Store(nullptr);

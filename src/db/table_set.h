@@ -50,9 +50,8 @@ class TableSet {
 
   /// A table with what the manifest knows of its files (nullptr: none).
   arrow::Result<LiveTable*> Add(TableRecord record, const ManifestTable* files);
-  /// Takes the table out of the catalog. With `remove_files` its files go when the last reader is
-  /// done; without, they stay for the next open to judge.
-  void Remove(uint32_t id, bool remove_files);
+  /// Takes the table out of the catalog. Its files stay unless they are marked obsolete.
+  void Remove(uint32_t id);
 
   LiveTable* Find(const std::string& name);
   LiveTable* Find(uint32_t id);

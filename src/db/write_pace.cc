@@ -13,6 +13,8 @@ constexpr int64_t kSlowestRate = int64_t{1} << 20;
 /// A writer sleeps when so much has come together, and never longer than the maximum.
 constexpr std::chrono::milliseconds kSleepMin(2);
 constexpr std::chrono::milliseconds kSleepMax(20);
+/// What a large batch owes beyond this is forgiven: the small writes after it would have to pay.
+constexpr std::chrono::milliseconds kOwedMax(200);
 
 /// Which part of the way from `slow` to `stop` is gone: below 0 before it, at most 1.
 double Gone(double value, double slow, double stop) {
@@ -42,7 +44,7 @@ std::chrono::nanoseconds WritePacer::Charge(int64_t bytes, int64_t rate, Clock::
   const auto time =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   // Time in which nothing was written is not saved up.
-  paid_until_ = std::max(paid_until_, now) + time;
+  paid_until_ = std::min(std::max(paid_until_, now) + time, now + kOwedMax);
   const auto ahead = paid_until_ - now;
   if (ahead < kSleepMin) return std::chrono::nanoseconds(0);
   return std::min<std::chrono::nanoseconds>(ahead, kSleepMax);

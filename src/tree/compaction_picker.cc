@@ -1,6 +1,7 @@
 #include "tree/compaction_picker.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace marble {
 
@@ -46,9 +47,11 @@ size_t FirstEligibleRun(const Version& version, uint64_t flushed_sequence) {
 void Complete(const Version& version, int output_level, CompactionPlan* plan) {
   plan->output_level = output_level;
   const Files picked = plan->InputFiles();
-  EncodedRange range = RangeOf(picked);
-  Files below = OverlappingFiles(version, output_level, range);
-  plan->bottommost = !version.HasOverlapBelow(output_level, range);
+  Files below = OverlappingFiles(version, output_level, RangeOf(picked));
+  // What is met may reach further than what was picked: all of it is rewritten.
+  Files all = picked;
+  all.insert(all.end(), below.begin(), below.end());
+  plan->bottommost = !version.HasOverlapBelow(output_level, RangeOf(all));
   const bool deletes =
       std::any_of(picked.begin(), picked.end(), [](const auto& file) { return HasDeletes(*file); });
   // Moving deletes to where nothing lies below would keep them for ever: rewrite instead.
@@ -144,7 +147,10 @@ std::vector<std::shared_ptr<const TableFile>> CompactionPlan::InputFiles() const
 
 int64_t LevelBytesMax(int level, int64_t level_base_bytes) {
   int64_t bytes = level_base_bytes;
-  for (int i = 1; i < level; ++i) bytes *= kLevelRatio;
+  for (int i = 1; i < level; ++i) {
+    if (bytes > std::numeric_limits<int64_t>::max() / kLevelRatio) break;
+    bytes *= kLevelRatio;
+  }
   return bytes;
 }
 

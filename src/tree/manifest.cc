@@ -5,6 +5,7 @@
 #include <marble/error.h>
 
 #include "base/checksum.h"
+#include "base/warn.h"
 #include "log/log_reader.h"
 #include "tree/file_names.h"
 #include "tree/version.h"
@@ -182,11 +183,18 @@ arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs,
   header.kind = LogFileKind::kManifest;
   header.uuid = state.uuid;
   header.number = number;
-  ARROW_ASSIGN_OR_RAISE(auto writer, ManifestWriter::Start(std::move(file), header));
-  auto manifest =
-      std::unique_ptr<Manifest>(new Manifest(fs, directory, state.uuid, std::move(writer)));
-  ARROW_RETURN_NOT_OK(manifest->Append(state.AsEdit()));
-  ARROW_RETURN_NOT_OK(fs->SyncDirectory(directory));
+  std::unique_ptr<Manifest> manifest;
+  auto write = [&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(auto writer, ManifestWriter::Start(std::move(file), header));
+    manifest.reset(new Manifest(fs, directory, state.uuid, std::move(writer)));
+    ARROW_RETURN_NOT_OK(manifest->Append(state.AsEdit()));
+    return fs->SyncDirectory(directory);
+  };
+  if (arrow::Status written = write(); !written.ok()) {
+    // CURRENT does not name it: a full disk must not fill with attempts.
+    WarnIfError(fs->Remove(ManifestPath(directory, number)));
+    return written;
+  }
   CurrentContents current;
   current.manifest = number;
   current.uuid_hex = ToHex(state.uuid);

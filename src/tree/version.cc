@@ -89,6 +89,14 @@ int64_t Version::FileCount() const {
   return count;
 }
 
+std::vector<std::shared_ptr<const TableFile>> Version::Files() const {
+  std::vector<std::shared_ptr<const TableFile>> files;
+  for (const auto& level : levels) {
+    for (const auto& run : level) files.insert(files.end(), run->files.begin(), run->files.end());
+  }
+  return files;
+}
+
 bool Version::HasOverlapBelow(int level, const EncodedRange& range) const {
   for (int below = level + 1; below < kLevels; ++below) {
     for (const auto& run : levels[below]) {

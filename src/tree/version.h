@@ -66,6 +66,7 @@ struct Version {
 
   uint64_t LevelBytes(int level) const;
   int64_t FileCount() const;
+  std::vector<std::shared_ptr<const TableFile>> Files() const;
   /// Is there a file below `level` that overlaps [smallest, largest]?
   bool HasOverlapBelow(int level, const EncodedRange& range) const;
 };

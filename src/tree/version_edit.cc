@@ -334,7 +334,11 @@ void VersionEdit::Append(VersionEdit other) {
   append(&dropped, other.dropped);
   for (TableEdit& from : other.tables) {
     TableEdit* to = For(from.table);
-    append(&to->removed, from.removed);
+    for (const uint64_t number : from.removed) {
+      // Removals of an edit come before its additions: a file that comes and goes cancels out.
+      const auto is_it = [number](const AddedFile& file) { return file.meta.number == number; };
+      if (std::erase_if(to->added, is_it) == 0) to->removed.push_back(number);
+    }
     append(&to->added, from.added);
     if (from.flushed_sequence) to->flushed_sequence = from.flushed_sequence;
     if (from.next_row_id) to->next_row_id = from.next_row_id;

@@ -122,6 +122,149 @@ TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereAreDescriptorsAgain) {
   ExpectWritesResume(written);
 }
 
+TEST_F(FailuresTest, WritesResumeWhenASegmentOfTheLogCouldNotBeOpened) {
+  ASSERT_OK(Open());
+  for (int i = 0; i < 20000; ++i) ASSERT_OK(Put(i));  // leaves segments to be recycled
+  ASSERT_OK(db_->Flush());
+  fs_.FailNth(FileOp::kOpen, 1, EMFILE, /*sticky=*/true);
+  int next = 20000;
+  while (Put(next).ok()) ASSERT_LT(++next, 100000);
+  fs_.ClearFaults();
+  ExpectWritesResume(next);
+}
+
+TEST_F(FailuresTest, WritesResumeWhenMemoryWasShortWhileAFlushFoundNoRoom) {
+  // One small memtable waits for its flush while the others fill the memory: what is flushed first
+  // is not enough, and nothing else was asked to be flushed.
+  ASSERT_OK(Open());
+  std::vector<std::shared_ptr<KeyValue>> tables;
+  for (int i = 0; i < 40; ++i) {
+    tables.push_back(*KeyValue::Open(db_, "t" + std::to_string(i), /*create_if_missing=*/true));
+  }
+  ASSERT_OK(Put(0));
+  fs_.FailNth(FileOp::kCreate, 1, ENOSPC, /*sticky=*/true);
+  EXPECT_FALSE(db_->Compact("default").ok());
+  WriteOptions in_time;
+  in_time.timeout = std::chrono::seconds(5);
+  arrow::Status refused;
+  for (int i = 0; refused.ok() && i < 100000; ++i) {
+    refused = tables[static_cast<size_t>(i) % tables.size()]->Put(Key(i), Value(i), in_time);
+    if (refused.ok()) continue;
+    EXPECT_FALSE(IsReadOnly(refused)) << refused.ToString();
+  }
+  EXPECT_FALSE(refused.ok()) << "memory was never short";
+  fs_.ClearFaults();
+  ASSERT_OK(tables[0]->Put("after", "it", in_time));
+}
+
+TEST_F(FailuresTest, ACommitOfBulkRowsThatIsRefusedLeavesNoFileBehind) {
+  ASSERT_OK(Open());
+  const auto schema = arrow::schema({arrow::field("key", arrow::utf8(), /*nullable=*/false),
+                                     arrow::field("value", arrow::binary())});
+  std::string keys = "[";
+  std::string values = "[";
+  for (int i = 0; i < 4000; ++i) {
+    keys += (i > 0 ? ",\"" : "\"") + Key(i) + "\"";
+    values += (i > 0 ? ",\"" : "\"") + Value(i) + "\"";
+  }
+  ASSERT_OK_AND_ASSIGN(const auto rows, test::BatchFromJson(schema, {keys + "]", values + "]"}));
+  ASSERT_OK(db_->CreateTable("other", schema, {.primary_key = {"key"}}));
+  WriteBatch batch;
+  batch.Insert("default", rows);
+  batch.Insert("other", rows);
+  const size_t before = Files("/db/sst").size();
+  fs_.FailNth(FileOp::kCreate, 2, ENOSPC);
+  EXPECT_FALSE(db_->Write(batch).ok());
+  EXPECT_EQ(Files("/db/sst").size(), before);
+  ASSERT_OK(db_->Write(batch));
+  EXPECT_TRUE(Has(17));
+}
+
+TEST_F(FailuresTest, ATableDroppedOnAFullDiskIsGoneAndItsFilesGoWhenThereIsRoom) {
+  ASSERT_OK(Open());
+  ASSERT_OK_AND_ASSIGN(auto other, KeyValue::Open(db_, "other", /*create_if_missing=*/true));
+  ASSERT_OK(other->Put("k", "v"));
+  ASSERT_OK(db_->Flush());
+  ASSERT_OK(db_->WaitForBackground());
+  other.reset();
+  ASSERT_EQ(Files("/db/sst").size(), 1u);
+  fs_.FailNth(FileOp::kWrite, 2, ENOSPC);  // the manifest's write, after the log's
+  ASSERT_OK(db_->DropTable("other"));
+  EXPECT_EQ(db_->ListTables(), std::vector<std::string>{"default"});
+  EXPECT_EQ(Files("/db/sst").size(), 1u) << "the manifest on disk still names the file";
+  ASSERT_OK(Put(1));
+  ASSERT_OK(db_->Flush());
+  ASSERT_OK(db_->WaitForBackground());
+  EXPECT_EQ(Files("/db/sst").size(), 1u) << "only the file of 'default' is left";
+  ASSERT_OK(db_->Close());
+  ASSERT_OK(Open());
+  EXPECT_EQ(db_->ListTables(), std::vector<std::string>{"default"});
+  EXPECT_TRUE(Has(1));
+}
+
+/// A database that dies when the manifest knows of bulk rows, but the rows written before them are
+/// in the log only.
+class BulkOverLogTest : public FailuresTest {
+ protected:
+  arrow::Status WriteAndDie(const std::shared_ptr<arrow::Schema>& schema, TableOptions options) {
+    ARROW_RETURN_NOT_OK(Open());
+    ARROW_RETURN_NOT_OK(db_->CreateTable("t", schema, std::move(options)));
+    {
+      ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(db_, "t"));
+      fs_.FailNth(FileOp::kCreate, 2, ENOSPC, /*sticky=*/true);  // all but the file of bulk rows
+      ARROW_RETURN_NOT_OK(table->Insert(Rows(schema, 0, 100, "old")));
+      ARROW_RETURN_NOT_OK(table->Insert(Rows(schema, 50, 8000, "new")));
+      ARROW_RETURN_NOT_OK(table->Insert(Rows(schema, 100000, 1, "last")));
+      WriteOptions sync;
+      sync.sync = true;
+      ARROW_RETURN_NOT_OK(kv_->Put("end", "of it", sync));
+    }
+    LosePower(1);
+    fs_.ClearFaults();
+    return Open();
+  }
+  /// Rows {id from `first` on, text}.
+  static std::shared_ptr<arrow::RecordBatch> Rows(const std::shared_ptr<arrow::Schema>& schema,
+                                                  int64_t first, int64_t count,
+                                                  const std::string& text) {
+    std::string ids = "[";
+    std::string texts = "[";
+    for (int64_t i = 0; i < count; ++i) {
+      ids += (i > 0 ? "," : "") + std::to_string(first + i);
+      texts += (i > 0 ? ",\"" : "\"") + text + std::string(60, '.') + "\"";
+    }
+    return *test::BatchFromJson(schema, {ids + "]", texts + "]"});
+  }
+  const std::shared_ptr<arrow::Schema> schema_ =
+      arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
+                     arrow::field("text", arrow::utf8())});
+};
+
+TEST_F(BulkOverLogTest, RowsOfTheLogThatAreOlderStayOlder) {
+  ASSERT_OK(WriteAndDie(schema_, {.primary_key = {"id"}}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+  for (const int64_t id : {0, 49, 50, 99, 100}) {
+    ASSERT_OK_AND_ASSIGN(const auto keys, test::BatchFromJson(arrow::schema({schema_->field(0)}),
+                                                              {"[" + std::to_string(id) + "]"}));
+    ASSERT_OK_AND_ASSIGN(const auto row, table->Get(keys));
+    ASSERT_EQ(row->num_rows(), 1);
+    const auto& text = static_cast<const arrow::StringArray&>(*row->column(1));
+    EXPECT_EQ(text.GetView(0).substr(0, 3), id < 50 ? "old" : "new") << id;
+  }
+  EXPECT_EQ(*table->Count(), 50 + 8000 + 1);
+}
+
+TEST_F(BulkOverLogTest, RowsOfAnAppendTableGetNewPlacesBehindThem) {
+  ASSERT_OK(WriteAndDie(schema_, {}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+  ASSERT_EQ(*table->Count(), 100 + 8000 + 1);
+  ASSERT_OK(table->Insert(Rows(schema_, 0, 10, "again")));
+  ASSERT_OK(db_->Compact());
+  EXPECT_EQ(*table->Count(), 100 + 8000 + 1 + 10);
+  ASSERT_OK_AND_ASSIGN(const auto rows, test::ScanAll(*table));
+  EXPECT_EQ(rows->num_rows(), 100 + 8000 + 1 + 10);
+}
+
 TEST_F(FailuresTest, AFullDiskIsTriedAgainNowAndThenNotAllTheTime) {
   ASSERT_OK(Open());
   fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));

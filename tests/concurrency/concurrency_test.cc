@@ -398,6 +398,49 @@ TEST_F(ConcurrencyTest, CloseWhileOthersReadAndWriteRefusesThemCleanly) {
   EXPECT_EQ(value->value_or("absent"), std::to_string(acknowledged));
 }
 
+TEST_F(ConcurrencyTest, CloseWaitsForWritesThatAreUnderWay) {
+  // Bulk rows, new tables and dropped ones change the manifest from within the call; the database
+  // that was closed meanwhile must open again with what was acknowledged.
+  constexpr int64_t kBulkRows = 300;
+  MemoryFileSystem disk;
+  Options options = CrashOptions();
+  options.file_system = &disk;
+  options.memtable_bytes = 4096;
+  int64_t round = 0;
+  for (int64_t opens = 0; opens < Rounds(200); ++opens) {
+    auto database = Database::Open("/database", options);
+    ASSERT_OK(database);
+    auto table = CreatePairTable(*database, "numbers");
+    ASSERT_OK(table);
+    auto rows = (*table)->Count();
+    ASSERT_OK(rows);
+    ASSERT_EQ(*rows, round * kBulkRows) << "after " << opens << " times of closing";
+    Threads threads;
+    threads.Start([&]() -> arrow::Status {
+      for (;;) {
+        ARROW_ASSIGN_OR_RAISE(auto batch, PairBatch(round * kBulkRows, kBulkRows, round));
+        const arrow::Status status = (*table)->Insert(batch);
+        if (!status.ok()) return IsClosed(status) ? arrow::Status::OK() : status;
+        ++round;
+      }
+    });
+    threads.Start([&]() -> arrow::Status {
+      for (;;) {
+        arrow::Status status = (*database)->CreateTable("passing", PairSchema(), {});
+        if (status.ok()) status = (*database)->DropTable("passing");
+        if (!status.ok() && !IsNotFound(status)) {
+          return IsClosed(status) ? arrow::Status::OK() : status;
+        }
+      }
+    });
+    threads.Start([&] {
+      std::this_thread::sleep_for(std::chrono::microseconds(200 * (opens % 16)));
+      return (*database)->Close();
+    });
+    ASSERT_OK(threads.JoinFirst(3));
+  }
+}
+
 TEST_F(ConcurrencyTest, DirectoryOpenedByManyThreadsIsOneDatabase) {
   const int64_t rounds = Rounds(60);
   Threads threads;

@@ -60,6 +60,14 @@ TEST(WritePacer, KeepsToTheRateInFewSleeps) {
   EXPECT_LT(sleeps, kWrites / 500);
 }
 
+TEST(WritePacer, AHugeBatchSlowsSmallWritesForAMomentOnly) {
+  WritePacer pacer;
+  WritePacer::Clock::time_point now{std::chrono::hours(1)};
+  EXPECT_GT(pacer.Charge(int64_t{1} << 30, 1 << 20, now).count(), 0);
+  now += std::chrono::milliseconds(300);
+  EXPECT_EQ(pacer.Charge(100, 1 << 20, now).count(), 0);
+}
+
 TEST(WritePacer, SavesUpNoTimeAndForgetsDebtThatIsPaid) {
   WritePacer pacer;
   WritePacer::Clock::time_point now{std::chrono::hours(1)};

@@ -70,6 +70,16 @@ TEST(CompactionPickerTest, MergesAllOfLevel0WithWhatOverlapsInLevel1) {
   EXPECT_FALSE(plan->trivial_move);
 }
 
+TEST(CompactionPickerTest, WhatIsMetMayReachOverRowsBelowThatWhatWasPickedDoesNot) {
+  VersionMaker maker;
+  for (uint64_t i = 1; i <= 4; ++i) maker.File(0, "m", "n", 64, 100 + i);
+  maker.File(1, "c", "m", 64, 50).Deletes(1).File(2, "a", "d", 64, 10);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles().size(), 5u);
+  EXPECT_FALSE(plan->bottommost) << "the delete in [c, m] is needed for [a, d] of level 2";
+}
+
 TEST(CompactionPickerTest, WaitsUntilLevel0IsWorthRewritingLevel1) {
   VersionMaker maker;
   maker.File(1, "a", "m", 300, 1).File(1, "n", "z", 300, 1);

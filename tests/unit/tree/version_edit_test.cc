@@ -65,6 +65,19 @@ TEST(VersionEditTest, DecodesWhatItEncoded) {
   EXPECT_EQ(decoded->durable_through, edit.durable_through);
 }
 
+TEST(VersionEditTest, AFileThatIsAddedAndRemovedInEditsPutTogetherIsInNeither) {
+  VersionEdit edit;
+  edit.For(3)->added.push_back({0, 5, SomeFile(10)});
+  VersionEdit move;
+  move.For(3)->removed = {9, 10};
+  move.For(3)->added.push_back({1, 0, SomeFile(10)});
+  edit.Append(move);
+  ASSERT_EQ(edit.tables.size(), 1u);
+  EXPECT_EQ(edit.tables[0].removed, std::vector<uint64_t>{9});
+  ASSERT_EQ(edit.tables[0].added.size(), 1u);
+  EXPECT_EQ(edit.tables[0].added[0].level, 1u);
+}
+
 TEST(VersionEditTest, KeepsTableOptionsItDoesNotKnow) {
   auto decoded = DecodeVersionEdit(EncodeVersionEdit(SomeEdit()));
   ASSERT_TRUE(decoded.ok());
