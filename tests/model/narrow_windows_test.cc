@@ -16,7 +16,7 @@ namespace marble::test {
 namespace {
 
 constexpr uint64_t kKeys = 20'000;
-constexpr int kBursts = 300;
+constexpr int kBursts = 400;
 constexpr int kBurstsBetweenChecks = 20;
 
 using Oracle = std::map<std::string, std::string>;
@@ -48,14 +48,14 @@ class NarrowWindowsTest : public testing::TestWithParam<uint64_t> {
     const uint64_t low = random_.Uniform(kKeys - width);
     for (int i = 0; i < 120; ++i) {
       const std::string key = KeyOf(low + random_.Uniform(width));
-      if (!random_.OneIn(3)) {
-        Put(key, std::string(random_.Uniform(60), 'v') + std::to_string(number));
+      if (random_.Uniform(5) < 3) {
+        Put(key, std::string(random_.Uniform(80), 'v') + std::to_string(number));
       } else {
         ASSERT_OK(pairs_->Delete(key));
         oracle_.erase(key);
       }
     }
-    if (!random_.OneIn(10)) return;
+    if (!random_.OneIn(40)) return;
     const std::string end = KeyOf(low + width);
     ASSERT_OK(pairs_->DeleteRange(KeyOf(low), end));
     oracle_.erase(oracle_.lower_bound(KeyOf(low)), oracle_.lower_bound(end));
@@ -94,9 +94,9 @@ class NarrowWindowsTest : public testing::TestWithParam<uint64_t> {
 TEST_P(NarrowWindowsTest, AgreeWithTheOracleThroughAllLevels) {
   ASSERT_OK(database_.Open());
   ASSERT_OK(KeyValue::Open(database_.get()).Value(&pairs_));
-  for (uint64_t i = 0; i < kKeys / 2; ++i) {
+  for (uint64_t i = 0; i < kKeys * 3 / 4; ++i) {
     const std::string key = KeyOf(random_.Uniform(kKeys));
-    ASSERT_NO_FATAL_FAILURE(Put(key, "base" + std::string(40, 'b')));
+    ASSERT_NO_FATAL_FAILURE(Put(key, "base" + std::string(70, 'b')));
   }
   ASSERT_OK(database_->Flush());
   ASSERT_OK(database_->WaitForBackground());
