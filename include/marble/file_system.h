@@ -31,6 +31,9 @@ class ReadableFile {
   /// object is gone and the file unlinked; nullptr where mappings are not offered.
   /// Pages of it are read one by one as they are touched, for point reads; see WillRead.
   virtual arrow::Result<std::shared_ptr<arrow::Buffer>> Map() = 0;
+  /// Are all these bytes of a living buffer of Map() in memory, so that touching them reads nothing
+  /// from the device? false where that cannot be told.
+  virtual bool InMemory(std::span<const uint8_t> /*mapped*/) { return false; }
   /// Hint: these bytes of a living buffer of Map() will soon be touched in order. Starts reading
   /// those that are not in memory and returns at once.
   virtual void WillRead(std::span<const uint8_t> /*mapped*/) {}
@@ -65,6 +68,9 @@ class SegmentFile {
                               WriteVia via) = 0;
   /// Everything written before the call reaches the device (fdatasync, mapping included).
   virtual arrow::Status Sync() = 0;
+  /// No Write follows: what only writing needs is let go of. May run in another thread than writes
+  /// did, not beside Sync.
+  virtual void EndWrites() {}
   virtual arrow::Status Close() = 0;
 };
 

@@ -35,7 +35,7 @@ struct Options {
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;
   /// Size of a preallocated log segment, bytes.
-  int64_t log_segment_bytes = int64_t{64} << 20;
+  int64_t log_segment_bytes = int64_t{16} << 20;
   /// Size at which compaction starts a new output file, bytes.
   int64_t target_file_bytes = int64_t{64} << 20;
   /// Bytes of level 1; each deeper level holds ten times as much.

@@ -30,7 +30,7 @@ def open(
     create_if_missing: bool = True,
     memtable_bytes: _Size = "64MiB",
     log_bytes_max: _Size = "512MiB",
-    log_segment_bytes: _Size = "64MiB",
+    log_segment_bytes: _Size = "16MiB",
     target_file_bytes: _Size = "64MiB",
     level_base_bytes: _Size = "1GiB",
     background_threads: int = 2,

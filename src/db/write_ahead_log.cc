@@ -1,5 +1,7 @@
 #include "db/write_ahead_log.h"
 
+#include <algorithm>
+
 #include "tree/file_names.h"
 
 namespace marble {
@@ -9,8 +11,8 @@ namespace {
 /// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping
 /// need not be populated.
 constexpr uint64_t kLargePayloadBytes = 64 * 1024;
-/// Segments kept for recycling: with the sizes that are preset, about what a memtable's log takes.
-constexpr size_t kSparesMax = 4;
+/// Bytes of segments kept for recycling: about what the log of a memtable of the preset size takes.
+constexpr int64_t kSparesBytesMax = int64_t{96} << 20;
 
 }  // namespace
 
@@ -99,7 +101,11 @@ WriteAheadLog::SyncTarget WriteAheadLog::PrepareSync() const {
 
 arrow::Status WriteAheadLog::Sync(const SyncTarget& target) const {
   if (target.directory) ARROW_RETURN_NOT_OK(fs_->SyncDirectory(LogDirectory(directory_)));
-  for (const auto& segment : target.segments) ARROW_RETURN_NOT_OK(segment->Sync());
+  for (const auto& segment : target.segments) {
+    // The last one is being written; nothing follows in those before it.
+    if (segment != target.segments.back()) segment->EndAppends();
+    ARROW_RETURN_NOT_OK(segment->Sync());
+  }
   return arrow::Status::OK();
 }
 
@@ -117,7 +123,9 @@ std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_star
     segments_.pop_front();
     full_bytes_ -= retired.segment->capacity();
     // A sync that is under way may still hold the segment; it closes when that lets go.
-    if (retired.segment->capacity() == segment_bytes_ && spares_.size() + all.size() < kSparesMax &&
+    const auto spares = static_cast<int64_t>(spares_.size() + all.size());
+    if (retired.segment->capacity() == segment_bytes_ &&
+        (spares + 1) * segment_bytes_ <= std::max(kSparesBytesMax, segment_bytes_) &&
         retired.segment.use_count() == 1) {
       retired.spare = SpareSegmentPath(directory_, next_spare_++);
     }

@@ -23,6 +23,27 @@ class MappedBuffer : public arrow::Buffer {
   void* const address_;
 };
 
+constexpr size_t kPagesAtOnce = 512;
+
+size_t PageBytes() {
+  static const auto bytes = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+/// Calls visit(first page, number of pages) for stretches of the pages that hold `mapped`.
+template <typename Visit>
+void ForEachStretch(std::span<const uint8_t> mapped, const Visit& visit) {
+  const auto address = reinterpret_cast<uintptr_t>(mapped.data());
+  uintptr_t begin = address - address % PageBytes();
+  const uintptr_t end = address + mapped.size();
+  while (begin < end) {
+    const size_t pages =
+        std::min<size_t>((end - begin + PageBytes() - 1) / PageBytes(), kPagesAtOnce);
+    visit(reinterpret_cast<void*>(begin), pages);
+    begin += pages * PageBytes();
+  }
+}
+
 }  // namespace
 
 arrow::Result<std::shared_ptr<ReadableFile>> PosixReadableFile::Open(
@@ -83,24 +104,24 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> PosixReadableFile::Map() {
   return std::make_shared<MappedBuffer>(address, size());
 }
 
+bool PosixReadableFile::InMemory(std::span<const uint8_t> mapped) {
+  std::array<unsigned char, kPagesAtOnce> resident;
+  bool all = true;
+  ForEachStretch(mapped, [&](void* begin, size_t pages) {
+    const auto is_there = [](unsigned char page) { return (page & 1) != 0; };
+    all = all && ::mincore(begin, pages * PageBytes(), resident.data()) == 0 &&
+          std::all_of(resident.begin(), resident.begin() + pages, is_there);
+  });
+  return all;
+}
+
 void PosixReadableFile::WillRead(std::span<const uint8_t> mapped) {
-  static const auto kPage = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<uintptr_t>(mapped.data());
-  uintptr_t begin = address & ~(kPage - 1);
-  const uintptr_t end = address + mapped.size();
   // Asking costs little where everything is there, as it mostly is; advice goes page by page.
-  std::array<unsigned char, 512> resident;
-  while (begin < end) {
-    const uintptr_t pages = std::min<uintptr_t>((end - begin + kPage - 1) / kPage, resident.size());
-    auto* const at = reinterpret_cast<void*>(begin);
-    const auto last = resident.begin() + static_cast<int64_t>(pages);
-    const auto is_absent = [](unsigned char page) { return (page & 1) == 0; };
-    if (::mincore(at, pages * kPage, resident.data()) == 0 &&
-        std::any_of(resident.begin(), last, is_absent)) {
-      static_cast<void>(::madvise(at, pages * kPage, MADV_WILLNEED));
-    }
-    begin += pages * kPage;
-  }
+  ForEachStretch(mapped, [&](void* begin, size_t pages) {
+    const size_t bytes = pages * PageBytes();
+    if (InMemory({static_cast<const uint8_t*>(begin), bytes})) return;
+    static_cast<void>(::madvise(begin, bytes, MADV_WILLNEED));
+  });
 }
 
 }  // namespace marble

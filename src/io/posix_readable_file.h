@@ -21,6 +21,7 @@ class PosixReadableFile : public ReadableFile {
   arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t offset, int64_t length) override;
   arrow::Status ReadInto(int64_t offset, int64_t length, void* out) override;
   arrow::Result<std::shared_ptr<arrow::Buffer>> Map() override;
+  bool InMemory(std::span<const uint8_t> mapped) override;
   void WillRead(std::span<const uint8_t> mapped) override;
 
  private:

@@ -169,9 +169,13 @@ void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
 }
 
 void KvBlocks::PrefetchValue(int64_t block, int64_t row) const {
+  const Slot& slot = slots_[block];
   std::string_view bytes;
-  if (Key(block, row, &bytes)) __builtin_prefetch(bytes.data());
-  if (Value(block, row, &bytes) && !bytes.empty()) {
+  if (slot.keys.width.load(std::memory_order_relaxed) == 0 && Key(block, row, &bytes)) {
+    __builtin_prefetch(bytes.data());
+  }
+  if (slot.values.width.load(std::memory_order_relaxed) == 0 && Value(block, row, &bytes) &&
+      !bytes.empty()) {
     __builtin_prefetch(bytes.data());
     __builtin_prefetch(bytes.data() + std::min<size_t>(bytes.size() - 1, 64));
   }

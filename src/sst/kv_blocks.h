@@ -50,7 +50,10 @@ class KvBlocks {
   /// The same rows as a batch of the columns asked for, zero-copy, without decoding the block
   /// again.
   RowBatch Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const;
+  void PrefetchSlot(int64_t block) const { __builtin_prefetch(&slots_[block]); }
+  /// What leads to the row's key and value: themselves, if all of the column are of one width.
   void PrefetchRow(int64_t block, int64_t row) const;
+  /// Key and value, where PrefetchRow has not.
   void PrefetchValue(int64_t block, int64_t row) const;
   /// False if the row's offsets leave the column: damage.
   bool Key(int64_t block, int64_t row, std::string_view* key) const {

@@ -17,9 +17,11 @@ constexpr int64_t kPagesAtOnce = 16;
 
 }  // namespace
 
-PageVerifier::PageVerifier(std::shared_ptr<ReadableFile> file, std::string path,
+PageVerifier::PageVerifier(std::shared_ptr<ReadableFile> file,
+                           std::shared_ptr<arrow::Buffer> mapping, std::string path,
                            int64_t covered_bytes, std::vector<uint64_t> checksums)
     : file_(std::move(file)),
+      mapping_(std::move(mapping)),
       path_(std::move(path)),
       covered_bytes_(covered_bytes),
       checksums_(std::move(checksums)),
@@ -32,9 +34,14 @@ arrow::Status PageVerifier::ReadAndCheck(int64_t first, int64_t last, uint8_t* o
   const int64_t begin = first * kSstPageBytes;
   const int64_t length = std::min((last + 1) * kSstPageBytes, covered_bytes_) - begin;
   ARROW_RETURN_NOT_OK(file_->ReadInto(begin, length, out));
+  return Check(first, last, out);
+}
+
+arrow::Status PageVerifier::Check(int64_t first, int64_t last, const uint8_t* bytes) {
   for (int64_t page = first; page <= last; ++page) {
-    const char* bytes = reinterpret_cast<const char*>(out) + (page - first) * kSstPageBytes;
-    const std::string_view view(bytes, static_cast<size_t>(PageLength(page)));
+    const uint8_t* begin = bytes + (page - first) * kSstPageBytes;
+    const std::string_view view(reinterpret_cast<const char*>(begin),
+                                static_cast<size_t>(PageLength(page)));
     if (Checksum(view, PageSeed(page)) != checksums_[page]) {
       return CorruptionError(path_, page * kSstPageBytes, "page checksum mismatch");
     }
@@ -45,7 +52,7 @@ arrow::Status PageVerifier::ReadAndCheck(int64_t first, int64_t last, uint8_t* o
 
 arrow::Status PageVerifier::VerifyPages(int64_t first, int64_t last) {
   const int64_t scratch_pages = std::min(kPagesAtOnce, last - first + 1);
-  auto scratch = std::make_unique_for_overwrite<uint8_t[]>(scratch_pages * kSstPageBytes);
+  std::unique_ptr<uint8_t[]> scratch;
   for (int64_t page = first; page <= last;) {
     if (IsVerified(page)) {
       ++page;
@@ -53,7 +60,17 @@ arrow::Status PageVerifier::VerifyPages(int64_t first, int64_t last) {
     }
     int64_t end = page + 1;
     while (end <= last && end - page < scratch_pages && !IsVerified(end)) ++end;
-    ARROW_RETURN_NOT_OK(ReadAndCheck(page, end - 1, scratch.get()));
+    const int64_t at = page * kSstPageBytes;
+    const int64_t length = std::min(end * kSstPageBytes, covered_bytes_) - at;
+    if (mapping_ != nullptr &&
+        file_->InMemory({mapping_->data() + at, static_cast<size_t>(length)})) {
+      ARROW_RETURN_NOT_OK(Check(page, end - 1, mapping_->data() + at));
+    } else {
+      if (scratch == nullptr) {
+        scratch = std::make_unique_for_overwrite<uint8_t[]>(scratch_pages * kSstPageBytes);
+      }
+      ARROW_RETURN_NOT_OK(ReadAndCheck(page, end - 1, scratch.get()));
+    }
     page = end;
   }
   return arrow::Status::OK();

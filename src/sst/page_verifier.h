@@ -22,9 +22,10 @@ namespace marble {
 
 class PageVerifier {
  public:
-  /// `checksums` of the pages of the first `covered_bytes` of `file`; `path` is for messages.
-  PageVerifier(std::shared_ptr<ReadableFile> file, std::string path, int64_t covered_bytes,
-               std::vector<uint64_t> checksums);
+  /// `checksums` of the pages of the first `covered_bytes` of `file`, which is mapped at `mapping`
+  /// (nullptr: not at all); `path` is for messages.
+  PageVerifier(std::shared_ptr<ReadableFile> file, std::shared_ptr<arrow::Buffer> mapping,
+               std::string path, int64_t covered_bytes, std::vector<uint64_t> checksums);
 
   /// Ranges passed to the functions below must lie within [0, covered_bytes()).
   int64_t covered_bytes() const { return covered_bytes_; }
@@ -32,8 +33,9 @@ class PageVerifier {
   bool IsVerified(int64_t page) const {
     return (bits_[page >> 6].load(std::memory_order_acquire) >> (page & 63)) & 1;
   }
-  /// Checks those pages of the range that have not been: reads them with pread, never through a
-  /// mapping, so that a device error is a Status. Corruption names the file and the page's offset.
+  /// Checks those pages of the range that have not been: where they lie if they are in memory, else
+  /// by reading them, so that a device error is a Status. Corruption names the file and the page's
+  /// offset.
   arrow::Status Verify(int64_t offset, int64_t length) {
     if (length <= 0) return arrow::Status::OK();
     const int64_t last = (offset + length - 1) / kSstPageBytes;
@@ -58,8 +60,11 @@ class PageVerifier {
   arrow::Status VerifyPages(int64_t first, int64_t last);
   /// Reads consecutive pages and checks them; sets their bits.
   arrow::Status ReadAndCheck(int64_t first, int64_t last, uint8_t* out);
+  /// Checks consecutive pages that begin at `bytes`; sets their bits.
+  arrow::Status Check(int64_t first, int64_t last, const uint8_t* bytes);
 
   const std::shared_ptr<ReadableFile> file_;
+  const std::shared_ptr<arrow::Buffer> mapping_;
   const std::string path_;
   const int64_t covered_bytes_;
   const std::vector<uint64_t> checksums_;

@@ -110,8 +110,8 @@ arrow::Status SstFile::Init() {
   Pin(static_cast<int64_t>(tail.page_checksums.size() * sizeof(uint64_t)));
   sections_ = std::move(tail.sections);
   record_batches_ = tail.record_batches;
-  pages_ =
-      std::make_unique<PageVerifier>(file_, path(), tail.start, std::move(tail.page_checksums));
+  pages_ = std::make_unique<PageVerifier>(file_, mapping_, path(), tail.start,
+                                          std::move(tail.page_checksums));
   ARROW_RETURN_NOT_OK(CheckSchema(tail.schema));
   ARROW_RETURN_NOT_OK(OpenBlockIndex());
   ARROW_RETURN_NOT_OK(OpenLookup());

@@ -62,8 +62,15 @@ class SstReaderImpl final : public SstReader {
 
   void ReadAhead(int64_t block, BlockWalk* walk) const override;
   void Prefetch(uint64_t hash) const override;
-  void PrefetchRow(uint64_t hash) const override;
-  void PrefetchValue(uint64_t hash) const override;
+  PointProbe Probe(uint64_t hash) const override;
+  void PrefetchRow(const PointProbe& probe) const override {
+    if (IsReady(probe)) kv_->PrefetchRow(probe.block, probe.row);
+  }
+  void PrefetchValue(const PointProbe& probe) const override {
+    if (IsReady(probe)) kv_->PrefetchValue(probe.block, probe.row);
+  }
+  Status FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot, const PointProbe& probe,
+                    FoundValue* out) override;
   Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
                    FoundValue* out) override;
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
@@ -103,9 +110,9 @@ class SstReaderImpl final : public SstReader {
   template <typename Access>
   static Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
                         bool* is_key, FoundValue* out);
-  /// The candidates of the key that can be known without reading unchecked pages; for prefetching.
-  template <typename Visit>
-  void VisitReadyCandidates(uint64_t hash, Visit visit) const;
+  bool IsReady(const PointProbe& probe) const {
+    return probe.state == PointProbe::State::kOneRow && kv_->IsReady(probe.block);
+  }
 
   RowPlace PlaceOf(uint32_t row) const {
     const uint32_t block = file_->locator().Find(row);
@@ -197,26 +204,35 @@ void SstReaderImpl::Prefetch(uint64_t hash) const {
   }
 }
 
-template <typename Visit>
-void SstReaderImpl::VisitReadyCandidates(uint64_t hash, Visit visit) const {
+PointProbe SstReaderImpl::Probe(uint64_t hash) const {
   const PointIndex& index = file_->point_index();
-  if (kv_ == nullptr || !index.valid()) return;
+  if (kv_ == nullptr || !index.valid()) return {};
   const uint64_t line = index.HomeLine(hash);
-  if (!file_->PointIndexTouched(line)) return;
-  for (uint32_t matches = index.Match(line, hash); matches != 0; matches &= matches - 1) {
-    const uint32_t row = index.Row(line, std::countr_zero(matches));
-    if (row >= index.row_count()) continue;
-    const RowPlace place = PlaceOf(row);
-    if (kv_->IsReady(place.block)) visit(place);
+  if (!file_->PointIndexTouched(line)) return {};
+  const uint32_t matches = index.Match(line, hash);
+  PointProbe probe;
+  if (matches == 0 && !index.Overflowed(line)) probe.state = PointProbe::State::kAbsent;
+  if (!std::has_single_bit(matches)) return probe;
+  const uint32_t row = index.Row(line, std::countr_zero(matches));
+  if (row >= index.row_count()) return probe;
+  const RowPlace place = PlaceOf(row);
+  kv_->PrefetchSlot(place.block);
+  probe.state = PointProbe::State::kOneRow;
+  probe.block = static_cast<uint32_t>(place.block);
+  probe.row = static_cast<uint32_t>(place.row);
+  return probe;
+}
+
+Status SstReaderImpl::FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot,
+                                 const PointProbe& probe, FoundValue* out) {
+  if (probe.state == PointProbe::State::kAbsent) return Status::OK();
+  if (IsReady(probe)) {
+    KvBlockAccess access(file_.get(), kv_.get(), probe.block);
+    bool is_key = false;
+    ARROW_RETURN_NOT_OK(ValueIn(&access, key, probe.row, snapshot, &is_key, out));
+    if (is_key) return Status::OK();
   }
-}
-
-void SstReaderImpl::PrefetchRow(uint64_t hash) const {
-  VisitReadyCandidates(hash, [this](RowPlace at) { kv_->PrefetchRow(at.block, at.row); });
-}
-
-void SstReaderImpl::PrefetchValue(uint64_t hash) const {
-  VisitReadyCandidates(hash, [this](RowPlace at) { kv_->PrefetchValue(at.block, at.row); });
+  return FindValue(key, hash, snapshot, /*pin=*/false, out);
 }
 
 template <typename Visit>

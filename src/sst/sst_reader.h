@@ -47,6 +47,14 @@ struct FoundValue {
   std::shared_ptr<const void> owner;  // keeps `value` alive, if set
 };
 
+/// What a file's index says of a key; kept between the stages of a lookup of many.
+struct PointProbe {
+  enum class State : uint8_t { kUnknown, kAbsent, kOneRow };
+  State state = State::kUnknown;
+  uint32_t block = 0;  // of the row that may be the key's first
+  uint32_t row = 0;
+};
+
 struct SstReaderOptions {
   FileSystem* fs = nullptr;
   std::string path;
@@ -103,13 +111,17 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// valid while this reader lives for mapped files, so callers that copy at once need no owner;
   /// blocks from the cache always set `owner`.
   virtual void Prefetch(uint64_t hash) const = 0;
-  /// Further stages for many lookups at once, each after the one before for all keys: the row's
-  /// offsets, then its key and value. They do nothing where that would need a page that was not
-  /// checked yet.
-  virtual void PrefetchRow(uint64_t hash) const = 0;
-  virtual void PrefetchValue(uint64_t hash) const = 0;
   virtual arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
                                   FoundValue* out) = 0;
+  /// Further stages for many lookups at once, each after the one before for all keys, so that they
+  /// wait for memory together: what the index says, then the row's place, then its key and value.
+  /// They do nothing where that would need a page that was not checked yet. FindProbed is FindValue
+  /// without a pin.
+  virtual PointProbe Probe(uint64_t hash) const = 0;
+  virtual void PrefetchRow(const PointProbe& probe) const = 0;
+  virtual void PrefetchValue(const PointProbe& probe) const = 0;
+  virtual arrow::Status FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot,
+                                   const PointProbe& probe, FoundValue* out) = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
 

@@ -212,13 +212,17 @@ class ManyLookups {
       asked_[asked++] = pending_[p];
     }
     // Each stage waits for the memory of all keys together, not of one key after the other.
-    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchRow(hashes_[asked_[a]]);
-    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchValue(hashes_[asked_[a]]);
+    for (size_t a = 0; a < asked; ++a) {
+      const size_t i = asked_[a];
+      probes_[a] = readers_[i]->Probe(hashes_[i]);
+    }
+    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchRow(probes_[a]);
+    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchValue(probes_[a]);
     for (size_t a = 0; a < asked; ++a) {
       const size_t i = asked_[a];
       Cover(i, CoveringIn(*files_[i], *readers_[i], keys_[i], snapshot_));
       ARROW_RETURN_NOT_OK(
-          readers_[i]->FindValue(keys_[i], hashes_[i], snapshot_, /*pin=*/false, &out_[i]));
+          readers_[i]->FindProbed(keys_[i], hashes_[i], snapshot_, probes_[a], &out_[i]));
     }
     size_t left = 0;
     for (size_t p = 0; p < size_; ++p) {
@@ -245,6 +249,7 @@ class ManyLookups {
   std::array<uint64_t, kKeysTogether> hashes_;
   std::array<uint64_t, kKeysTogether> covering_;
   std::array<uint8_t, kKeysTogether> asked_;
+  std::array<PointProbe, kKeysTogether> probes_;  // in step with asked_
   std::array<const TableFile*, kKeysTogether> files_;
   std::array<SstReader*, kKeysTogether> readers_;
 };

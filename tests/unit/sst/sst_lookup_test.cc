@@ -162,15 +162,21 @@ TEST_P(Lookup, APinnedValueOutlivesTheReader) {
   EXPECT_EQ(found->value, "value of 321");
 }
 
-TEST_P(Lookup, PrefetchingChangesNothing) {
+TEST_P(Lookup, LookingUpInStagesFindsTheSame) {
   SstFixture file(KeyValueSchema(Table()), mapped());
   SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
   const auto reader = Get(file.Open());
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 600; ++i) {
-      reader->Prefetch(file.Hash(KeyOf(i)));
-      reader->PrefetchRow(file.Hash(KeyOf(i)));
-      reader->PrefetchValue(file.Hash(KeyOf(i)));
+      const std::string key = KeyOf(i);
+      reader->Prefetch(file.Hash(key));
+      const PointProbe probe = reader->Probe(file.Hash(key));
+      reader->PrefetchRow(probe);
+      reader->PrefetchValue(probe);
+      FoundValue found;
+      SST_ASSERT_OK(reader->FindProbed(key, file.Hash(key), kSequenceMax, probe, &found));
+      EXPECT_EQ(found.found, i < 500);
+      EXPECT_EQ(found.value, i < 500 ? "value of " + std::to_string(i) : "");
     }
     for (int i = 0; i < 600; ++i) {
       EXPECT_EQ(Find(file, reader.get(), KeyOf(i)).has_value(), i < 500);
