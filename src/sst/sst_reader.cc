@@ -61,10 +61,18 @@ class SstReaderImpl final : public SstReader {
                              bool want_keys) override;
 
   void ReadAhead(int64_t block, BlockWalk* walk) const override;
+  ScarceMemory* memory() override { return &memory_; }
+  void WillRead(std::string_view mapped) const override {
+    if (file_->mapping() == nullptr || mapped.empty()) return;
+    const auto begin = reinterpret_cast<const uint8_t*>(mapped.data()) - file_->mapping()->data();
+    file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size()));
+  }
   void Prefetch(uint64_t hash) const override;
   PointProbe Probe(uint64_t hash) const override;
-  void PrefetchRow(const PointProbe& probe) const override {
-    if (IsReady(probe)) kv_->PrefetchRow(probe.block, probe.row);
+  void PrefetchRow(const PointProbe& probe) override {
+    if (!IsReady(probe)) return;
+    kv_->PrefetchRow(probe.block, probe.row);
+    if (memory_.ShouldAsk()) WillReadRow(probe.block, probe.row, /*key=*/true);
   }
   void PrefetchValue(const PointProbe& probe) const override {
     if (IsReady(probe)) kv_->PrefetchValue(probe.block, probe.row);
@@ -110,6 +118,18 @@ class SstReaderImpl final : public SstReader {
   template <typename Access>
   static Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
                         bool* is_key, FoundValue* out);
+  /// Asks for a row of a ready block.
+  void WillReadRow(int64_t block, int64_t row, bool key) const {
+    std::string_view bytes;
+    if (key && kv_->Key(block, row, &bytes)) WillRead(bytes);
+    if (kv_->Value(block, row, &bytes)) WillRead(bytes);
+  }
+  /// Asks for a block that will be checked as a whole.
+  void WillReadBlock(int64_t block) const {
+    const BlockEntry entry = blocks().Entry(block);
+    const int64_t begin = entry.message_offset;
+    file_->WillRead(begin, begin + entry.metadata_length + entry.body_length);
+  }
   bool IsReady(const PointProbe& probe) const {
     return probe.state == PointProbe::State::kOneRow && kv_->IsReady(probe.block);
   }
@@ -121,6 +141,7 @@ class SstReaderImpl final : public SstReader {
 
   const std::unique_ptr<SstFile> file_;
   std::unique_ptr<KvBlocks> kv_;  // for mapped, uncompressed key-value files
+  ScarceMemory memory_;
 };
 
 Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
@@ -227,6 +248,7 @@ Status SstReaderImpl::FindProbed(std::string_view key, uint64_t hash, uint64_t s
                                  const PointProbe& probe, FoundValue* out) {
   if (probe.state == PointProbe::State::kAbsent) return Status::OK();
   if (IsReady(probe)) {
+    const ScarceMemory::Watch watch(&memory_, hash % 16 == 0);
     KvBlockAccess access(file_.get(), kv_.get(), probe.block);
     bool is_key = false;
     ARROW_RETURN_NOT_OK(ValueIn(&access, key, probe.row, snapshot, &is_key, out));
@@ -320,9 +342,15 @@ Status SstReaderImpl::ValueIn(Access* access, std::string_view key, int64_t row,
 Status SstReaderImpl::FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
                                 FoundValue* out) {
   if (!file_->schema().is_key_value()) return Status::Invalid("FindValue needs a key-value table");
+  const ScarceMemory::Watch watch(&memory_, hash % 16 == 0);
   return VisitCandidates(key, hash, [&](RowPlace at, bool* is_key) -> Status {
     if (kv_ != nullptr) {
-      if (at.row >= 0 && kv_->IsReady(at.block)) kv_->PrefetchRow(at.block, at.row);
+      if (at.row >= 0 && kv_->IsReady(at.block)) {
+        kv_->PrefetchRow(at.block, at.row);
+        if (memory_.ShouldAsk()) WillReadRow(at.block, at.row, /*key=*/false);
+      } else if (memory_.ShouldAsk()) {
+        WillReadBlock(at.block);
+      }
       ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(at.block));
       if (usable) {
         KvBlockAccess access(file_.get(), kv_.get(), at.block);

@@ -22,6 +22,7 @@
 #include "sst/file_meta.h"
 #include "sst/kv_columns.h"
 #include "sst/range_tombstone.h"
+#include "sst/scarce_memory.h"
 
 namespace marble {
 
@@ -105,6 +106,12 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// direction, starts reading what comes next from the disk. Mapped files only.
   virtual void ReadAhead(int64_t block, BlockWalk* walk) const = 0;
 
+  /// Guesses whether the file's bytes are in memory; whoever touches many of them tells it.
+  virtual ScarceMemory* memory() = 0;
+  /// Hint that these bytes of the mapping will be touched soon: starts reading those that are not
+  /// in memory.
+  virtual void WillRead(std::string_view mapped) const = 0;
+
   /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found);
   /// nullopt or not `found` if there is none. `hash` = HashKey(key). Range tombstones are not
   /// looked at. FindValue needs a key-value table and a fresh `out`; without `pin` the value is
@@ -118,7 +125,7 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// They do nothing where that would need a page that was not checked yet. FindProbed is FindValue
   /// without a pin.
   virtual PointProbe Probe(uint64_t hash) const = 0;
-  virtual void PrefetchRow(const PointProbe& probe) const = 0;
+  virtual void PrefetchRow(const PointProbe& probe) = 0;
   virtual void PrefetchValue(const PointProbe& probe) const = 0;
   virtual arrow::Status FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot,
                                    const PointProbe& probe, FoundValue* out) = 0;

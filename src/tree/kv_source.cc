@@ -8,6 +8,13 @@
 
 namespace marble {
 
+namespace {
+
+/// Rows whose values are asked for together at the place of a seek.
+constexpr int64_t kRowsAskedFor = 64;
+
+}  // namespace
+
 void KvSource::SetKey(std::string_view key) {
   key_ = key;
   prefix_ = KeyPrefix(key, 0);
@@ -153,11 +160,28 @@ arrow::Status KvSource::OpenFile(const TableFile& file) {
 arrow::Status KvSource::LoadBlock(int64_t block) {
   block_ = block;
   reader_->ReadAhead(block, &blocks_walk_);
+  const bool cut = block == lower_block_ || block == upper_block_;
+  const ScarceMemory::Watch watch(reader_->memory(), cut);
   ARROW_RETURN_NOT_OK(reader_->ReadKvBlock(block, &columns_, &owner_));
   plain_ = columns_.IsPlain(walk_->snapshot);
+  const bool ask = cut && owner_ == nullptr && reader_->memory()->ShouldAsk();
+  if (ask) reader_->WillRead({columns_.keys.data, columns_.keys.bytes});
   begin_ = block == lower_block_ ? columns_.LowerBound(walk_->range.lower) : 0;
   end_ = block == upper_block_ ? columns_.LowerBound(*walk_->range.upper) : columns_.rows;
-  return begin_ < 0 || end_ < 0 ? reader_->DamagedRow(block) : arrow::Status::OK();
+  if (begin_ < 0 || end_ < 0) return reader_->DamagedRow(block);
+  if (ask) AskForValues();
+  return arrow::Status::OK();
+}
+
+void KvSource::AskForValues() const {
+  const int64_t rows = std::min(kRowsAskedFor, end_ - begin_);
+  if (rows <= 0) return;
+  const int64_t first = walk_->reverse() ? end_ - rows : begin_;
+  std::string_view begin;
+  std::string_view end;
+  if (!columns_.ValueAt(first, &begin) || !columns_.ValueAt(first + rows - 1, &end)) return;
+  if (begin.data() == nullptr || end.data() < begin.data()) return;
+  reader_->WillRead({begin.data(), static_cast<size_t>(end.data() + end.size() - begin.data())});
 }
 
 arrow::Status KvSource::ResolveGroup(bool* visible) {
