@@ -126,6 +126,15 @@ def _table_of_rows(rows, schema, name):
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def _made(maker, data):
+    try:
+        return maker(data)
+    except MemoryError:
+        raise
+    except _MISFITS as error:
+        raise SchemaError(f"the rows are no table: {error}") from error
+
+
 def table_of(data, schema=None, name=None):
     """A pyarrow.Table of anything that holds rows: Arrow objects, anything that exports an Arrow
     stream or array (Polars, DuckDB, pandas), a list of dicts, a dict of columns. The last two are
@@ -137,17 +146,12 @@ def table_of(data, schema=None, name=None):
     if isinstance(data, pa.RecordBatchReader):
         return data.read_all()
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
-        return pa.table(data)
+        return _made(pa.table, data)
     is_columns = isinstance(data, dict)
     if is_columns or isinstance(data, (list, tuple)) and all(isinstance(row, dict) for row in data):
         if schema is not None:
             return (_table_of_columns if is_columns else _table_of_rows)(data, schema, name)
-        try:
-            return (pa.Table.from_pydict if is_columns else pa.Table.from_pylist)(data)
-        except MemoryError:
-            raise
-        except _MISFITS as error:
-            raise SchemaError(f"the rows are no table: {error}") from error
+        return _made(pa.Table.from_pydict if is_columns else pa.Table.from_pylist, data)
     raise TypeError(
         f"rows are Arrow data, an object with __arrow_c_stream__, a list of dicts or a dict of "
         f"columns, not {type(data).__name__}"

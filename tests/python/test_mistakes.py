@@ -82,6 +82,16 @@ def test_columns_of_uneven_length_are_refused_by_put_many(kv):
         _convert.table_of({"key": ["a", "b"], "value": [b""]})
 
 
+def test_one_column_is_no_table(table):
+    class Column:
+        def __arrow_c_array__(self, requested_schema=None):
+            return pa.array([1]).__arrow_c_array__(requested_schema)
+
+    for call in (table.insert, table.get, table.delete):
+        with pytest.raises(marbledb.SchemaError, match="no table"):
+            call(Column())
+
+
 def test_keys_in_several_batches_are_all_used(table, monkeypatch):
     # Arrow leaves several chunks where a column is over 2 GiB; here it is told not to combine.
     monkeypatch.setattr(_convert, "_combined", lambda keys: keys.to_batches())
