@@ -53,7 +53,8 @@ class Database : public std::enable_shared_from_this<Database> {
   /// Creates a table, durable on return. Options: `options`, else the schema metadata key
   /// `marble.primary_key` (comma-separated columns). Returns OK if a table of this name with an
   /// equal schema and key is there; Conflict if it differs. Names: 1 to 255 bytes of UTF-8 without
-  /// control characters. Types that cannot be stored (unions) or keyed are refused by column name.
+  /// control characters, '/' and '..', and not '.'. Types that cannot be stored (unions) or keyed
+  /// are refused by column name.
   virtual arrow::Status CreateTable(const std::string& name,
                                     const std::shared_ptr<arrow::Schema>& schema,
                                     const TableOptions& options = {}) = 0;

@@ -29,14 +29,14 @@ class ReadableFile {
   virtual arrow::Status ReadInto(int64_t offset, int64_t length, void* out) = 0;
   /// The whole file as one read-only buffer that shares the page cache and stays valid after this
   /// object is gone and the file unlinked; nullptr where mappings are not offered.
-  /// Pages of it are read one by one as they are touched, for point reads; see WillRead.
+  /// Touching a page that is not in memory may read many around it: WillRead those wanted before.
   virtual arrow::Result<std::shared_ptr<arrow::Buffer>> Map() = 0;
   /// Are all these bytes of a living buffer of Map() in memory, so that touching them reads nothing
   /// from the device? false where that cannot be told.
   virtual bool InMemory(std::span<const uint8_t> /*mapped*/) { return false; }
   /// Hint: these bytes of a living buffer of Map() will soon be touched in order. Starts reading
-  /// those that are not in memory and returns at once.
-  virtual void WillRead(std::span<const uint8_t> /*mapped*/) {}
+  /// those that are not in memory, and returns at once whether there are any.
+  virtual bool WillRead(std::span<const uint8_t> /*mapped*/) { return false; }
 };
 
 /// A file being written front to back once: an SSTable, a manifest, CURRENT's temporary. One

@@ -8,9 +8,9 @@ namespace marble {
 
 class DatabaseCore;
 
-/// Movable, not copyable; released by the destructor. Keeps old row versions from being dropped by
-/// compaction, so hold it no longer than needed. May outlive Database::Close; reads are then
-/// refused. Thread-safe for reading.
+/// Neither movable nor copyable; released by the destructor. Keeps old row versions from being
+/// dropped by compaction, so hold it no longer than needed. May outlive Database::Close; reads are
+/// then refused. Thread-safe for reading.
 class Snapshot {
  public:
   Snapshot(std::shared_ptr<DatabaseCore> core, uint64_t sequence);

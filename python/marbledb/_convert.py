@@ -5,7 +5,7 @@ import re
 import pyarrow as pa
 import pyarrow.types as pt
 
-from marbledb.errors import SchemaError
+from marbledb.errors import InvalidArgumentError, SchemaError
 
 _UNITS = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGT", start=1):
@@ -20,7 +20,9 @@ def parse_size(size):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", size)
         unit = _UNITS.get(match[2].upper()) if match else None
         if unit is None:
-            raise ValueError(f"not a size: {size!r}; give bytes or a text such as '64MiB'")
+            raise InvalidArgumentError(
+                f"not a size: {size!r}; give bytes or a text such as '64MiB'"
+            )
         return int(float(match[1]) * unit)
     if isinstance(size, bool) or not isinstance(size, int):
         raise TypeError(f"a size is an int or a str, not {type(size).__name__}")
@@ -47,17 +49,96 @@ def _family(data_type):
     return data_type
 
 
-def _as_column(column, field):
+# What pyarrow raises where values do not fit a type.
+_MISFITS = (pa.ArrowException, OverflowError, TypeError, ValueError)
+
+
+def _where(table, column):
+    return (f"table '{table}': " if table else "") + f"column '{column}'"
+
+
+def is_text_or_bytes(data_type):
+    """Whether keys of a key-value table can be of this type."""
+    return not pt.is_dictionary(data_type) and _family(data_type) in ("string", "binary")
+
+
+def _as_column(column, field, name=None):
     """`column` in the layout of `field` where only the layout differs; else as it is, so that the
     engine's own check names the column."""
     if column.type != field.type and _family(column.type) == _family(field.type):
-        return column.cast(field.type)
+        try:
+            return column.cast(field.type)
+        except _MISFITS as error:
+            raise SchemaError(f"{_where(name, field.name)}: {error}") from error
     return column
 
 
-def table_of(data, schema=None):
+def _values(values, field, name):
+    """The array of `field` of Python values, or of an array of another type that they fit."""
+    try:
+        if isinstance(values, (str, bytes, dict)):
+            raise TypeError(f"a sequence of values is required, not {type(values).__name__}")
+        if isinstance(values, (pa.Array, pa.ChunkedArray)):
+            return values if values.type == field.type else values.cast(field.type)
+        return pa.array(values, type=field.type)
+    except MemoryError:
+        raise
+    except _MISFITS as error:
+        raise SchemaError(f"{_where(name, field.name)}: {error}") from error
+
+
+def _refuse_unknown(given, schema, name):
+    for column in given:
+        if column not in schema.names:
+            raise SchemaError(f"{_where(name, column)} is not in the table")
+
+
+def _table_of_columns(columns, schema, name):
+    """A table of a dict of columns. Columns that are not there are null; unknown ones refused."""
+    _refuse_unknown(columns, schema, name)
+    arrays = {
+        field.name: _values(columns[field.name], field, name)
+        for field in schema
+        if field.name in columns
+    }
+    rows = len(next(iter(arrays.values()))) if arrays else 0
+    for column, array in arrays.items():
+        if len(array) != rows:
+            raise SchemaError(
+                f"{_where(name, column)} has {len(array)} values, where "
+                f"column '{next(iter(arrays))}' has {rows}"
+            )
+    for field in schema:
+        if field.name not in arrays:
+            if not field.nullable:
+                raise SchemaError(f"{_where(name, field.name)} is missing, and cannot be null")
+            arrays[field.name] = pa.nulls(rows, field.type)
+    return pa.Table.from_arrays([arrays[field.name] for field in schema], schema=schema)
+
+
+def _table_of_rows(rows, schema, name):
+    """A table of a list of dicts. Columns that a row lacks are null; unknown ones refused."""
+    known = set(schema.names)
+    for row in rows:
+        if not known.issuperset(row):
+            _refuse_unknown(row, schema, name)
+    columns = [_values([row.get(field.name) for row in rows], field, name) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _made(maker, data):
+    try:
+        return maker(data)
+    except MemoryError:
+        raise
+    except _MISFITS as error:
+        raise SchemaError(f"the rows are no table: {error}") from error
+
+
+def table_of(data, schema=None, name=None):
     """A pyarrow.Table of anything that holds rows: Arrow objects, anything that exports an Arrow
-    stream or array (Polars, DuckDB, pandas), a list of dicts, a dict of columns."""
+    stream or array (Polars, DuckDB, pandas), a list of dicts, a dict of columns. The last two are
+    made to fit `schema`, of table `name`, if it is given."""
     if isinstance(data, pa.Table):
         return data
     if isinstance(data, pa.RecordBatch):
@@ -65,25 +146,27 @@ def table_of(data, schema=None):
     if isinstance(data, pa.RecordBatchReader):
         return data.read_all()
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
-        return pa.table(data)
-    if isinstance(data, dict):
-        return pa.Table.from_pydict(data, schema=schema)
-    if isinstance(data, (list, tuple)) and all(isinstance(row, dict) for row in data):
-        return pa.Table.from_pylist(list(data), schema=schema)
+        return _made(pa.table, data)
+    is_columns = isinstance(data, dict)
+    if is_columns or isinstance(data, (list, tuple)) and all(isinstance(row, dict) for row in data):
+        if schema is not None:
+            return (_table_of_columns if is_columns else _table_of_rows)(data, schema, name)
+        return _made(pa.Table.from_pydict if is_columns else pa.Table.from_pylist, data)
     raise TypeError(
         f"rows are Arrow data, an object with __arrow_c_stream__, a list of dicts or a dict of "
         f"columns, not {type(data).__name__}"
     )
 
 
-def batches_of(data, schema):
-    """Record batches of `data` for a table of `schema`. Layouts of one logical type (string_view
-    for utf8, say) and the nullability of columns without nulls are adapted; nothing else is."""
-    table = table_of(data, schema)
+def batches_of(data, schema, name=None):
+    """Record batches of `data` for table `name` of `schema`. Layouts of one logical type
+    (string_view for utf8, say) and the nullability of columns without nulls are adapted; nothing
+    else is."""
+    table = table_of(data, schema, name)
     if table.schema.equals(schema, check_metadata=False):
         return table.to_batches()
     if table.schema.names == schema.names:
-        columns = [_as_column(column, field) for column, field in zip(table.columns, schema)]
+        columns = [_as_column(column, field, name) for column, field in zip(table.columns, schema)]
         fields = [
             field
             if column.type == field.type and (field.nullable or column.null_count == 0)
@@ -95,19 +178,11 @@ def batches_of(data, schema):
     return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
 
 
-def _one_batch(table):
-    batches = table.combine_chunks().to_batches()
-    if len(batches) == 1:
-        return batches[0]
-    return pa.RecordBatch.from_pylist([], schema=table.schema)
-
-
-def one_batch_of(data, schema):
-    """Like batches_of, as a single batch."""
-    batches = batches_of(data, schema)
-    if len(batches) == 1:
-        return batches[0]
-    return _one_batch(pa.Table.from_batches(batches, schema=None if batches else schema))
+def _combined(table):
+    """The rows of `table` in as few batches as Arrow can: several if a column is over 2 GiB."""
+    return table.combine_chunks().to_batches() or [
+        pa.RecordBatch.from_pylist([], schema=table.schema)
+    ]
 
 
 def is_one_key(keys, width):
@@ -132,6 +207,9 @@ def _key_rows(keys, fields):
     """Rows of python values, one tuple a key."""
     for key in keys:
         if isinstance(key, dict):
+            for field in fields:
+                if field.name not in key:
+                    raise SchemaError(f"the key lacks the key column '{field.name}'")
             yield tuple(key[field.name] for field in fields)
         elif isinstance(key, tuple):
             if len(key) != len(fields):
@@ -144,15 +222,30 @@ def _key_rows(keys, fields):
             raise SchemaError(f"a key of {len(fields)} columns is a tuple, not {key!r}")
 
 
-def _key_array(values, field):
-    try:
-        return pa.array(values, type=field.type, from_pandas=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise SchemaError(f"column '{field.name}': {error}") from error
+def _key_columns(keys, fields):
+    """Columns of keys that are a dict of columns or Arrow data."""
+    names = list(keys) if isinstance(keys, dict) else None
+    if names is None:
+        keys = table_of(keys)
+        names = keys.column_names
+    for field in fields:
+        if field.name not in names:
+            raise SchemaError(f"the keys lack the key column '{field.name}'")
+    if isinstance(keys, dict):
+        columns = {field.name: keys[field.name] for field in fields}
+        return _table_of_columns(columns, pa.schema(fields), None).columns
+    columns = [_as_column(keys[field.name], field) for field in fields]
+    for column, field in zip(columns, fields):
+        if column.type != field.type:
+            raise SchemaError(
+                f"key column '{field.name}' is {field.type} in the table, not {column.type}"
+            )
+    return columns
 
 
-def key_batch(keys, schema, primary_key):
-    """A record batch of key columns from one key, many keys, or Arrow data with those columns."""
+def key_batches(keys, schema, primary_key):
+    """Record batches of key columns from one key, many keys, or Arrow data with those columns: one,
+    unless a column is over 2 GiB."""
     if not primary_key:
         raise SchemaError("the table has no primary key")
     fields = [schema.field(name) for name in primary_key]
@@ -162,20 +255,13 @@ def key_batch(keys, schema, primary_key):
         keys = pa.table({fields[0].name: keys})
     is_columns = isinstance(keys, dict)
     if is_columns or hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__arrow_c_array__"):
-        table = table_of(keys)
-        missing = [field.name for field in fields if field.name not in table.column_names]
-        if missing:
-            raise SchemaError(f"the keys lack the key column '{missing[0]}'")
-        columns = [_as_column(table[field.name], field) for field in fields]
-        for column, field in zip(columns, fields):
-            if column.type != field.type:
-                raise SchemaError(
-                    f"key column '{field.name}' is {field.type} in the table, not {column.type}"
-                )
-        return _one_batch(pa.Table.from_arrays(columns, schema=pa.schema(fields)))
-    rows = list(_key_rows(keys, fields))
-    arrays = [_key_array([row[i] for row in rows], field) for i, field in enumerate(fields)]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+        columns = _key_columns(keys, fields)
+    else:
+        rows = list(_key_rows(keys, fields))
+        columns = [
+            _values([row[i] for row in rows], field, None) for i, field in enumerate(fields)
+        ]
+    return _combined(pa.Table.from_arrays(columns, schema=pa.schema(fields)))
 
 
 def bound_of(bound, schema, primary_key):
@@ -192,7 +278,7 @@ def bound_of(bound, schema, primary_key):
         field = schema.field(name)
         if isinstance(value, pa.Scalar):
             value = value.as_py() if value.type != field.type else value
-        scalars.append(value if isinstance(value, pa.Scalar) else _key_array([value], field)[0])
+        scalars.append(value if isinstance(value, pa.Scalar) else _values([value], field, None)[0])
     return scalars
 
 

@@ -3,7 +3,7 @@
 
 cdef WriteBatch _new_batch(Database database, table, transaction, sync, timeout):
     cdef WriteBatch batch = WriteBatch.__new__(WriteBatch)
-    batch.database = database
+    batch.owner = database
     batch.default_name = table
     batch.default_table = utf8(table)
     batch.transaction = transaction
@@ -19,7 +19,7 @@ cdef class WriteBatch:
     the end of the block, and discarded if the block raises. Later operations win on a key."""
 
     cdef CWriteBatch batch
-    cdef readonly Database database
+    cdef Database owner
     cdef object default_name
     cdef string default_table
     cdef bint transaction
@@ -29,6 +29,11 @@ cdef class WriteBatch:
 
     def __init__(self):
         raise TypeError("use Database.write_batch() or KeyValue.write_batch()")
+
+    @property
+    def database(self):
+        """The database that `write` commits to."""
+        return self.owner
 
     def __enter__(self):
         return self
@@ -67,20 +72,21 @@ cdef class WriteBatch:
 
     def insert(self, table, data):
         """Adds rows to a table: upsert on keyed tables. `data` as in `Table.insert`."""
-        cdef Table target = self.database.table(table)
+        cdef Table target = self.owner.table(table)
         cdef string name = self.where(table)
-        for batch in _convert.batches_of(data, target.schema):
+        for batch in _convert.batches_of(data, target.schema, target.name):
             self.batch.Insert(<string_view> name, pyarrow_unwrap_batch(batch))
 
     def delete_rows(self, table, keys):
         """Deletes rows of a keyed table by key. `keys` as in `Table.delete`."""
-        cdef Table target = self.database.table(table)
-        batch = _convert.key_batch(keys, target.schema, target.primary_key)
-        self.batch.DeleteKeys(<string_view> self.where(table), pyarrow_unwrap_batch(batch))
+        cdef Table target = self.owner.table(table)
+        cdef string name = self.where(table)
+        for batch in _convert.key_batches(keys, target.schema, target.primary_key):
+            self.batch.DeleteKeys(<string_view> name, pyarrow_unwrap_batch(batch))
 
     def delete_row_range(self, table, start=None, end=None):
         """Deletes the rows of a keyed table in [start, end), as `Table.delete_range` does."""
-        cdef Table target = self.database.table(table)
+        cdef Table target = self.owner.table(table)
         cdef CKeyRange key_range
         fill_range(key_range, (start, end), target)
         self.batch.DeleteRange(<string_view> self.where(table), key_range)
@@ -94,12 +100,12 @@ cdef class WriteBatch:
         """Commits all operations, or none, and empties the batch."""
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(self.sync, self.timeout)
-        check_process(self.database.generation)
+        check_process(self.owner.generation)
         self.where(None)
         self.busy = True
         try:
             with nogil:
-                status = self.database.db.get().Write(self.batch, options)
+                status = self.owner.db.get().Write(self.batch, options)
         finally:
             self.busy = False
         check_rows(status)

@@ -9,7 +9,7 @@ cdef object choice(dict choices, object value, str what):
         return choices[value]
     except (KeyError, TypeError):
         names = ", ".join(repr(name) for name in choices)
-        raise ValueError(f"{what} is one of {names}, not {value!r}") from None
+        raise InvalidArgumentError(f"{what} is one of {names}, not {value!r}") from None
 
 
 def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
@@ -51,7 +51,7 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
     cdef string c_path = os.fsencode(path)
     cdef Database database = Database.__new__(Database)
     if c_path.empty():
-        raise ValueError("path must not be empty")
+        raise InvalidArgumentError("path must not be empty")
     options.create_if_missing = create_if_missing
     options.read_only = read_only
     options.memory_budget = _convert.parse_size(memory_budget)
@@ -196,8 +196,10 @@ cdef class Database:
         compression : {"none", "lz4", "zstd"}
         point_lookup : {"point_index", "bloom_filter", "none"}
             What is kept beside each file to find a row by key.
-        block_bytes, block_rows_max : int or str
+        block_bytes : int or str
             Size of a block, the unit of compression; 0 lets the engine choose.
+        block_rows_max : int
+            Most rows in a block; 0 sets no limit beside `block_bytes`.
         """
         cdef CStatus status
         cdef CTableOptions options
@@ -273,6 +275,10 @@ cdef class Database:
         schema = pa.schema([pa.field("key", key_type, nullable=False),
                             pa.field("value", pa.binary(), nullable=False)])
         if name not in self:
+            # Before the table is made, so that a refusal leaves nothing behind.
+            if not _convert.is_text_or_bytes(key_type):
+                raise SchemaError(f"the keys of table '{name}' are to be strings or binary, not "
+                                  f"{key_type}")
             if create_if_missing:
                 self.create_table(name, schema, primary_key="key")
             return
@@ -308,7 +314,7 @@ cdef class Database:
             status = Take(self.db.get().GetSnapshot(), &snapshot.snapshot)
         snapshot.generation = ForkGeneration()
         check(status)
-        snapshot.database = self
+        snapshot.owner = self
         return snapshot
 
     # Maintenance
@@ -366,7 +372,7 @@ cdef class Snapshot:
     it. Close it soon, because it keeps old row versions alive. A context manager."""
 
     cdef SnapshotRef snapshot
-    cdef readonly Database database
+    cdef Database owner
     cdef int generation
 
     def __init__(self):
@@ -381,6 +387,11 @@ cdef class Snapshot:
 
     def __exit__(self, kind, value, traceback):
         self.close()
+
+    @property
+    def database(self):
+        """The database whose moment it is."""
+        return self.owner
 
     @property
     def sequence(self):
@@ -401,7 +412,7 @@ cdef class Snapshot:
     def kv(self, name="default"):
         """The key-value face of a table, read-only, at this moment."""
         self.require()
-        return _snapshot_of(self.database.kv(name, create_if_missing=False), self, False)
+        return _snapshot_of(self.owner.kv(name, create_if_missing=False), self, False)
 
     cdef int require(self) except -1:
         check_process(self.generation)

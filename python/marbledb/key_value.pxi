@@ -19,8 +19,8 @@ cdef class KeyValue:
     Thread-safe. Reads that find their answer in memory keep the GIL; all else releases it."""
 
     cdef shared_ptr[CKeyValue] kv
-    cdef readonly Database database
-    cdef readonly str name
+    cdef Database owner
+    cdef str table_name
     cdef int generation
     cdef bint text_keys
     cdef bint text_values
@@ -37,14 +37,24 @@ cdef class KeyValue:
     cdef attach(self, Database database):
         cdef shared_ptr[CSchema] c_schema = self.kv.get().info().schema
         schema = pyarrow_wrap_schema(c_schema)
-        self.database = database
-        self.name = self.kv.get().info().name.decode("utf-8")
+        self.owner = database
+        self.table_name = self.kv.get().info().name.decode("utf-8")
         self.text_keys = is_text(schema.field(0).type)
         self.text_values = is_text(schema.field(1).type)
         self.key_name, self.value_name = schema.names
 
+    @property
+    def database(self):
+        """The database of the table."""
+        return self.owner
+
+    @property
+    def name(self):
+        """The name of the table."""
+        return self.table_name
+
     def __repr__(self):
-        return f"<marbledb.KeyValue {self.name!r} of {self.database!r}>"
+        return f"<marbledb.KeyValue {self.name!r} of {self.owner!r}>"
 
     # Reading
 
@@ -148,7 +158,7 @@ cdef class KeyValue:
 
     def snapshot(self):
         """This table, read-only, as it is now: a context manager."""
-        return _snapshot_of(self, self.database.snapshot(), True)
+        return _snapshot_of(self, self.owner.snapshot(), True)
 
     # Writing
 
@@ -216,7 +226,7 @@ cdef class KeyValue:
     def write_batch(self, *, transaction=True, sync=False, timeout=None):
         """A `WriteBatch` whose writes go to this table; see `Database.write_batch`."""
         check_process(self.generation)
-        return _new_batch(self.database, self.name, transaction, sync, timeout)
+        return _new_batch(self.owner, self.name, transaction, sync, timeout)
 
     # The rest of MutableMapping
 
@@ -245,7 +255,7 @@ cdef class KeyValue:
 
     def __len__(self):
         """The exact number of keys: reads them all."""
-        return self.database.table(self.name).count()
+        return self.owner.table(self.name).count()
 
     def __bool__(self):
         return next(iter(self), _MISSING) is not _MISSING

@@ -77,7 +77,7 @@ cdef inline double seconds(object timeout) except *:
     if timeout is None:
         return -1.0
     if timeout < 0:
-        raise ValueError("timeout must not be negative")
+        raise InvalidArgumentError("timeout must not be negative")
     return timeout
 
 

@@ -31,10 +31,10 @@ cdef class Table:
     Thread-safe."""
 
     cdef shared_ptr[CTable] table
-    cdef readonly Database database
-    cdef readonly str name
-    cdef readonly object schema
-    cdef readonly tuple primary_key
+    cdef Database owner
+    cdef str table_name
+    cdef object table_schema
+    cdef tuple key_columns
     cdef int generation
 
     def __init__(self):
@@ -48,14 +48,34 @@ cdef class Table:
         cdef vector[string] key = self.table.get().info().options.primary_key
         cdef shared_ptr[CSchema] c_schema = self.table.get().info().schema
         cdef size_t i
-        self.database = database
-        self.name = self.table.get().info().name.decode("utf-8")
-        self.schema = pyarrow_wrap_schema(c_schema)
-        self.primary_key = tuple([key[i].decode("utf-8") for i in range(key.size())])
+        self.owner = database
+        self.table_name = self.table.get().info().name.decode("utf-8")
+        self.table_schema = pyarrow_wrap_schema(c_schema)
+        self.key_columns = tuple([key[i].decode("utf-8") for i in range(key.size())])
+
+    @property
+    def database(self):
+        """The database of the table."""
+        return self.owner
+
+    @property
+    def name(self):
+        """The name of the table."""
+        return self.table_name
+
+    @property
+    def schema(self):
+        """The schema: a pyarrow.Schema, its key columns not nullable."""
+        return self.table_schema
+
+    @property
+    def primary_key(self):
+        """Names of the key columns, a tuple; empty if the table has no key."""
+        return self.key_columns
 
     def __repr__(self):
         key = f" key {self.primary_key}" if self.primary_key else ""
-        return f"<marbledb.Table {self.name!r}{key} of {self.database!r}>"
+        return f"<marbledb.Table {self.name!r}{key} of {self.owner!r}>"
 
     # Writing
 
@@ -64,15 +84,17 @@ cdef class Table:
         wins; append on others.
 
         `data` is a RecordBatch, Table, RecordBatchReader, any object with ``__arrow_c_stream__``
-        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. A schema that differs, a
-        null key, invalid UTF-8: SchemaError that names the column. With `sync` the rows survive
+        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. In dicts a column may be
+        missing: its values are null, and refused if it is not nullable. A column that the table
+        does not have, a schema that differs, a value that does not fit, a null key, invalid UTF-8:
+        SchemaError that names the column. With `sync` the rows survive
         power loss on return; `timeout`, in seconds, bounds the wait for background work
         (BusyError)."""
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef vector[shared_ptr[CRecordBatch]] batches
         check_process(self.generation)
-        for batch in _convert.batches_of(data, self.schema):
+        for batch in _convert.batches_of(data, self.schema, self.name):
             batches.push_back(pyarrow_unwrap_batch(batch))
         with nogil:
             status = self.table.get().Insert(batches, options)
@@ -93,8 +115,13 @@ cdef class Table:
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef shared_ptr[CRecordBatch] c_keys
         check_process(self.generation)
-        batch = _convert.key_batch(keys, self.schema, self.primary_key)
-        c_keys = pyarrow_unwrap_batch(batch)
+        batches = _convert.key_batches(keys, self.schema, self.primary_key)
+        if len(batches) > 1:
+            with self.owner.write_batch(sync=sync, timeout=timeout) as group:
+                for batch in batches:
+                    group.delete_rows(self.name, batch)
+            return
+        c_keys = pyarrow_unwrap_batch(batches[0])
         with nogil:
             status = self.table.get().Delete(c_keys, options)
         check_rows(status)
@@ -119,22 +146,29 @@ cdef class Table:
         """Looks up rows by key. One key (a value; a tuple if the key has several columns; a dict)
         gives a dict or None; a list of keys, or Arrow data with the key columns, gives a
         pyarrow.Table of the rows that exist, in the order of the keys."""
+        check_process(self.generation)
+        batches = _convert.key_batches(keys, self.schema, self.primary_key)
+        if len(batches) > 1 and snapshot is None:
+            with self.owner.snapshot() as now:
+                found = [self.look_up(batch, columns, now) for batch in batches]
+        else:
+            found = [self.look_up(batch, columns, snapshot) for batch in batches]
+        if _convert.is_one_key(keys, len(self.primary_key)):
+            return found[0].to_pylist()[0] if found[0].num_rows else None
+        return pa.Table.from_batches(found)
+
+    cdef object look_up(self, batch, columns, Snapshot snapshot):
         cdef CStatus status
-        cdef shared_ptr[CRecordBatch] c_keys, found
+        cdef shared_ptr[CRecordBatch] c_keys = pyarrow_unwrap_batch(batch)
+        cdef shared_ptr[CRecordBatch] found
         cdef optional[vector[string]] names
         cdef SnapshotRef c_snapshot = moment(snapshot)
         cdef vector[int64_t] indices
-        check_process(self.generation)
         fill_names(names, columns)
-        batch = _convert.key_batch(keys, self.schema, self.primary_key)
-        c_keys = pyarrow_unwrap_batch(batch)
         with nogil:
             status = Take(self.table.get().Get(c_keys, names, &indices, c_snapshot), &found)
         check_rows(status)
-        rows = pyarrow_wrap_batch(found)
-        if _convert.is_one_key(keys, len(self.primary_key)):
-            return rows.to_pylist()[0] if rows.num_rows else None
-        return pa.Table.from_batches([rows])
+        return pyarrow_wrap_batch(found)
 
     cdef int fill_scan(self, CScanOptions& options, columns, filter, range, limit, reverse,
                        Snapshot snapshot) except -1:
@@ -149,7 +183,7 @@ cdef class Table:
             fill_range(options.range, range, self)
         if limit is not None:
             if limit < 0:
-                raise ValueError("limit must not be negative")
+                raise InvalidArgumentError("limit must not be negative")
             options.limit = limit
         options.reverse = reverse
         options.snapshot = moment(snapshot)
@@ -184,7 +218,7 @@ cdef class Table:
         cdef RecordBatchReader reader
         self.fill_scan(options, columns, filter, range, limit, reverse, snapshot)
         if batch_rows_max < 1:
-            raise ValueError("batch_rows_max must be positive")
+            raise InvalidArgumentError("batch_rows_max must be positive")
         options.batch_rows_max = batch_rows_max
         with nogil:
             status = Take(self.table.get().Scan(options), &c_reader)
@@ -226,4 +260,4 @@ cdef class Table:
 
     def stats(self):
         """Sizes of this table, as a dict: levels, files, rows and bytes in them, memory."""
-        return self.database.stats()["tables"][self.name]
+        return self.owner.stats()["tables"][self.name]

@@ -50,7 +50,7 @@ StatusCode CodeOf(const arrow::Status& status) {
 
 Status FromArrow(const arrow::Status& status) {
   if (status.ok()) return Status::OK();
-  return {CodeOf(status), status.message()};
+  return {CodeOf(status), status.message(), status.detail()};
 }
 
 Status CheckConfig(const StorageConfig& config) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include <arrow/c/abi.h>
 #include <arrow/record_batch.h>
 #include <arrow/scalar.h>
+#include <arrow/status.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 
@@ -43,11 +45,16 @@ const char* ToString(StatusCode code);
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Status(StatusCode code, std::string message,
+         std::shared_ptr<arrow::StatusDetail> detail = nullptr)
+      : code_(code), message_(std::move(message)), detail_(std::move(detail)) {}
 
   bool ok() const { return code_ == StatusCode::OK; }
   StatusCode code() const { return code_; }
   const std::string& message() const { return message_; }
+  /// What the backend knows beyond the code, such as file and offset of a corruption (Marble's is a
+  /// marble::ErrorDetail); nullptr if nothing.
+  const std::shared_ptr<arrow::StatusDetail>& detail() const { return detail_; }
   /// "OK", or "<code>: <message>".
   std::string ToString() const;
 
@@ -79,6 +86,7 @@ class [[nodiscard]] Status {
  private:
   StatusCode code_ = StatusCode::OK;
   std::string message_;
+  std::shared_ptr<arrow::StatusDetail> detail_;
 };
 
 /// How a path is opened. Backends that share a path within a process need equal configurations.
@@ -156,6 +164,9 @@ class StateBackend {
 /// A bound of a key range: values of a prefix of the key columns; empty means unbounded.
 using KeyBound = std::vector<std::shared_ptr<arrow::Scalar>>;
 
+/// A bound that a call spells out: `{}` or `{scalar, ...}`.
+using BoundList = std::initializer_list<std::shared_ptr<arrow::Scalar>>;
+
 /// Keys in [start, end).
 struct KeyRange {
   KeyBound start;
@@ -203,10 +214,15 @@ class StoreBackend {
   /// Sorted, `default` included, without internal names (`__...`).
   virtual Status ListTables(std::vector<std::string>* names) = 0;
   virtual Status GetSchema(const std::string& name, std::shared_ptr<arrow::Schema>* schema) = 0;
+  /// Names of the key columns in key order; none for a table without a key.
+  virtual Status GetPrimaryKey(const std::string& name, std::vector<std::string>* columns) = 0;
 
   /// The whole batch or nothing. A schema that differs is refused by its first differing field.
   virtual Status InsertBatch(const std::string& name,
                              const std::shared_ptr<arrow::RecordBatch>& batch) = 0;
+  /// The same for many batches: all of them or nothing.
+  virtual Status InsertBatches(const std::string& name,
+                               const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) = 0;
 
   /// All rows in key (or insertion) order; an empty table has its schema and no rows.
   virtual Status ScanTable(const std::string& name, std::shared_ptr<arrow::Table>* table) = 0;
@@ -225,11 +241,19 @@ class StoreBackend {
   /// For a table keyed by one string or binary column; an empty end is unbounded.
   virtual Status ScanRange(const std::string& name, const std::string& start,
                            const std::string& end, std::shared_ptr<arrow::Table>* table) = 0;
+  /// Bounds written as lists, `{}` among them, which would fit both overloads above.
+  Status ScanRange(const std::string& name, BoundList start, BoundList end,
+                   std::shared_ptr<arrow::Table>* table) {
+    return ScanRange(name, KeyBound(start), KeyBound(end), table);
+  }
   /// Deletes [start, end) in constant time. InvalidArgument on a table without a key.
   virtual Status DeleteRange(const std::string& name, const KeyBound& start,
                              const KeyBound& end) = 0;
   virtual Status DeleteRange(const std::string& name, const std::string& start,
                              const std::string& end) = 0;
+  Status DeleteRange(const std::string& name, BoundList start, BoundList end) {
+    return DeleteRange(name, KeyBound(start), KeyBound(end));
+  }
   /// An empty range walks the whole table, with or without a key.
   virtual Status NewIterator(const std::string& name, const KeyRange& range,
                              std::unique_ptr<BatchIterator>* iterator) = 0;

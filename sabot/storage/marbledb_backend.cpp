@@ -1,9 +1,12 @@
 #include "sabot/storage/marbledb_backend.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
+#include <marble/file_system.h>
 #include <marble/table.h>
 
 #include "sabot/storage/arrow_status.h"
@@ -52,21 +55,70 @@ arrow::Result<std::unique_ptr<marble::Iterator>> OpenIterator(const marble::KeyV
   return state.NewIterator(options);
 }
 
+bool EqualButPath(const StorageConfig& a, const StorageConfig& b) {
+  StorageConfig copy = a;
+  copy.path = b.path;
+  return copy == b;
+}
+
+// Two spellings of one directory.
+bool IsSameDirectory(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  if (a.empty() || b.empty()) return false;
+  const auto first = marble::DefaultFileSystem()->Identity(a);
+  const auto second = marble::DefaultFileSystem()->Identity(b);
+  return first.ok() && second.ok() && *first == *second;
+}
+
+// The agreements of this process. Marble itself compares what it opens a database with; what only
+// tables are made with is compared here. An entry counts for as long as a backend holds it.
+struct Agreements {
+  std::mutex mutex;
+  std::map<const marble::DatabaseCore*, std::weak_ptr<const StorageConfig>> by_database;
+};
+
+Agreements& GetAgreements() {
+  // raw new because: backends may be closed after the destructors of statics have run.
+  static Agreements* const agreements = new Agreements;
+  return *agreements;
+}
+
+Status Agree(const marble::Database& database, const StorageConfig& config, Agreement* agreement) {
+  SABOT_ASSIGN_OR_RETURN(const auto core, database.core());
+  Agreements& all = GetAgreements();
+  std::lock_guard lock(all.mutex);
+  std::erase_if(all.by_database, [](const auto& entry) { return entry.second.expired(); });
+  auto& entry = all.by_database[core.get()];
+  Agreement held = entry.lock();
+  if (held == nullptr) {
+    held = std::make_shared<const StorageConfig>(config);
+    entry = held;
+  }
+  if (!EqualButPath(*held, config)) {
+    return Status::Conflict("'" + config.path +
+                            "' is open in this process with another configuration");
+  }
+  *agreement = std::move(held);
+  return Status::OK();
+}
+
 // One open for both kinds of backend: OK if `database` is open with `config` already, else a new
 // handle.
 Status OpenDatabase(const StorageConfig& config, const StorageConfig& config_now,
                     const std::shared_ptr<marble::Database>& database_now, bool* open_already,
-                    std::shared_ptr<marble::Database>* database) {
+                    std::shared_ptr<marble::Database>* database, Agreement* agreement) {
   *open_already = database_now != nullptr && !database_now->closed();
   if (*open_already) {
-    if (config == config_now) return Status::OK();
+    if (EqualButPath(config, config_now) && IsSameDirectory(config.path, config_now.path)) {
+      return Status::OK();
+    }
     return Status::Conflict("the backend is open with another configuration, at '" +
                             config_now.path + "'");
   }
   SABOT_RETURN_NOT_OK(CheckConfig(config));
   if (config.path.empty()) return Status::InvalidArgument("the path to open is empty");
   SABOT_ASSIGN_OR_RETURN(*database, marble::Database::Open(config.path, ToMarbleOptions(config)));
-  return Status::OK();
+  return Agree(**database, config, agreement);
 }
 
 arrow::Result<std::shared_ptr<marble::KeyValue>> OpenState(
@@ -81,8 +133,12 @@ arrow::Result<std::shared_ptr<marble::KeyValue>> OpenState(
   return marble::KeyValue::Open(database, kStateTable);
 }
 
-Status CloseDatabase(const std::shared_ptr<marble::Database>& database) {
+Status CloseDatabase(const std::shared_ptr<marble::Database>& database, Agreement* agreement) {
   if (database == nullptr) return Status::OK();
+  {
+    std::lock_guard lock(GetAgreements().mutex);
+    agreement->reset();
+  }
   return FromArrow(database->Close());
 }
 
@@ -112,17 +168,20 @@ Status MarbleDbStateBackend::Open(const StorageConfig& config) {
   return Guarded([&]() -> Status {
     bool open_already = false;
     std::shared_ptr<marble::Database> database;
-    SABOT_RETURN_NOT_OK(OpenDatabase(config, config_, database_, &open_already, &database));
+    Agreement agreement;
+    SABOT_RETURN_NOT_OK(
+        OpenDatabase(config, config_, database_, &open_already, &database, &agreement));
     if (open_already) return Status::OK();
     SABOT_ASSIGN_OR_RETURN(state_, OpenState(database, config));
     database_ = std::move(database);
+    agreement_ = std::move(agreement);
     config_ = config;
     return Status::OK();
   });
 }
 
 Status MarbleDbStateBackend::Close() {
-  return Guarded([&] { return CloseDatabase(database_); });
+  return Guarded([&] { return CloseDatabase(database_, &agreement_); });
 }
 
 Status MarbleDbStateBackend::Flush() {
@@ -221,9 +280,12 @@ Status MarbleDbStoreBackend::Open(const StorageConfig& config) {
   return Guarded([&]() -> Status {
     bool open_already = false;
     std::shared_ptr<marble::Database> database;
-    SABOT_RETURN_NOT_OK(OpenDatabase(config, config_, database_, &open_already, &database));
+    Agreement agreement;
+    SABOT_RETURN_NOT_OK(
+        OpenDatabase(config, config_, database_, &open_already, &database, &agreement));
     if (open_already) return Status::OK();
     database_ = std::move(database);
+    agreement_ = std::move(agreement);
     config_ = config;
     return Status::OK();
   });
@@ -232,7 +294,7 @@ Status MarbleDbStoreBackend::Open(const StorageConfig& config) {
 Status MarbleDbStoreBackend::Close() {
   return Guarded([&] {
     ForgetAllBatches();
-    return CloseDatabase(database_);
+    return CloseDatabase(database_, &agreement_);
   });
 }
 
@@ -292,12 +354,31 @@ Status MarbleDbStoreBackend::GetSchema(const std::string& name,
   });
 }
 
+Status MarbleDbStoreBackend::GetPrimaryKey(const std::string& name,
+                                           std::vector<std::string>* columns) {
+  return Guarded([&]() -> Status {
+    if (database_ == nullptr) return NotOpen();
+    SABOT_ASSIGN_OR_RETURN(marble::TableInfo info, database_->GetTable(name));
+    *columns = std::move(info.options.primary_key);
+    return Status::OK();
+  });
+}
+
 Status MarbleDbStoreBackend::InsertBatch(const std::string& name,
                                          const std::shared_ptr<arrow::RecordBatch>& batch) {
   return Guarded([&]() -> Status {
     if (database_ == nullptr) return NotOpen();
     SABOT_ASSIGN_OR_RETURN(auto table, marble::Table::Open(database_, name));
     return FromArrow(table->Insert(batch));
+  });
+}
+
+Status MarbleDbStoreBackend::InsertBatches(
+    const std::string& name, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  return Guarded([&]() -> Status {
+    if (database_ == nullptr) return NotOpen();
+    SABOT_ASSIGN_OR_RETURN(auto table, marble::Table::Open(database_, name));
+    return FromArrow(table->Insert(batches));
   });
 }
 

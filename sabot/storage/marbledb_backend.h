@@ -23,6 +23,10 @@ marble::Options ToMarbleOptions(const StorageConfig& config);
 /// none.
 marble::TableOptions ToMarbleTableOptions(const StorageConfig& config);
 
+/// Held by each open backend: what all backends of one database in this process agree on. Set by
+/// Open, let go by Close.
+using Agreement = std::shared_ptr<const StorageConfig>;
+
 /// Keys and values in table `__sabot_state__` {key: utf8, value: binary}. A closed backend keeps
 /// its handles until it is opened again or destroyed, so that calls racing with Close are refused,
 /// not lost.
@@ -47,6 +51,7 @@ class MarbleDbStateBackend final : public StateBackend {
  private:
   StorageConfig config_;
   std::shared_ptr<marble::Database> database_;  // nullptr until the first Open
+  Agreement agreement_;
   std::shared_ptr<marble::KeyValue> state_;
 };
 
@@ -63,10 +68,16 @@ class MarbleDbStoreBackend final : public StoreBackendBase {
   Status DropTable(const std::string& name) override;
   Status ListTables(std::vector<std::string>* names) override;
   Status GetSchema(const std::string& name, std::shared_ptr<arrow::Schema>* schema) override;
+  Status GetPrimaryKey(const std::string& name, std::vector<std::string>* columns) override;
   Status InsertBatch(const std::string& name,
                      const std::shared_ptr<arrow::RecordBatch>& batch) override;
+  Status InsertBatches(const std::string& name,
+                       const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) override;
   using StoreBackendBase::DeleteRange;
   Status DeleteRange(const std::string& name, const KeyBound& start, const KeyBound& end) override;
+
+  /// The handle behind it, for calls that this interface does not have; nullptr before Open.
+  const std::shared_ptr<marble::Database>& database() const { return database_; }
 
  protected:
   Status KeyTypes(const std::string& name, arrow::DataTypeVector* types) override;
@@ -76,6 +87,7 @@ class MarbleDbStoreBackend final : public StoreBackendBase {
  private:
   StorageConfig config_;
   std::shared_ptr<marble::Database> database_;  // nullptr until the first Open
+  Agreement agreement_;
 };
 
 }  // namespace sabot::storage

@@ -373,15 +373,33 @@ Status MemoryStoreBackend::GetSchema(const std::string& name,
   });
 }
 
+Status MemoryStoreBackend::GetPrimaryKey(const std::string& name,
+                                         std::vector<std::string>* columns) {
+  return Guarded([&]() -> Status {
+    std::shared_ptr<MemoryDatabase> database;
+    SABOT_RETURN_NOT_OK(handle_.Get(&database));
+    std::shared_lock lock(database->mutex);
+    MemoryTable* table = nullptr;
+    SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
+    *columns = table->PrimaryKey();
+    return Status::OK();
+  });
+}
+
 Status MemoryStoreBackend::InsertBatch(const std::string& name,
                                        const std::shared_ptr<arrow::RecordBatch>& batch) {
+  return InsertBatches(name, {batch});
+}
+
+Status MemoryStoreBackend::InsertBatches(
+    const std::string& name, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
   return Guarded([&]() -> Status {
     std::shared_ptr<MemoryDatabase> database;
     SABOT_RETURN_NOT_OK(handle_.Get(&database));
     std::unique_lock lock(database->mutex);
     MemoryTable* table = nullptr;
     SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-    return table->Insert(batch);
+    return table->Insert(batches);
   });
 }
 

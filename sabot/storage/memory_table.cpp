@@ -112,6 +112,12 @@ arrow::DataTypeVector MemoryTable::KeyTypes() const {
   return types;
 }
 
+std::vector<std::string> MemoryTable::PrimaryKey() const {
+  std::vector<std::string> names;
+  for (int column : key_columns_) names.push_back(schema_->field(column)->name());
+  return names;
+}
+
 bool MemoryTable::PartOf(const arrow::Scalar& scalar, KeyPart* part) {
   switch (scalar.type->id()) {
     case arrow::Type::BOOL:
@@ -170,9 +176,14 @@ bool MemoryTable::PartOf(const arrow::Scalar& scalar, KeyPart* part) {
     case arrow::Type::BINARY:
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_BINARY:
-    case arrow::Type::FIXED_SIZE_BINARY:
-      *part = std::string(static_cast<const arrow::BaseBinaryScalar&>(scalar).view());
+    case arrow::Type::STRING_VIEW:
+    case arrow::Type::BINARY_VIEW:
+    case arrow::Type::FIXED_SIZE_BINARY: {
+      // A null, of which only the type is asked, has no buffer.
+      const auto& bytes = static_cast<const arrow::BaseBinaryScalar&>(scalar).value;
+      *part = bytes == nullptr ? std::string() : bytes->ToString();
       return true;
+    }
     default:
       return false;
   }
@@ -216,13 +227,20 @@ Status MemoryTable::KeysOf(const arrow::RecordBatch& batch, std::vector<Key>* ke
   return Status::OK();
 }
 
-Status MemoryTable::Insert(const std::shared_ptr<arrow::RecordBatch>& batch) {
-  if (batch == nullptr) {
-    return Status::InvalidArgument("table '" + name_ + "': the batch to insert is null");
+Status MemoryTable::Insert(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
+  for (const auto& batch : batches) {
+    if (batch == nullptr) {
+      return Status::InvalidArgument("table '" + name_ + "': the batch to insert is null");
+    }
+    SABOT_RETURN_NOT_OK(CheckBatch(*batch));
   }
-  SABOT_RETURN_NOT_OK(CheckBatch(*batch));
+  for (const auto& batch : batches) SABOT_RETURN_NOT_OK(InsertChecked(*batch));
+  return Status::OK();
+}
+
+Status MemoryTable::InsertChecked(const arrow::RecordBatch& batch) {
   // The caller may reuse the memory behind its arrays.
-  SABOT_ASSIGN_OR_RETURN(auto copy, batch->CopyTo(arrow::default_cpu_memory_manager()));
+  SABOT_ASSIGN_OR_RETURN(auto copy, batch.CopyTo(arrow::default_cpu_memory_manager()));
   copy = arrow::RecordBatch::Make(schema_, copy->num_rows(), copy->columns());
   if (key_columns_.empty()) {
     if (copy->num_rows() > 0) appended_.push_back(std::move(copy));

@@ -25,8 +25,10 @@ class MemoryTable {
   bool Equals(const MemoryTable& other) const;
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   arrow::DataTypeVector KeyTypes() const;
+  std::vector<std::string> PrimaryKey() const;
 
-  Status Insert(const std::shared_ptr<arrow::RecordBatch>& batch);
+  /// All batches or nothing.
+  Status Insert(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
   Status DeleteRange(const KeyRange& range);
   /// The rows of `range` as they are now.
   Status Read(const KeyRange& range, std::shared_ptr<arrow::RecordBatchReader>* reader) const;
@@ -43,6 +45,7 @@ class MemoryTable {
 
   /// False if values of the type cannot be keys (which Make refuses).
   static bool PartOf(const arrow::Scalar& scalar, KeyPart* part);
+  Status InsertChecked(const arrow::RecordBatch& batch);
   Status CheckBatch(const arrow::RecordBatch& batch) const;
   Status KeysOf(const arrow::RecordBatch& batch, std::vector<Key>* keys) const;
   Status BoundOf(const KeyBound& bound, Key* key) const;

@@ -46,6 +46,10 @@ std::shared_ptr<arrow::Scalar> StringScalar(const std::shared_ptr<arrow::DataTyp
       return std::make_shared<arrow::BinaryScalar>(std::move(bytes));
     case arrow::Type::LARGE_BINARY:
       return std::make_shared<arrow::LargeBinaryScalar>(std::move(bytes));
+    case arrow::Type::STRING_VIEW:
+      return std::make_shared<arrow::StringViewScalar>(std::move(bytes));
+    case arrow::Type::BINARY_VIEW:
+      return std::make_shared<arrow::BinaryViewScalar>(std::move(bytes));
     default:
       return nullptr;
   }

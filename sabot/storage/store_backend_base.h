@@ -25,6 +25,7 @@ class StoreBackendBase : public StoreBackend {
   Status GetBatchAt(const std::string& name, int64_t index,
                     std::shared_ptr<arrow::RecordBatch>* batch) override;
   Status ClearBatchCache(const std::string& name) override;
+  using StoreBackend::ScanRange;
   Status ScanRange(const std::string& name, const KeyBound& start, const KeyBound& end,
                    std::shared_ptr<arrow::Table>* table) override;
   Status ScanRange(const std::string& name, const std::string& start, const std::string& end,

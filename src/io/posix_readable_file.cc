@@ -98,9 +98,6 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> PosixReadableFile::Map() {
     if (errno == ENODEV) return nullptr;  // this file system offers no mappings
     return PosixError(errno, "map", path_);
   }
-  // Reading ahead at every fault would throw out more of a full page cache than it brings in. Only
-  // advice: without it the mapping works as well.
-  static_cast<void>(::madvise(address, static_cast<size_t>(size()), MADV_RANDOM));
   return std::make_shared<MappedBuffer>(address, size());
 }
 
@@ -115,13 +112,16 @@ bool PosixReadableFile::InMemory(std::span<const uint8_t> mapped) {
   return all;
 }
 
-void PosixReadableFile::WillRead(std::span<const uint8_t> mapped) {
+bool PosixReadableFile::WillRead(std::span<const uint8_t> mapped) {
+  bool absent = false;
   // Asking costs little where everything is there, as it mostly is; advice goes page by page.
   ForEachStretch(mapped, [&](void* begin, size_t pages) {
     const size_t bytes = pages * PageBytes();
     if (InMemory({static_cast<const uint8_t*>(begin), bytes})) return;
+    absent = true;
     static_cast<void>(::madvise(begin, bytes, MADV_WILLNEED));
   });
+  return absent;
 }
 
 }  // namespace marble

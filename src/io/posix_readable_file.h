@@ -22,7 +22,7 @@ class PosixReadableFile : public ReadableFile {
   arrow::Status ReadInto(int64_t offset, int64_t length, void* out) override;
   arrow::Result<std::shared_ptr<arrow::Buffer>> Map() override;
   bool InMemory(std::span<const uint8_t> mapped) override;
-  void WillRead(std::span<const uint8_t> mapped) override;
+  bool WillRead(std::span<const uint8_t> mapped) override;
 
  private:
   PosixReadableFile(std::shared_ptr<DescriptorCache> cache, std::string path,

@@ -71,6 +71,9 @@ class PointIndex {
     return kHeaderBytes + static_cast<int64_t>(line) * kLineBytes;
   }
   void Prefetch(uint64_t hash) const { __builtin_prefetch(Line(HomeLine(hash))); }
+  std::string_view HomeLineBytes(uint64_t hash) const {
+    return {reinterpret_cast<const char*>(Line(HomeLine(hash))), kLineBytes};
+  }
 
   /// Bit i is set if entry i of the line may be the key's.
   uint32_t Match(uint64_t line, uint64_t hash) const;

@@ -24,9 +24,7 @@ class ScarceMemory {
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
     ~Watch() {
-      if (memory_ != nullptr && Clock::now() - start_ > kSlow) {
-        memory_->asks_left_.store(kAsks, std::memory_order_relaxed);
-      }
+      if (memory_ != nullptr && Clock::now() - start_ > kSlow) memory_->Note(true);
     }
 
    private:
@@ -34,7 +32,12 @@ class ScarceMemory {
     Clock::time_point start_;
   };
 
-  /// Is it worth asking? Says so for a number of times after each slow access.
+  /// Were bytes that were asked for absent?
+  void Note(bool absent) {
+    if (absent) asks_left_.store(kAsks, std::memory_order_relaxed);
+  }
+
+  /// Is it worth asking? Says so for a number of times after bytes were last found absent.
   bool ShouldAsk() {
     const int32_t left = asks_left_.load(std::memory_order_relaxed);
     if (left <= 0) [[likely]] {

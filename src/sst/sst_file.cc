@@ -135,7 +135,10 @@ arrow::Status SstFile::CheckSchema(const std::shared_ptr<arrow::Schema>& schema)
 
 arrow::Status SstFile::OpenBlockIndex() {
   const SectionLocation location = sections_.find(kSectionBlockIndex)->second;
-  ARROW_ASSIGN_OR_RAISE(block_index_bytes_, PinSection(location, /*check=*/true));
+  // In memory of its own: a search through it touches many pages, which must not be missing.
+  ARROW_ASSIGN_OR_RAISE(block_index_bytes_,
+                        pages_->Read(location.offset, location.length, options_.pool));
+  Pin(location.length);
   int64_t data_end = pages_->covered_bytes();
   for (const auto& [name, section] : sections_) data_end = std::min(data_end, section.offset);
   auto index = BlockIndex::Open(View(*block_index_bytes_), meta_.rows, kDataBegin, data_end);
@@ -150,7 +153,7 @@ arrow::Status SstFile::OpenBlockIndex() {
 arrow::Status SstFile::OpenLookup() {
   if (const auto found = sections_.find(kSectionPointIndex); found != sections_.end()) {
     lookup_offset_ = found->second.offset;
-    ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(found->second, /*check=*/false));
+    ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(found->second));
     ARROW_RETURN_NOT_OK(
         pages_->Verify(lookup_offset_, std::min(found->second.length, PointIndex::kHeaderBytes)));
     auto index = PointIndex::Open(View(*lookup_bytes_), meta_.rows);
@@ -160,7 +163,7 @@ arrow::Status SstFile::OpenLookup() {
     Pin(locator_.bytes());
   } else if (const auto bloom = sections_.find(kSectionBloomFilter); bloom != sections_.end()) {
     lookup_offset_ = bloom->second.offset;
-    ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(bloom->second, /*check=*/false));
+    ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(bloom->second));
     ARROW_RETURN_NOT_OK(
         pages_->Verify(lookup_offset_, std::min(bloom->second.length, BloomFilter::kHeaderBytes)));
     auto filter = BloomFilter::Open(View(*lookup_bytes_));
@@ -193,9 +196,8 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> SstFile::Bytes(int64_t offset, int
   return arrow::SliceBuffer(mapping_, offset, length);
 }
 
-arrow::Result<std::shared_ptr<arrow::Buffer>> SstFile::PinSection(const SectionLocation& location,
-                                                                  bool check) {
-  ARROW_ASSIGN_OR_RAISE(auto bytes, Bytes(location.offset, location.length, check));
+arrow::Result<std::shared_ptr<arrow::Buffer>> SstFile::PinSection(const SectionLocation& location) {
+  ARROW_ASSIGN_OR_RAISE(auto bytes, Bytes(location.offset, location.length, /*check=*/false));
   if (mapping_ == nullptr) Pin(location.length);
   return bytes;
 }

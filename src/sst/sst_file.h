@@ -49,9 +49,10 @@ class SstFile {
   bool zero_copy() const { return zero_copy_; }
   const std::shared_ptr<arrow::Buffer>& mapping() const { return mapping_; }
 
-  /// Hint that the bytes [begin, end) of the mapping will be read in order.
-  void WillRead(int64_t begin, int64_t end) const {
-    file_->WillRead({mapping_->data() + begin, static_cast<size_t>(end - begin)});
+  /// Hint that the bytes [begin, end) of the mapping will be read in order; false if they are in
+  /// memory.
+  bool WillRead(int64_t begin, int64_t end) const {
+    return file_->WillRead({mapping_->data() + begin, static_cast<size_t>(end - begin)});
   }
 
   /// Checks the page of a line of the point index or a block of the bloom filter before it is used.
@@ -97,9 +98,8 @@ class SstFile {
   /// The bytes of a range; checked only if `check` (always if they are read and not mapped).
   arrow::Result<std::shared_ptr<arrow::Buffer>> Bytes(int64_t offset, int64_t length,
                                                       bool check) const;
-  /// A section that stays in use while the file is open.
-  arrow::Result<std::shared_ptr<arrow::Buffer>> PinSection(const SectionLocation& location,
-                                                           bool check);
+  /// A section that stays in use while the file is open; mapped, it is not checked yet.
+  arrow::Result<std::shared_ptr<arrow::Buffer>> PinSection(const SectionLocation& location);
   arrow::Status VerifyBuffers(const arrow::ArrayData& data) const;
   void Pin(int64_t bytes);
 

@@ -62,17 +62,17 @@ class SstReaderImpl final : public SstReader {
 
   void ReadAhead(int64_t block, BlockWalk* walk) const override;
   ScarceMemory* memory() override { return &memory_; }
-  void WillRead(std::string_view mapped) const override {
+  void WillRead(std::string_view mapped) override {
     if (file_->mapping() == nullptr || mapped.empty()) return;
     const auto begin = reinterpret_cast<const uint8_t*>(mapped.data()) - file_->mapping()->data();
-    file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size()));
+    memory_.Note(file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size())));
   }
-  void Prefetch(uint64_t hash) const override;
+  void Prefetch(uint64_t hash) override;
   PointProbe Probe(uint64_t hash) const override;
   void PrefetchRow(const PointProbe& probe) override {
     if (!IsReady(probe)) return;
     kv_->PrefetchRow(probe.block, probe.row);
-    if (memory_.ShouldAsk()) WillReadRow(probe.block, probe.row, /*key=*/true);
+    if (memory_.ShouldAsk()) WillReadRow(probe.block, probe.row);
   }
   void PrefetchValue(const PointProbe& probe) const override {
     if (IsReady(probe)) kv_->PrefetchValue(probe.block, probe.row);
@@ -119,16 +119,16 @@ class SstReaderImpl final : public SstReader {
   static Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
                         bool* is_key, FoundValue* out);
   /// Asks for a row of a ready block.
-  void WillReadRow(int64_t block, int64_t row, bool key) const {
+  void WillReadRow(int64_t block, int64_t row) {
     std::string_view bytes;
-    if (key && kv_->Key(block, row, &bytes)) WillRead(bytes);
+    if (kv_->Key(block, row, &bytes)) WillRead(bytes);
     if (kv_->Value(block, row, &bytes)) WillRead(bytes);
   }
   /// Asks for a block that will be checked as a whole.
-  void WillReadBlock(int64_t block) const {
+  void WillReadBlock(int64_t block) {
     const BlockEntry entry = blocks().Entry(block);
     const int64_t begin = entry.message_offset;
-    file_->WillRead(begin, begin + entry.metadata_length + entry.body_length);
+    memory_.Note(file_->WillRead(begin, begin + entry.metadata_length + entry.body_length));
   }
   bool IsReady(const PointProbe& probe) const {
     return probe.state == PointProbe::State::kOneRow && kv_->IsReady(probe.block);
@@ -217,8 +217,9 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
   }
 }
 
-void SstReaderImpl::Prefetch(uint64_t hash) const {
+void SstReaderImpl::Prefetch(uint64_t hash) {
   if (file_->point_index().valid()) {
+    if (memory_.ShouldAsk()) WillRead(file_->point_index().HomeLineBytes(hash));
     file_->point_index().Prefetch(hash);
   } else if (file_->bloom_filter().valid()) {
     file_->bloom_filter().Prefetch(hash);
@@ -347,7 +348,7 @@ Status SstReaderImpl::FindValue(std::string_view key, uint64_t hash, uint64_t sn
     if (kv_ != nullptr) {
       if (at.row >= 0 && kv_->IsReady(at.block)) {
         kv_->PrefetchRow(at.block, at.row);
-        if (memory_.ShouldAsk()) WillReadRow(at.block, at.row, /*key=*/false);
+        if (memory_.ShouldAsk()) WillReadRow(at.block, at.row);
       } else if (memory_.ShouldAsk()) {
         WillReadBlock(at.block);
       }

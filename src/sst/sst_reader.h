@@ -109,15 +109,15 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// Guesses whether the file's bytes are in memory; whoever touches many of them tells it.
   virtual ScarceMemory* memory() = 0;
   /// Hint that these bytes of the mapping will be touched soon: starts reading those that are not
-  /// in memory.
-  virtual void WillRead(std::string_view mapped) const = 0;
+  /// in memory. For those whom memory() tells to ask.
+  virtual void WillRead(std::string_view mapped) = 0;
 
   /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found);
   /// nullopt or not `found` if there is none. `hash` = HashKey(key). Range tombstones are not
   /// looked at. FindValue needs a key-value table and a fresh `out`; without `pin` the value is
   /// valid while this reader lives for mapped files, so callers that copy at once need no owner;
   /// blocks from the cache always set `owner`.
-  virtual void Prefetch(uint64_t hash) const = 0;
+  virtual void Prefetch(uint64_t hash) = 0;
   virtual arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
                                   FoundValue* out) = 0;
   /// Further stages for many lookups at once, each after the one before for all keys, so that they

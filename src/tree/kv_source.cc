@@ -173,7 +173,7 @@ arrow::Status KvSource::LoadBlock(int64_t block) {
   return arrow::Status::OK();
 }
 
-void KvSource::AskForValues() const {
+void KvSource::AskForValues() {
   const int64_t rows = std::min(kRowsAskedFor, end_ - begin_);
   if (rows <= 0) return;
   const int64_t first = walk_->reverse() ? end_ - rows : begin_;

@@ -105,7 +105,7 @@ class KvSource {
   arrow::Status OpenFile(const TableFile& file);
   arrow::Status LoadBlock(int64_t block);
   /// Starts reading the values of the first rows of the block that will be shown.
-  void AskForValues() const;
+  void AskForValues();
   /// Finds the end of the group of versions that `row_` begins (in reverse: ends) and the version
   /// to show.
   arrow::Status ResolveGroup(bool* visible);

@@ -186,6 +186,7 @@ arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs,
   std::unique_ptr<Manifest> manifest;
   auto write = [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(auto writer, ManifestWriter::Start(std::move(file), header));
+    // raw new because: the constructor is private.
     manifest.reset(new Manifest(fs, directory, state.uuid, std::move(writer)));
     ARROW_RETURN_NOT_OK(manifest->Append(state.AsEdit()));
     return fs->SyncDirectory(directory);

@@ -261,6 +261,26 @@ TEST_P(StateContractTest, ASharedPathNeedsEqualConfigurations) {
   EXPECT_TRUE(backend_->Open(other_config).IsConflict());
 }
 
+TEST_P(StateContractTest, ASharedPathNeedsEqualTableOptionsUntilTheLastIsClosed) {
+  std::vector<StorageConfig> others(3, config_);
+  others[0].enable_bloom_filter = false;
+  others[1].enable_sparse_index = false;
+  others[2].index_granularity = 100;
+  for (const StorageConfig& other_config : others) {
+    auto state = CreateStateBackend(GetParam());
+    auto store = CreateStoreBackend(GetParam());
+    EXPECT_TRUE(state->Open(other_config).IsConflict());
+    EXPECT_TRUE(store->Open(other_config).IsConflict());
+    EXPECT_TRUE(store->Flush().IsClosed());
+  }
+  auto equal = CreateStoreBackend(GetParam());
+  ASSERT_SABOT_OK(equal->Open(config_));
+  ASSERT_SABOT_OK(backend_->Close());
+  EXPECT_TRUE(backend_->Open(others[0]).IsConflict());
+  equal.reset();
+  ASSERT_SABOT_OK(backend_->Open(others[0]));
+}
+
 TEST_P(StateContractTest, EveryCallWhileItIsNotOpenIsRefusedAsClosed) {
   auto never_opened = CreateStateBackend(GetParam());
   ASSERT_SABOT_OK(backend_->Close());

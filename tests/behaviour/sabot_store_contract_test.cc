@@ -216,6 +216,65 @@ TEST_P(StoreContractTest, ABatchIndexOutOfRangeIsInvalid) {
   EXPECT_TRUE(backend_->GetBatchAt("students", -1, &batch).IsInvalidArgument());
 }
 
+TEST_P(StoreContractTest, BoundsMayBeWrittenAsLists) {
+  ASSERT_SABOT_OK(backend_->InsertBatch("students", Rows("[1, 2, 3]", R"(["A", "B", "C"])")));
+  std::shared_ptr<arrow::Table> table;
+  ASSERT_SABOT_OK(backend_->ScanRange("students", {}, {}, &table));
+  EXPECT_EQ(table->num_rows(), 3);
+  ASSERT_SABOT_OK(backend_->ScanRange("students", {Id(2)}, {}, &table));
+  EXPECT_EQ(table->num_rows(), 2);
+  EXPECT_TRUE(backend_->ScanRange("log", {}, {}, &table).IsInvalidArgument());
+  ASSERT_SABOT_OK(backend_->DeleteRange("students", {Id(1)}, {Id(3)}));
+  ASSERT_SABOT_OK(backend_->DeleteRange("students", KeyBound{}, {}));
+  ASSERT_SABOT_OK(backend_->DeleteRange("students", {}, {}));
+  EXPECT_TRUE(Holds("students", Rows("[]", "[]")));
+}
+
+TEST_P(StoreContractTest, BoundsAsStringsFitEveryStringAndBinaryKey) {
+  for (const auto& type : {arrow::utf8(), arrow::large_utf8(), arrow::binary(),
+                           arrow::large_binary(), arrow::utf8_view(), arrow::binary_view()}) {
+    const std::string name = type->ToString();
+    const auto schema = arrow::schema({arrow::field("k", type, /*nullable=*/false)});
+    ASSERT_SABOT_OK(backend_->CreateTable(name, schema, {.primary_key = {"k"}}));
+    ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(schema, {R"(["a", "b", "c"])"}));
+    ASSERT_SABOT_OK(backend_->InsertBatch(name, batch));
+    std::shared_ptr<arrow::Table> table;
+    ASSERT_SABOT_OK(backend_->ScanRange(name, "b", "", &table));
+    EXPECT_EQ(table->num_rows(), 2) << name;
+    ASSERT_SABOT_OK(backend_->DeleteRange(name, "a", "c"));
+    ASSERT_SABOT_OK(backend_->ScanTable(name, &table));
+    EXPECT_EQ(table->num_rows(), 1) << name;
+  }
+}
+
+TEST_P(StoreContractTest, InsertBatchesWritesAllOfThemOrNothing) {
+  const auto good = Rows("[1]", R"(["A"])");
+  EXPECT_TRUE(
+      backend_->InsertBatches("students", {good, Rows("[null]", R"(["B"])")}).IsInvalidArgument());
+  EXPECT_TRUE(backend_->InsertBatches("students", {good, nullptr}).IsInvalidArgument());
+  EXPECT_TRUE(Holds("students", Rows("[]", "[]")));
+  ASSERT_SABOT_OK(backend_->InsertBatches("students", {}));
+  ASSERT_SABOT_OK(backend_->InsertBatches("students", {good, Rows("[1, 0]", R"(["B", "C"])")}));
+  EXPECT_TRUE(Holds("students", Rows("[0, 1]", R"(["C", "B"])")));
+}
+
+TEST_P(StoreContractTest, GetPrimaryKeyNamesTheKeyColumnsInTheirOrder) {
+  ASSERT_SABOT_OK(backend_->CreateTable("two", StudentSchema(), {.primary_key = {"name", "id"}}));
+  Names names = {"to be replaced"};
+  ASSERT_SABOT_OK(backend_->GetPrimaryKey("two", &names));
+  EXPECT_EQ(names, (Names{"name", "id"}));
+  ASSERT_SABOT_OK(backend_->GetPrimaryKey("log", &names));
+  EXPECT_EQ(names, Names{});
+  EXPECT_TRUE(backend_->GetPrimaryKey("nowhere", &names).IsNotFound());
+}
+
+TEST_P(StoreContractTest, OpenAgainByAnotherSpellingOfThePathIsOk) {
+  if (GetParam() == "memory") return;  // its paths are names
+  StorageConfig config = config_;
+  config.path += "/";
+  ASSERT_SABOT_OK(backend_->Open(config));
+}
+
 TEST_P(StoreContractTest, ScanRangeTakesTheStartAndLeavesTheEnd) {
   ASSERT_SABOT_OK(backend_->InsertBatch("students", Rows("[1, 2, 3]", R"(["a", "b", "c"])")));
   std::shared_ptr<arrow::Table> table;

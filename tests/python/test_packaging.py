@@ -111,15 +111,7 @@ def test_everything_public_has_a_docstring(module):
                 or isinstance(member, property)
                 or inspect.isgetsetdescriptor(member)
             ):
-                if member.__class__.__name__ == "member_descriptor":
-                    continue
-                assert member.__doc__ or method in (
-                    "database",
-                    "name",
-                    "schema",
-                    "primary_key",
-                    "backend_type",
-                ), f"{name}.{method}"
+                assert member.__doc__, f"{name}.{method}"
 
 
 def test_py_typed_is_there():

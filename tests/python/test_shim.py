@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from sabot._cython.storage.storage_shim import SabotStateBackend, SabotStoreBackend
+from sabot._cython.stores.marbledb_store import MarbleDBStoreBackend
 
 SCHEMA = pa.schema([pa.field("id", pa.int32(), nullable=False), pa.field("name", pa.string())])
 
@@ -193,3 +194,130 @@ def test_state_reopens_after_close_many_times(db_path):
         state.put(f"{i}", b"x")
         assert [key for key, _ in state.scan()] == [str(j) for j in range(i + 1)]
         state.close()
+
+
+@both
+def test_store_inserts_all_batches_of_a_table_or_none(store):
+    store.create_table("t", SCHEMA, primary_key="id")
+    store.insert_batch("t", pa.Table.from_batches([rows(4), rows(1, 2), rows(), rows(3)]))
+    assert store.scan_table("t")["id"].to_pylist() == [1, 2, 3, 4]
+    nulls = pa.record_batch({"id": pa.array([None], pa.int32()), "name": ["x"]})
+    with pytest.raises(marbledb.SchemaError, match="id"):
+        store.insert_batch("t", pa.Table.from_batches([rows(9).cast(nulls.schema), nulls]))
+    with pytest.raises(marbledb.SchemaError, match="nn"):
+        store.insert_batch("t", [{"id": 9, "nn": 1}])
+    assert store.scan_table("t").num_rows == 4
+
+
+@both
+def test_store_selects_as_the_direct_class_does(kind, store):
+    views = pa.schema([pa.field("id", pa.int32(), nullable=False), ("s", pa.string_view())])
+    store.create_table("v", views, primary_key="id")
+    store.insert_batch("v", [{"id": 1, "s": "a"}, {"id": 2, "s": None}])
+    assert store.scan_table("v", columns="s")["s"].to_pylist() == ["a", None]
+    assert store.scan_table("v", columns=[]).num_columns == 0
+    if kind == "marbledb":
+        found = store.scan_table("v", ["s"], pc.field("id") > 1)
+        assert found.to_pylist() == [{"s": None}] and found.schema.field(0).type == views[1].type
+    for mistake in (
+        {"columns": ["nowhere"]},
+        {"filter": pc.field("nowhere") > 1},
+        {"filter": pc.field("id") > "text"},
+    ):
+        with pytest.raises(marbledb.MarbleError):
+            store.scan_table("v", **mistake)
+    with pytest.raises(TypeError, match="Expression"):
+        store.scan_table("v", filter="id > 1")
+    with pytest.raises(marbledb.TableNotFound):
+        store.scan_table("nowhere", columns=["s"])
+
+
+@both
+def test_store_bounds_take_the_key_columns_type(store):
+    store.create_table("t", pa.schema([("k", pa.float32()), ("n", pa.int8())]), primary_key="k")
+    store.insert_batch("t", {"k": [0.1, 0.2, 0.3], "n": [1, 2, 3]})
+    assert store.scan_range("t", 0.2)["n"].to_pylist() == [2, 3]
+    assert store.new_iterator("t", None, 0.2).read_all()["n"].to_pylist() == [1]
+    store.delete_range("t", 0.2, 0.3)
+    assert store.scan_table("t")["n"].to_pylist() == [1, 3]
+    with pytest.raises(marbledb.SchemaError, match="k"):
+        store.scan_range("t", "text")
+
+
+@both
+def test_store_ranges_need_a_key_with_and_without_bounds(store):
+    store.create_table("t", SCHEMA)
+    store.insert_batch("t", rows(1))
+    for bounds in ((), (1,), (None, 1)):
+        with pytest.raises(marbledb.InvalidArgumentError, match="primary key"):
+            store.scan_range("t", *bounds)
+        with pytest.raises(marbledb.InvalidArgumentError, match="primary key"):
+            store.delete_range("t", *bounds)
+    assert store.new_iterator("t").read_all().num_rows == 1
+
+
+def test_direct_ranges_need_a_key_with_and_without_bounds(db_path):
+    with MarbleDBStoreBackend(db_path) as direct:
+        direct.create_table("t", SCHEMA)
+        for bounds in ((), (1,), (None, 1)):
+            with pytest.raises(marbledb.InvalidArgumentError, match="primary key"):
+                direct.scan_range_to_table("t", *bounds)
+
+
+def test_errors_keep_file_and_offset(db_path):
+    with SabotStoreBackend() as store:
+        store.open(db_path)
+        store.create_table("t", SCHEMA, primary_key="id")
+        store.insert_batch("t", rows(*range(100)))
+    with marbledb.open(db_path) as db:
+        db.flush()
+    manifest = max(db_path.glob("*MANIFEST*"), key=lambda path: path.stat().st_size)
+    original = manifest.read_bytes()
+    for place in range(len(original)):
+        broken = bytearray(original)
+        broken[place] ^= 0xFF
+        manifest.write_bytes(broken)
+        try:
+            marbledb.open(db_path, read_only=True).close()
+        except marbledb.MarbleError as error:
+            direct = error
+            if isinstance(error, marbledb.IncompatibleFormatError):
+                break
+            if isinstance(error, marbledb.CorruptionError) and error.offset is not None:
+                break
+    with pytest.raises(type(direct)) as caught:
+        SabotStoreBackend().open(db_path)
+    assert str(caught.value) == str(direct)
+    assert (caught.value.file, caught.value.offset) == (direct.file, direct.offset)
+    assert direct.file is not None
+
+
+@both
+def test_open_again_by_another_spelling_of_the_path(kind, db_path):
+    for cls in (SabotStateBackend, SabotStoreBackend):
+        with cls(kind) as backend:
+            for spelling in (str(db_path), f"{db_path}/", db_path, os.fsencode(db_path)):
+                backend.open(spelling)
+            with pytest.raises(marbledb.ConflictError):
+                backend.open(f"{db_path}-other")
+            with pytest.raises(marbledb.ConflictError):
+                backend.open(db_path, enable_bloom_filter=False)
+
+
+def test_direct_open_again_by_another_spelling_of_the_path(db_path):
+    with MarbleDBStoreBackend(str(db_path)) as direct:
+        for spelling in (f"{db_path}/", db_path, os.fsencode(db_path)):
+            direct.open(spelling)
+        with pytest.raises(marbledb.ConflictError):
+            direct.open(f"{db_path}-other")
+
+
+def test_bad_arguments_are_invalid_argument_errors():
+    for call in (
+        lambda: SabotStateBackend("rocksdb"),
+        lambda: SabotStoreBackend("rocksdb"),
+        lambda: SabotStoreBackend().open(""),
+        lambda: MarbleDBStoreBackend().open(),
+    ):
+        with pytest.raises(marbledb.InvalidArgumentError):
+            call()

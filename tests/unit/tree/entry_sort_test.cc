@@ -46,6 +46,7 @@ void ExpectSorts(VectorSource source) {
 
 TEST(EntrySort, SortsRandomKeys) {
   Random random(SeedOfThisRun());
+  SCOPED_TRACE(SeedOfThisRun());
   for (const int size : {1, 2, 48, 49, 1000, 50000}) {
     VectorSource source;
     for (int i = 0; i < size; ++i) {
@@ -82,6 +83,7 @@ TEST(EntrySort, SortsKeysThatArePrefixesOfEachOtherToAnyLength) {
 
 TEST(EntrySort, SortsKeysThatDifferFarBehind) {
   Random random(SeedOfThisRun());
+  SCOPED_TRACE(SeedOfThisRun());
   VectorSource source;
   for (int i = 0; i < 3000; ++i) {
     source.keys.push_back(std::string(random.OneIn(2) ? 500 : 300, 'p') +
@@ -92,6 +94,7 @@ TEST(EntrySort, SortsKeysThatDifferFarBehind) {
 
 TEST(EntrySort, SortsUnevenDistributions) {
   Random random(SeedOfThisRun());
+  SCOPED_TRACE(SeedOfThisRun());
   VectorSource source;
   for (int i = 0; i < 20000; ++i) {
     const uint64_t number = random.Next() >> random.Uniform(64);

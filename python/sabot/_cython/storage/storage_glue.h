@@ -11,18 +11,24 @@
 #include <arrow/record_batch.h>
 
 #include <marble/error.h>
+#include <marble/table.h>
 
 #include "fork_guard.h"
 #include "guarded_reader.h"
 #include "sabot/storage/interface.h"
+#include "sabot/storage/marbledb_backend.h"
 
 namespace sabot_python {
 
 using sabot::storage::Status;
 using sabot::storage::StatusCode;
 
-/// The same failure as an arrow::Status, with Marble's kind where there is one.
+/// The same failure as an arrow::Status, with Marble's detail, or its kind where there is one.
 inline arrow::Status ToArrow(const Status& status) {
+  if (status.detail() != nullptr) {
+    arrow::Status detailed(arrow::StatusCode::IOError, status.message(), status.detail());
+    if (marble::DetailOf(detailed) != nullptr) return detailed;
+  }
   switch (status.code()) {
     case StatusCode::OK:
       return arrow::Status::OK();
@@ -35,7 +41,8 @@ inline arrow::Status ToArrow(const Status& status) {
     case StatusCode::NotSupported:
       return arrow::Status::NotImplemented(status.message());
     case StatusCode::Corruption:
-      return marble::CorruptionError("", -1, status.message());
+      return arrow::Status(arrow::StatusCode::IOError, status.message(),
+                           std::make_shared<marble::ErrorDetail>(marble::ErrorKind::kCorruption));
     case StatusCode::Conflict:
     case StatusCode::AlreadyExists:
       return marble::ConflictError(status.message());
@@ -90,6 +97,22 @@ inline Status ReaderOf(sabot::storage::StoreBackend& backend, const std::string&
   *reader = marble_python::Guard(
       std::make_shared<IteratorReader>(std::move(schema), std::move(iterator)));
   return Status::OK();
+}
+
+/// True for a backend over Marble, whose engine selects columns and rows itself.
+inline bool HasEngine(const sabot::storage::StoreBackend& backend) {
+  return dynamic_cast<const sabot::storage::MarbleDbStoreBackend*>(&backend) != nullptr;
+}
+
+/// The rows that `options` ask for, of a backend that HasEngine.
+inline arrow::Status EngineReader(const sabot::storage::StoreBackend& backend,
+                                  const std::string& name, const marble::ScanOptions& options,
+                                  std::shared_ptr<arrow::RecordBatchReader>* reader) {
+  const auto& engine = dynamic_cast<const sabot::storage::MarbleDbStoreBackend&>(backend);
+  ARROW_ASSIGN_OR_RAISE(auto table, marble::Table::Open(engine.database(), name));
+  ARROW_ASSIGN_OR_RAISE(auto rows, table->Scan(options));
+  *reader = marble_python::Guard(std::move(rows));
+  return arrow::Status::OK();
 }
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;

@@ -8,7 +8,8 @@ from libcpp.pair cimport pair
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 from pyarrow.includes.common cimport CStatus
-from pyarrow.includes.libarrow cimport CRecordBatch, CRecordBatchReader, CScalar, CSchema
+from pyarrow.includes.libarrow cimport (
+    CExpression, CRecordBatch, CRecordBatchReader, CScalar, CSchema)
 
 
 cdef extern from "sabot/storage/interface.h" namespace "sabot::storage" nogil:
@@ -24,7 +25,6 @@ cdef extern from "sabot/storage/interface.h" namespace "sabot::storage" nogil:
         const string& message() const
         c_bool IsNotFound() const
         c_bool IsInvalidArgument() const
-        c_bool IsBusy() const
 
     cdef cppclass CStorageConfig "sabot::storage::StorageConfig":
         string path
@@ -64,7 +64,9 @@ cdef extern from "sabot/storage/interface.h" namespace "sabot::storage" nogil:
         CStorageStatus DropTable(const string& name)
         CStorageStatus ListTables(vector[string]* names)
         CStorageStatus GetSchema(const string& name, shared_ptr[CSchema]* schema)
-        CStorageStatus InsertBatch(const string& name, const shared_ptr[CRecordBatch]& batch)
+        CStorageStatus GetPrimaryKey(const string& name, vector[string]* columns)
+        CStorageStatus InsertBatches(const string& name,
+                                     const vector[shared_ptr[CRecordBatch]]& batches)
         CStorageStatus DeleteRange(const string& name, const vector[shared_ptr[CScalar]]& start,
                                    const vector[shared_ptr[CScalar]]& end)
 
@@ -85,12 +87,24 @@ cdef extern from "guarded_reader.h" namespace "marble_python":
 
 cdef extern from "glue.h" namespace "marble_python" nogil:
     int KindNumber(const CStatus& status)
+    string DetailFile(const CStatus& status)
+    int64_t DetailOffset(const CStatus& status)
+
+
+cdef extern from "marble/scan.h" namespace "marble" nogil:
+    cdef cppclass CScanOptions "marble::ScanOptions":
+        optional[vector[string]] columns
+        CExpression filter
 
 
 cdef extern from "storage_glue.h" namespace "sabot_python" nogil:
     CStatus ToArrow(const CStorageStatus& status)
     CStorageStatus ReaderOf(CStoreBackend& backend, const string& name, const CKeyRange& range,
                             shared_ptr[CRecordBatchReader]* reader)
+
+    c_bool HasEngine(const CStoreBackend& backend)
+    CStatus EngineReader(const CStoreBackend& backend, const string& name,
+                         const CScanOptions& options, shared_ptr[CRecordBatchReader]* reader)
 
     cdef cppclass Pairs:
         size_t size() const

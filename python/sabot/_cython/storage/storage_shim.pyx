@@ -13,10 +13,11 @@ import weakref
 # Before anything that links Arrow: checks pyarrow's version and loads libmarble.
 import marbledb
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from libcpp.utility cimport move
 from cython.operator cimport dereference as deref
+from pyarrow._compute cimport Expression
 from pyarrow.lib cimport (
     RecordBatchReader, pyarrow_unwrap_batch, pyarrow_unwrap_scalar, pyarrow_unwrap_schema,
     pyarrow_wrap_schema)
@@ -32,7 +33,8 @@ _open_backends = weakref.WeakSet()
 cdef object exception_of(const CStatus& status):
     text = status.ToString().decode("utf-8", "replace").partition(":")[0]
     message = status.message().decode("utf-8", "replace")
-    return _errors.make(KindNumber(status), text, message)
+    file = DetailFile(status).decode("utf-8", "surrogateescape")
+    return _errors.make(KindNumber(status), text, message, file, DetailOffset(status))
 
 
 SetExceptionMaker(exception_of)
@@ -50,13 +52,6 @@ cdef int check_rows(const CStorageStatus& status) except -1:
     """Like check, for calls whose only argument that can be invalid is rows or keys."""
     if status.IsInvalidArgument():
         raise _errors.SchemaError(status.message().decode("utf-8", "replace"))
-    return check(status)
-
-
-cdef int check_open(const CStorageStatus& status) except -1:
-    """Like check, for Open, where busy means that another process has the path."""
-    if status.IsBusy():
-        raise _errors.LockedError(status.message().decode("utf-8", "replace"))
     return check(status)
 
 
@@ -105,6 +100,12 @@ cdef inline bytes bytes_of(const string& data):
     return data
 
 
+cdef object real_path(path):
+    """The same for all spellings of one directory."""
+    path = os.fsencode(path)
+    return os.path.realpath(path) if path else path
+
+
 cdef CStorageConfig config_of(path, memtable_size_mb, enable_bloom_filter, enable_sparse_index,
                               index_granularity) except *:
     cdef CStorageConfig config
@@ -121,19 +122,24 @@ cdef class SabotStateBackend:
 
     # Replaced by open and close under the GIL; calls without it hold a reference of their own.
     cdef shared_ptr[CStateBackend] backend
-    cdef readonly str backend_type
+    cdef str kind
     cdef object _config
     cdef int generation
     cdef object __weakref__
 
     def __init__(self, backend_type="marbledb"):
-        self.backend_type = backend_type
+        self.kind = backend_type
         if CreateStateBackend(text(backend_type)).get() == NULL:
-            raise ValueError(f"unknown backend type: {backend_type!r}")
+            raise _errors.InvalidArgumentError(f"unknown backend type: {backend_type!r}")
 
     def __dealloc__(self):
         if self.generation != ForkGeneration():
             Leak(self.backend)
+
+    @property
+    def backend_type(self):
+        """The name of what is behind it, as it was given."""
+        return self.kind
 
     def __enter__(self):
         return self
@@ -155,17 +161,17 @@ cdef class SabotStateBackend:
         cdef CStorageConfig config = config_of(path, memtable_size_mb, enable_bloom_filter,
                                                enable_sparse_index, index_granularity)
         cdef shared_ptr[CStateBackend] made
-        wanted = (os.fsencode(path), memtable_size_mb, enable_bloom_filter, enable_sparse_index,
+        wanted = (real_path(path), memtable_size_mb, enable_bloom_filter, enable_sparse_index,
                   index_granularity)
         if self.backend.get() != NULL:
             check_process(self.generation)
             if wanted != self._config:
                 raise _errors.ConflictError("the backend is open with another configuration")
             return
-        made = shared_ptr[CStateBackend](move(CreateStateBackend(text(self.backend_type))))
+        made = shared_ptr[CStateBackend](move(CreateStateBackend(text(self.kind))))
         with nogil:
             status = made.get().Open(config)
-        check_open(status)
+        check(status)
         self.backend = made
         self.generation = ForkGeneration()
         self._config = wanted
@@ -323,19 +329,24 @@ cdef class SabotStoreBackend:
     """Tables of Arrow rows in a directory, or in memory with ``backend_type="memory"``."""
 
     cdef shared_ptr[CStoreBackend] backend
-    cdef readonly str backend_type
+    cdef str kind
     cdef object _config
     cdef int generation
     cdef object __weakref__
 
     def __init__(self, backend_type="marbledb"):
-        self.backend_type = backend_type
+        self.kind = backend_type
         if CreateStoreBackend(text(backend_type)).get() == NULL:
-            raise ValueError(f"unknown backend type: {backend_type!r}")
+            raise _errors.InvalidArgumentError(f"unknown backend type: {backend_type!r}")
 
     def __dealloc__(self):
         if self.generation != ForkGeneration():
             Leak(self.backend)
+
+    @property
+    def backend_type(self):
+        """The name of what is behind it, as it was given."""
+        return self.kind
 
     def __enter__(self):
         return self
@@ -357,17 +368,17 @@ cdef class SabotStoreBackend:
         cdef CStorageConfig config = config_of(path, memtable_size_mb, enable_bloom_filter,
                                                enable_sparse_index, index_granularity)
         cdef shared_ptr[CStoreBackend] made
-        wanted = (os.fsencode(path), memtable_size_mb, enable_bloom_filter, enable_sparse_index,
+        wanted = (real_path(path), memtable_size_mb, enable_bloom_filter, enable_sparse_index,
                   index_granularity)
         if self.backend.get() != NULL:
             check_process(self.generation)
             if wanted != self._config:
                 raise _errors.ConflictError("the backend is open with another configuration")
             return
-        made = shared_ptr[CStoreBackend](move(CreateStoreBackend(text(self.backend_type))))
+        made = shared_ptr[CStoreBackend](move(CreateStoreBackend(text(self.kind))))
         with nogil:
             status = made.get().Open(config)
-        check_open(status)
+        check(status)
         self.backend = made
         self.generation = ForkGeneration()
         self._config = wanted
@@ -441,12 +452,38 @@ cdef class SabotStoreBackend:
         cdef CStorageStatus status
         cdef shared_ptr[CStoreBackend] backend = self.require()
         cdef string c_name = text(name)
-        cdef shared_ptr[CRecordBatch] c_batch
-        held = _convert.one_batch_of(batch, self.get_schema(name))
-        c_batch = pyarrow_unwrap_batch(held)
+        cdef vector[shared_ptr[CRecordBatch]] batches
+        for held in _convert.batches_of(batch, self.get_schema(name), name):
+            batches.push_back(pyarrow_unwrap_batch(held))
         with nogil:
-            status = backend.get().InsertBatch(c_name, c_batch)
+            status = backend.get().InsertBatches(c_name, batches)
         check_rows(status)
+
+    cdef object primary_key_of(self, name):
+        cdef vector[string] columns
+        cdef shared_ptr[CStoreBackend] backend = self.require()
+        check(backend.get().GetPrimaryKey(text(name), &columns))
+        return [columns[i].decode("utf-8") for i in range(columns.size())]
+
+    cdef object keyed(self, name):
+        """The primary key of a table that must have one."""
+        primary_key = self.primary_key_of(name)
+        if not primary_key:
+            raise _errors.SchemaError(
+                f"a range of keys needs a table with a primary key, and table '{name}' has none")
+        return primary_key
+
+    cdef int fill_bounds(self, name, key_range, vector[shared_ptr[CScalar]]& start,
+                         vector[shared_ptr[CScalar]]& end) except -1:
+        """The bounds as scalars of the key columns' types."""
+        if key_range == (None, None):
+            return 0
+        lower, upper = _convert.range_of(key_range, self.get_schema(name), self.keyed(name))
+        for scalar in lower:
+            start.push_back(pyarrow_unwrap_scalar(scalar))
+        for scalar in upper:
+            end.push_back(pyarrow_unwrap_scalar(scalar))
+        return 0
 
     cdef object reader_of(self, name, start_key, end_key):
         cdef CStorageStatus status
@@ -454,20 +491,40 @@ cdef class SabotStoreBackend:
         cdef string c_name = text(name)
         cdef CKeyRange key_range
         cdef shared_ptr[CRecordBatchReader] c_reader
-        cdef RecordBatchReader reader
-        fill_bound(key_range.start, start_key)
-        fill_bound(key_range.end, end_key)
+        self.fill_bounds(name, (start_key, end_key), key_range.start, key_range.end)
         with nogil:
             status = ReaderOf(deref(backend), c_name, key_range, &c_reader)
         check_rows(status)
-        reader = RecordBatchReader.__new__(RecordBatchReader)
-        reader.reader = c_reader
-        return reader
+        return wrap_reader(c_reader)
+
+    cdef object engine_reader(self, name, columns, filter):
+        cdef CStatus status
+        cdef shared_ptr[CStoreBackend] backend = self.require()
+        cdef string c_name = text(name)
+        cdef CScanOptions options
+        cdef vector[string] names
+        cdef shared_ptr[CRecordBatchReader] c_reader
+        if columns is not None:
+            for column in _convert.names_of(columns):
+                names.push_back(text(column))
+            options.columns = names
+        if filter is not None:
+            options.filter = (<Expression> filter).unwrap()
+        with nogil:
+            status = EngineReader(deref(backend), c_name, options, &c_reader)
+        if not status.ok():
+            raise exception_of(status)
+        return wrap_reader(c_reader)
 
     def scan_table(self, name, columns=None, filter=None):
         """The rows as a pyarrow.Table, in key (or insertion) order: all, or some `columns`, and
         those for which `filter`, a pyarrow.compute.Expression, is true."""
-        return _select(self.reader_of(name, None, None), columns, filter)
+        cdef shared_ptr[CStoreBackend] backend = self.require()
+        if filter is not None and not isinstance(filter, pc.Expression):
+            raise TypeError("filter is a pyarrow.compute.Expression, not " + type(filter).__name__)
+        if HasEngine(deref(backend)):
+            return self.engine_reader(name, columns, filter).read_all()
+        return _select(self.reader_of(name, None, None).read_all(), columns, filter)
 
     def scan_batches(self, name):
         """The rows as a pyarrow.RecordBatchReader, lazily, over one snapshot."""
@@ -476,10 +533,12 @@ cdef class SabotStoreBackend:
     def scan_range(self, name, start_key=None, end_key=None):
         """The rows with keys in [start_key, end_key) as a pyarrow.Table. A bound is a value, or a
         tuple of values for the first key columns; None is unbounded."""
-        return self.new_iterator(name, start_key, end_key).read_all()
+        self.keyed(name)
+        return self.reader_of(name, start_key, end_key).read_all()
 
     def new_iterator(self, name, start_key=None, end_key=None):
-        """The same, lazily, as a pyarrow.RecordBatchReader."""
+        """The same, lazily, as a pyarrow.RecordBatchReader. Without bounds it walks any table, with
+        a key or without."""
         return self.reader_of(name, start_key, end_key)
 
     def delete_range(self, name, start_key=None, end_key=None):
@@ -488,24 +547,29 @@ cdef class SabotStoreBackend:
         cdef shared_ptr[CStoreBackend] backend = self.require()
         cdef string c_name = text(name)
         cdef vector[shared_ptr[CScalar]] start, end
-        fill_bound(start, start_key)
-        fill_bound(end, end_key)
+        self.fill_bounds(name, (start_key, end_key), start, end)
         with nogil:
             status = backend.get().DeleteRange(c_name, start, end)
         check_rows(status)
 
 
-cdef int fill_bound(vector[shared_ptr[CScalar]]& bound, values) except -1:
-    """A bound as scalars of the types that Python's values have; the backend casts to the key's."""
-    if values is None:
-        return 0
-    for value in values if isinstance(values, (tuple, list)) else (values,):
-        scalar = value if isinstance(value, pa.Scalar) else pa.scalar(value)
-        bound.push_back(pyarrow_unwrap_scalar(scalar))
-    return 0
+cdef object wrap_reader(const shared_ptr[CRecordBatchReader]& c_reader):
+    cdef RecordBatchReader reader = RecordBatchReader.__new__(RecordBatchReader)
+    reader.reader = c_reader
+    return reader
 
 
-def _select(reader, columns, filter):
-    if columns is None and filter is None:
-        return reader.read_all()
-    return ds.Scanner.from_batches(reader, columns=columns, filter=filter).to_table()
+def _select(table, columns, filter):
+    """Columns and rows of a backend without an engine of its own."""
+    columns = None if columns is None else _convert.names_of(columns)
+    for column in columns or ():
+        if column not in table.column_names:
+            raise _errors.InvalidArgumentError(f"there is no column '{column}'")
+    try:
+        if filter is not None:
+            table = table.filter(filter)
+    except pa.ArrowNotImplementedError as error:
+        raise _errors.NotSupportedError(f"filter: {error}") from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
+        raise _errors.InvalidArgumentError(f"filter: {error}") from error
+    return table if columns is None else table.select(columns)

@@ -4,6 +4,8 @@ It reads and writes the same files as `sabot._cython.storage.storage_shim.SabotS
 two may have one path open side by side in a process, as long as their configurations agree.
 """
 
+import os
+
 import marbledb
 
 # Names of sabot's StorageConfig, which this class takes beside the keywords of marbledb.open.
@@ -14,6 +16,11 @@ _STORAGE_CONFIG = {
     "index_granularity": 8192,
 }
 _BUDGET = 1 << 30
+
+
+def _real_path(path):
+    """The same for all spellings of one directory."""
+    return os.path.realpath(os.fsencode(path))
 
 
 def _open_arguments(config):
@@ -67,9 +74,9 @@ class MarbleDBStoreBackend:
         path again is fine."""
         path = self._path if path is None else path
         if path is None:
-            raise ValueError("no path: give one to open() or to the constructor")
+            raise marbledb.InvalidArgumentError("no path: give one to open() or to the constructor")
         if self._database is not None:
-            if path != self._path:
+            if _real_path(path) != _real_path(self._path):
                 raise marbledb.ConflictError("the backend is open with another path")
             return
         self._database = marbledb.open(path, **self._open_config)
@@ -120,7 +127,12 @@ class MarbleDBStoreBackend:
     def scan_range_to_table(self, name, start_key=None, end_key=None):
         """The rows with keys in [start_key, end_key) as a pyarrow.Table. A bound is a value, or a
         tuple of values for the first key columns; None is unbounded."""
-        return self._db.table(name).to_table(range=(start_key, end_key))
+        table = self._db.table(name)
+        if not table.primary_key:
+            raise marbledb.SchemaError(
+                f"a range of keys needs a table with a primary key, and table '{name}' has none"
+            )
+        return table.to_table(range=(start_key, end_key))
 
     def delete_range(self, name, start_key=None, end_key=None):
         """Deletes the rows with keys in [start_key, end_key), in constant time."""

@@ -1,0 +1,134 @@
+"""What callers get wrong: every refusal is a MarbleError, names what is wrong, and writes
+nothing."""
+
+import marbledb
+import pyarrow as pa
+import pytest
+from marbledb import _convert
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("name", pa.string()),
+        pa.field("n", pa.int8(), nullable=False),
+    ]
+)
+
+
+@pytest.fixture
+def table(db):
+    return db.create_table("t", SCHEMA, "id")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"id": 1, "n": 1, "nn": "lost"}],
+        [{"id": 1, "n": 1}, {"id": 2, "n": 1, "nn": None}],
+        {"id": [2], "n": [1], "nn": ["lost"]},
+    ],
+)
+def test_a_column_that_the_table_lacks_is_refused(db, table, rows):
+    with pytest.raises(marbledb.SchemaError, match="table 't': column 'nn' is not in the table"):
+        table.insert(rows)
+    with pytest.raises(marbledb.SchemaError, match="nn"), db.write_batch() as batch:
+        batch.insert("t", rows)
+    assert table.count() == 0
+
+
+def test_a_column_that_dicts_lack_is_null_if_it_can_be(table):
+    table.insert([{"id": 1, "n": 1}, {"id": 2, "n": 2, "name": "b"}])
+    table.insert({"id": [3], "n": [3]})
+    assert table.to_table()["name"].to_pylist() == [None, "b", None]
+    for rows in ([{"id": 4}], {"id": [4]}, [{"n": 1}], {"n": [1]}):
+        with pytest.raises(marbledb.SchemaError, match="'n'" if "id" in str(rows) else "'id'"):
+            table.insert(rows)
+    assert table.count() == 3
+
+
+@pytest.mark.parametrize(
+    "rows, column",
+    [
+        ([{"id": "abc", "n": 1}], "id"),
+        ([{"id": 2**70, "n": 1}], "id"),
+        ([{"id": 1, "n": 300}], "n"),
+        ([{"id": 1, "n": 1, "name": 5}], "name"),
+        ([{"id": 1, "n": 1, "name": "\ud800"}], "name"),
+        ({"id": [1, 2], "n": [1]}, "n"),
+        ({"id": 1, "n": 1}, "id"),
+        ({"id": [1], "n": [1], "name": "text"}, "name"),
+        ({"id": pa.array(["x"]), "n": [1]}, "id"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_by_table_and_column(table, rows, column):
+    with pytest.raises(marbledb.SchemaError, match=f"table 't'.*column '{column}'"):
+        table.insert(rows)
+    assert table.count() == 0
+
+
+def test_keys_that_do_not_fit_are_schema_errors(table):
+    for call in (table.get, table.delete):
+        for keys in ("abc", 2**70, {"no": 1}, [{"no": 1}], {"id": ["x"]}, {"no": [1]}):
+            with pytest.raises(marbledb.SchemaError, match="id"):
+                call(keys)
+    with pytest.raises(marbledb.SchemaError, match="id"):
+        table.to_table(range=(2**70, None))
+
+
+def test_columns_of_uneven_length_are_refused_by_put_many(kv):
+    with pytest.raises(marbledb.SchemaError):
+        kv.put_many(pa.table({"key": ["a"], "no": ["b"]}))
+    with pytest.raises(marbledb.SchemaError):
+        _convert.table_of({"key": ["a", "b"], "value": [b""]})
+
+
+def test_one_column_is_no_table(table):
+    class Column:
+        def __arrow_c_array__(self, requested_schema=None):
+            return pa.array([1]).__arrow_c_array__(requested_schema)
+
+    for call in (table.insert, table.get, table.delete):
+        with pytest.raises(marbledb.SchemaError, match="no table"):
+            call(Column())
+
+
+def test_keys_in_several_batches_are_all_used(table, monkeypatch):
+    # Arrow leaves several chunks where a column is over 2 GiB; here it is told not to combine.
+    monkeypatch.setattr(_convert, "_combined", lambda keys: keys.to_batches())
+    table.insert({"id": list(range(6)), "n": [0] * 6})
+    keys = pa.table({"id": pa.chunked_array([[4, 0], [9], [2]], pa.int64())})
+    assert table.get(keys)["id"].to_pylist() == [4, 0, 2]
+    with table.database.snapshot() as before:
+        commits = table.database.stats()["commits"]
+        table.delete(keys)
+        assert table.database.stats()["commits"] == commits + 1
+        assert table.to_table()["id"].to_pylist() == [1, 3, 5]
+        assert table.get(keys).num_rows == 0
+        assert table.get(keys, snapshot=before)["id"].to_pylist() == [4, 0, 2]
+    with table.database.write_batch() as batch:
+        batch.delete_rows("t", pa.table({"id": pa.chunked_array([[1], [5]], pa.int64())}))
+    assert table.to_table()["id"].to_pylist() == [3]
+
+
+def test_bad_arguments_are_invalid_argument_errors(db, table, db_path):
+    for call in (
+        lambda: marbledb.open(""),
+        lambda: marbledb.open(db_path, memory_budget="much"),
+        lambda: db.create_table("x", SCHEMA, compression="gzip"),
+        lambda: db.create_table("x", SCHEMA, point_lookup=["bloom"]),
+        lambda: table.insert([], timeout=-1),
+        lambda: table.scan(limit=-1),
+        lambda: table.scan(batch_rows_max=0),
+    ):
+        with pytest.raises(marbledb.InvalidArgumentError):
+            call()
+    assert db.tables() == ["default", "t"]
+
+
+def test_a_key_type_that_cannot_be_leaves_no_table_behind(db):
+    for key_type in (pa.int64(), pa.dictionary(pa.int8(), pa.string())):
+        with pytest.raises(marbledb.SchemaError, match="'x'"):
+            db.kv("x", key_type=key_type)
+        assert db.tables() == ["default"]
+    for i, key_type in enumerate((pa.string(), pa.large_binary(), pa.binary_view())):
+        db.kv(f"x{i}", key_type=key_type)[b"k"] = b"v"
