@@ -24,8 +24,10 @@ using arrow::Status;
 constexpr int64_t kBlockOverhead = 512;
 constexpr int64_t kColumnOverhead = 384;
 
-// Bytes that are read ahead of a walk, asked for again when half of them are used up.
-constexpr int64_t kReadAheadBytes = int64_t{2} << 20;
+// Bytes that are read ahead of a walk: few at first, because it may be a short one, then twice as
+// many whenever half of them are used up.
+constexpr int64_t kReadAheadMin = int64_t{64} << 10;
+constexpr int64_t kReadAheadMax = int64_t{2} << 20;
 
 // A row of a file, by its block.
 struct RowPlace {
@@ -201,19 +203,23 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
   const BlockEntry entry = blocks().Entry(block);
   const int64_t begin = entry.message_offset;
   const int64_t end = begin + entry.metadata_length + entry.body_length;
-  if (step == 1) {
-    if (walk->asked_end >= end + kReadAheadBytes / 2) return;
-    const int64_t from = std::max(walk->asked_end, begin);
-    walk->asked_end = std::min(end + kReadAheadBytes, file_->mapping()->size());
-    file_->WillRead(from, walk->asked_end);
-  } else if (step == -1) {
-    if (walk->asked_begin <= begin - kReadAheadBytes / 2) return;
-    const int64_t to = std::min(walk->asked_begin, end);
-    walk->asked_begin = std::max<int64_t>(begin - kReadAheadBytes, 0);
-    file_->WillRead(walk->asked_begin, to);
-  } else {
+  if (step != 1 && step != -1) {
     walk->asked_begin = begin;
     walk->asked_end = end;
+    walk->ahead = 0;
+    return;
+  }
+  const int64_t asked = step == 1 ? walk->asked_end - end : begin - walk->asked_begin;
+  if (walk->ahead > 0 && asked >= walk->ahead / 2) return;
+  walk->ahead = std::clamp(2 * walk->ahead, kReadAheadMin, kReadAheadMax);
+  if (step == 1) {
+    const int64_t from = std::max(walk->asked_end, begin);
+    walk->asked_end = std::min(end + walk->ahead, file_->mapping()->size());
+    if (from < walk->asked_end) file_->WillRead(from, walk->asked_end);
+  } else {
+    const int64_t to = std::min(walk->asked_begin, end);
+    walk->asked_begin = std::max<int64_t>(begin - walk->ahead, 0);
+    if (walk->asked_begin < to) file_->WillRead(walk->asked_begin, to);
   }
 }
 

@@ -74,6 +74,7 @@ struct BlockWalk {
   int64_t block = -2;       // the last one, none at first
   int64_t asked_begin = 0;  // bytes of the file that the disk was asked for
   int64_t asked_end = 0;
+  int64_t ahead = 0;  // bytes to be asked for in front of it
 };
 
 /// Thread-safe. Errors that mean damage are Corruption with file and offset.
