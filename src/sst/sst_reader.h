@@ -1,6 +1,5 @@
 // Reads one SSTable. Opening reads the tail (page checksums + footer) and checks it against the
-// manifest's checksum; pages are read with pread and checked at first touch, later reads use the
-// mapping.
+// manifest's checksum; pages are checked at first touch, later reads use the mapping.
 #pragma once
 
 #include <cstdint>
