@@ -92,17 +92,22 @@ class LogRecovery {
            record.header.first_sequence == next_sequence_;
   }
 
-  /// Does the log go on in the next segment without a gap?
+  /// Does the log go on behind segment i without a gap? Segments without a record, whose first
+  /// append failed and whose second was too long for them, may lie between; that no record is
+  /// missing there is known once there is a sequence to go on from.
   arrow::Result<bool> NextSegmentContinues(const std::vector<uint64_t>& needed, size_t i) {
-    if (i + 1 >= needed.size()) return false;
-    auto opened = OpenSegment(needed[i + 1]);
-    if (!opened.ok()) {
-      if (IsCorruption(opened.status())) return false;
-      return opened.status();
+    for (; i + 1 < needed.size(); ++i) {
+      auto opened = OpenSegment(needed[i + 1]);
+      if (!opened.ok()) {
+        if (IsCorruption(opened.status())) return false;
+        return opened.status();
+      }
+      if ((*opened)->header().predecessor != needed[i]) return false;
+      ARROW_ASSIGN_OR_RAISE(auto record, (*opened)->Next());
+      if (record != nullptr) return Continues(*record);
+      if (next_sequence_ == 0) return false;
     }
-    if ((*opened)->header().predecessor != needed[i]) return false;
-    ARROW_ASSIGN_OR_RAISE(auto record, (*opened)->Next());
-    return record != nullptr && Continues(*record);
+    return false;
   }
 
   /// The log has no valid continuation at `stop`: corruption, or the cut of an unsynced tail.

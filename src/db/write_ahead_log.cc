@@ -62,13 +62,6 @@ arrow::Status WriteAheadLog::StartSegment(uint64_t number, uint64_t predecessor,
 }
 
 arrow::Status WriteAheadLog::Roll(uint64_t payload_bytes) {
-  // A segment without a record (its first append failed) in the middle would end the log for
-  // recovery. The first one may be empty: recovery knows where it ends.
-  if (segments_.size() > 1 && position().offset == kLogHeaderBytes) {
-    ARROW_RETURN_NOT_OK(fs_->Remove(LogSegmentPath(directory_, current_segment())));
-    segments_.pop_back();
-    full_bytes_ -= current()->capacity();
-  }
   const int64_t needed = kLogHeaderBytes + LogRecordBytes(payload_bytes);
   return StartSegment(current()->number() + 1, current()->number(),
                       std::max(segment_bytes_, needed));

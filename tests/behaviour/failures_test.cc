@@ -279,6 +279,26 @@ TEST_F(FailuresTest, AFullDiskIsTriedAgainNowAndThenNotAllTheTime) {
   EXPECT_LT(fs_.operations(FileOp::kChange) - before, 300u);
 }
 
+TEST_F(FailuresTest, ASegmentThatTookNoRecordDoesNotEndTheLog) {
+  ASSERT_OK(Open());
+  int next = 0;
+  arrow::Status status;
+  while (status.ok()) {
+    // The header of a new segment is a write of its own: the record after it finds no room.
+    fs_.FailNth(FileOp::kWrite, 2, ENOSPC);
+    status = Put(next);
+    if (status.ok()) ASSERT_LT(++next, 2000);
+    fs_.ClearFaults();
+  }
+  EXPECT_FALSE(IsReadOnly(status)) << status.ToString();
+  ASSERT_OK(kv_->Put("long", std::string(100'000, 'v')));  // gets a segment of its own
+  ASSERT_OK(Put(next, /*sync=*/true));
+  LosePower(1);
+  ASSERT_OK(Open());
+  for (int i = 0; i <= next; ++i) ASSERT_TRUE(Has(i)) << i;
+  EXPECT_TRUE(*kv_->Exists("long"));
+}
+
 TEST_F(FailuresTest, AFailedSyncRefusesWritesForGoodButNotReads) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1, /*sync=*/true));
