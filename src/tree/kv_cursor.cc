@@ -139,8 +139,7 @@ arrow::Status KvCursor::SkipCovered(KvSource* source) {
   // `fragment_` holds the present key.
   if (walk_.reverse()) return source->SkipTo(fragment_->begin);
   if (fragment_->end.has_value()) return source->SkipTo(*fragment_->end);
-  source->Finish();
-  return arrow::Status::OK();
+  return source->SkipRest();
 }
 
 void KvCursor::DropEnded() {

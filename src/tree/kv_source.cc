@@ -53,6 +53,16 @@ arrow::Status KvSource::SkipTo(std::string_view key) {
   return arrow::Status::OK();
 }
 
+arrow::Status KvSource::SkipRest() {
+  if (memtable_ != nullptr) {
+    at_end_ = true;
+    return arrow::Status::OK();
+  }
+  begin_ = end_;
+  blocks_begin_ = blocks_end_;
+  return Settle();
+}
+
 // --- A run.
 
 arrow::Status KvSource::StartRun() {
@@ -84,20 +94,13 @@ arrow::Status KvSource::SkipRunTo(std::string_view key) {
     ARROW_ASSIGN_OR_RAISE(const int64_t block, reader_->FindBlock(key));
     if (reverse) {
       blocks_end_ = std::clamp(block + 1, blocks_begin_, blocks_end_);
-      while (blocks_begin_ == blocks_end_ && files_begin_ < files_end_ &&
-             run_->files[files_end_ - 1]->meta().smallest >= key) {
-        --files_end_;
-      }
     } else {
       blocks_begin_ = std::clamp(block, blocks_begin_, blocks_end_);
-      while (blocks_begin_ == blocks_end_ && files_begin_ < files_end_ &&
-             EndsBefore(run_->files[files_begin_]->meta(), key)) {
-        ++files_begin_;
-      }
     }
+    const TableFile* file = file_;
     ARROW_RETURN_NOT_OK(Settle());
-    // Where it stands now may be a file that begins long before `key`.
-    return Passed(key) ? arrow::Status::OK() : SkipRunTo(key);
+    // The next file may hold newer rows, which must not be passed over.
+    return file_ != file || Passed(key) ? arrow::Status::OK() : SkipRunTo(key);
   }
   const int64_t row = columns_.LowerBound(key);
   if (row < 0) return reader_->DamagedRow(block_);

@@ -57,12 +57,12 @@ class KvSource {
   arrow::Status Start();
   /// Goes to the next key.
   arrow::Status Advance() { return memtable_ != nullptr ? AdvanceMemtable() : AdvanceRun(); }
-  /// Passes over keys below `key`, in reverse over keys at and above it. What lies between is not
-  /// read where the index allows.
+  /// Passes over keys below `key`, in reverse over keys at and above it, as far as sequence_max()
+  /// holds: not beyond the present file. What lies between is not read where the index allows.
   arrow::Status SkipTo(std::string_view key);
 
-  /// Goes to the end.
-  void Finish() { at_end_ = true; }
+  /// Passes over all that sequence_max() holds for: the rest of the file or memtable.
+  arrow::Status SkipRest();
 
   bool at_end() const { return at_end_; }
   // The following need a source that is not at its end.

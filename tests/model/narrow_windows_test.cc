@@ -56,6 +56,11 @@ class NarrowWindowsTest : public testing::TestWithParam<uint64_t> {
       }
     }
     if (!random_.OneIn(40)) return;
+    if (random_.OneIn(4)) {
+      ASSERT_OK(pairs_->DeleteRange(KeyOf(low), std::nullopt));
+      oracle_.erase(oracle_.lower_bound(KeyOf(low)), oracle_.end());
+      return;
+    }
     const std::string end = KeyOf(low + width);
     ASSERT_OK(pairs_->DeleteRange(KeyOf(low), end));
     oracle_.erase(oracle_.lower_bound(KeyOf(low)), oracle_.lower_bound(end));
