@@ -86,8 +86,9 @@ arrow::Status KvCursor::Take(size_t at, const KvSource* second, size_t rows_max)
     }
   }
   ARROW_RETURN_NOT_OK(EmitVisible(*source));
-  if (tombstones_ != nullptr && CoveringSequence(source->key()) > source->sequence_max()) {
-    ARROW_RETURN_NOT_OK(SkipCovered(source));
+  const uint64_t covering = tombstones_ == nullptr ? 0 : CoveringSequence(source->key());
+  if (covering > source->sequence_max()) {
+    ARROW_RETURN_NOT_OK(SkipCovered(source, covering));
   } else {
     ARROW_RETURN_NOT_OK(source->Advance());
   }
@@ -135,11 +136,11 @@ uint64_t KvCursor::CoveringSequence(std::string_view key) {
   return 0;
 }
 
-arrow::Status KvCursor::SkipCovered(KvSource* source) {
+arrow::Status KvCursor::SkipCovered(KvSource* source, uint64_t sequence) {
   // `fragment_` holds the present key.
-  if (walk_.reverse()) return source->SkipTo(fragment_->begin);
-  if (fragment_->end.has_value()) return source->SkipTo(*fragment_->end);
-  return source->SkipRest();
+  if (walk_.reverse()) return source->SkipTo(fragment_->begin, sequence);
+  if (fragment_->end.has_value()) return source->SkipTo(*fragment_->end, sequence);
+  return source->SkipRest(sequence);
 }
 
 void KvCursor::DropEnded() {

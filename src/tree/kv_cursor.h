@@ -48,7 +48,7 @@ class KvCursor {
   /// The newest tombstone over `key` that the snapshot sees, by its sequence; 0 if there is none.
   uint64_t CoveringSequence(std::string_view key);
   /// Passes over the rest of a deleted range in a source that has nothing newer.
-  arrow::Status SkipCovered(KvSource* source);
+  arrow::Status SkipCovered(KvSource* source, uint64_t sequence);
   void DropEnded();
 
   const std::shared_ptr<const TableView> view_;

@@ -47,19 +47,22 @@ arrow::Status KvSource::EmitPlain(const KvSource* bound, size_t rows_max, KvWind
   return EmitBlockRows(bound, rows_max, window);
 }
 
-arrow::Status KvSource::SkipTo(std::string_view key) {
-  if (memtable_ == nullptr) return Passed(key) ? arrow::Status::OK() : SkipRunTo(key);
+arrow::Status KvSource::SkipTo(std::string_view key, uint64_t sequence) {
+  if (memtable_ == nullptr) return Passed(key) ? arrow::Status::OK() : SkipRunTo(key, sequence);
   while (!Passed(key)) ARROW_RETURN_NOT_OK(AdvanceMemtable());
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::SkipRest() {
+arrow::Status KvSource::SkipRest(uint64_t sequence) {
   if (memtable_ != nullptr) {
     at_end_ = true;
     return arrow::Status::OK();
   }
   begin_ = end_;
   blocks_begin_ = blocks_end_;
+  while (files_begin_ < files_end_ && run_->files[files_begin_]->meta().sequence_max < sequence) {
+    ++files_begin_;
+  }
   return Settle();
 }
 
@@ -84,7 +87,7 @@ arrow::Status KvSource::AdvanceRun() {
   return Settle();
 }
 
-arrow::Status KvSource::SkipRunTo(std::string_view key) {
+arrow::Status KvSource::SkipRunTo(std::string_view key, uint64_t sequence) {
   const bool reverse = walk_->reverse();
   ARROW_ASSIGN_OR_RAISE(const std::string_view edge,
                         reverse ? reader_->BlockFirstKey(block_) : reader_->BlockLastKey(block_));
@@ -97,15 +100,26 @@ arrow::Status KvSource::SkipRunTo(std::string_view key) {
     } else {
       blocks_begin_ = std::clamp(block, blocks_begin_, blocks_end_);
     }
+    if (blocks_begin_ == blocks_end_) SkipFilesTo(key, sequence);
     const TableFile* file = file_;
     ARROW_RETURN_NOT_OK(Settle());
-    // The next file may hold newer rows, which must not be passed over.
-    return file_ != file || Passed(key) ? arrow::Status::OK() : SkipRunTo(key);
+    // Another file may hold newer rows: whoever skips has to look at it first.
+    return file_ != file || Passed(key) ? arrow::Status::OK() : SkipRunTo(key, sequence);
   }
   const int64_t row = columns_.LowerBound(key);
   if (row < 0) return reader_->DamagedRow(block_);
   (reverse ? end_ : begin_) = std::clamp(row, begin_, end_);
   return Settle();
+}
+
+void KvSource::SkipFilesTo(std::string_view key, uint64_t sequence) {
+  while (files_begin_ < files_end_) {
+    const bool reverse = walk_->reverse();
+    const FileMeta& meta = run_->files[reverse ? files_end_ - 1 : files_begin_]->meta();
+    const bool before = reverse ? meta.smallest >= key : EndsBefore(meta, key);
+    if (!before || meta.sequence_max >= sequence) return;
+    reverse ? --files_end_ : ++files_begin_;
+  }
 }
 
 arrow::Status KvSource::Settle() {

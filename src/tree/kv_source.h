@@ -57,12 +57,13 @@ class KvSource {
   arrow::Status Start();
   /// Goes to the next key.
   arrow::Status Advance() { return memtable_ != nullptr ? AdvanceMemtable() : AdvanceRun(); }
-  /// Passes over keys below `key`, in reverse over keys at and above it, as far as sequence_max()
-  /// holds: not beyond the present file. What lies between is not read where the index allows.
-  arrow::Status SkipTo(std::string_view key);
+  /// Passes over keys below `key`, in reverse over keys at and above it, whose rows are all older
+  /// than `sequence`, as those of the present file (by sequence_max) must be: it does not go into a
+  /// file with newer ones. What lies between is not read where the index allows.
+  arrow::Status SkipTo(std::string_view key, uint64_t sequence);
 
-  /// Passes over all that sequence_max() holds for: the rest of the file or memtable.
-  arrow::Status SkipRest();
+  /// The same for all keys that follow, forward.
+  arrow::Status SkipRest(uint64_t sequence);
 
   bool at_end() const { return at_end_; }
   // The following need a source that is not at its end.
@@ -97,7 +98,8 @@ class KvSource {
   // --- A run.
   arrow::Status StartRun();
   arrow::Status AdvanceRun();
-  arrow::Status SkipRunTo(std::string_view key);
+  arrow::Status SkipRunTo(std::string_view key, uint64_t sequence);
+  void SkipFilesTo(std::string_view key, uint64_t sequence);
   /// Stands on the first group of rows from `row_` on that the snapshot sees.
   arrow::Status Settle();
   /// Goes to the next block, of the next file if need be; false at the end of the run.
