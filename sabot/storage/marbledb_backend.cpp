@@ -364,15 +364,6 @@ Status MarbleDbStoreBackend::GetPrimaryKey(const std::string& name,
   });
 }
 
-Status MarbleDbStoreBackend::InsertBatch(const std::string& name,
-                                         const std::shared_ptr<arrow::RecordBatch>& batch) {
-  return Guarded([&]() -> Status {
-    if (database_ == nullptr) return NotOpen();
-    SABOT_ASSIGN_OR_RETURN(auto table, marble::Table::Open(database_, name));
-    return FromArrow(table->Insert(batch));
-  });
-}
-
 Status MarbleDbStoreBackend::InsertBatches(
     const std::string& name, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
   return Guarded([&]() -> Status {

@@ -69,8 +69,6 @@ class MarbleDbStoreBackend final : public StoreBackendBase {
   Status ListTables(std::vector<std::string>* names) override;
   Status GetSchema(const std::string& name, std::shared_ptr<arrow::Schema>* schema) override;
   Status GetPrimaryKey(const std::string& name, std::vector<std::string>* columns) override;
-  Status InsertBatch(const std::string& name,
-                     const std::shared_ptr<arrow::RecordBatch>& batch) override;
   Status InsertBatches(const std::string& name,
                        const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) override;
   using StoreBackendBase::DeleteRange;

@@ -87,11 +87,15 @@ Status CheckTableName(const std::string& name) {
   return Status::OK();
 }
 
-Status FindTable(MemoryDatabase* database, const std::string& name, MemoryTable** table) {
+// Calls visit(MemoryTable*) under a lock of the database.
+template <template <typename> typename Lock, typename Visit>
+Status WithTable(const MemoryHandle& handle, const std::string& name, const Visit& visit) {
+  std::shared_ptr<MemoryDatabase> database;
+  SABOT_RETURN_NOT_OK(handle.Get(&database));
+  const Lock<std::shared_mutex> lock(database->mutex);
   const auto found = database->tables.find(name);
   if (found == database->tables.end()) return Status::NotFound("no table '" + name + "'");
-  *table = &found->second;
-  return Status::OK();
+  return visit(&found->second);
 }
 
 // First and last of the pairs in [start, end); the empty end is unbounded.
@@ -363,76 +367,50 @@ Status MemoryStoreBackend::ListTables(std::vector<std::string>* names) {
 Status MemoryStoreBackend::GetSchema(const std::string& name,
                                      std::shared_ptr<arrow::Schema>* schema) {
   return Guarded([&]() -> Status {
-    std::shared_ptr<MemoryDatabase> database;
-    SABOT_RETURN_NOT_OK(handle_.Get(&database));
-    std::shared_lock lock(database->mutex);
-    MemoryTable* table = nullptr;
-    SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-    *schema = table->schema();
-    return Status::OK();
+    return WithTable<std::shared_lock>(handle_, name, [&](MemoryTable* table) {
+      *schema = table->schema();
+      return Status::OK();
+    });
   });
 }
 
 Status MemoryStoreBackend::GetPrimaryKey(const std::string& name,
                                          std::vector<std::string>* columns) {
   return Guarded([&]() -> Status {
-    std::shared_ptr<MemoryDatabase> database;
-    SABOT_RETURN_NOT_OK(handle_.Get(&database));
-    std::shared_lock lock(database->mutex);
-    MemoryTable* table = nullptr;
-    SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-    *columns = table->PrimaryKey();
-    return Status::OK();
+    return WithTable<std::shared_lock>(handle_, name, [&](MemoryTable* table) {
+      *columns = table->PrimaryKey();
+      return Status::OK();
+    });
   });
-}
-
-Status MemoryStoreBackend::InsertBatch(const std::string& name,
-                                       const std::shared_ptr<arrow::RecordBatch>& batch) {
-  return InsertBatches(name, {batch});
 }
 
 Status MemoryStoreBackend::InsertBatches(
     const std::string& name, const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches) {
   return Guarded([&]() -> Status {
-    std::shared_ptr<MemoryDatabase> database;
-    SABOT_RETURN_NOT_OK(handle_.Get(&database));
-    std::unique_lock lock(database->mutex);
-    MemoryTable* table = nullptr;
-    SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-    return table->Insert(batches);
+    return WithTable<std::unique_lock>(handle_, name,
+                                       [&](MemoryTable* table) { return table->Insert(batches); });
   });
 }
 
 Status MemoryStoreBackend::DeleteRange(const std::string& name, const KeyBound& start,
                                        const KeyBound& end) {
   return Guarded([&]() -> Status {
-    std::shared_ptr<MemoryDatabase> database;
-    SABOT_RETURN_NOT_OK(handle_.Get(&database));
-    std::unique_lock lock(database->mutex);
-    MemoryTable* table = nullptr;
-    SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-    return table->DeleteRange({start, end});
+    return WithTable<std::unique_lock>(
+        handle_, name, [&](MemoryTable* table) { return table->DeleteRange({start, end}); });
   });
 }
 
 Status MemoryStoreBackend::KeyTypes(const std::string& name, arrow::DataTypeVector* types) {
-  std::shared_ptr<MemoryDatabase> database;
-  SABOT_RETURN_NOT_OK(handle_.Get(&database));
-  std::shared_lock lock(database->mutex);
-  MemoryTable* table = nullptr;
-  SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-  *types = table->KeyTypes();
-  return Status::OK();
+  return WithTable<std::shared_lock>(handle_, name, [&](MemoryTable* table) {
+    *types = table->KeyTypes();
+    return Status::OK();
+  });
 }
 
 Status MemoryStoreBackend::OpenReader(const std::string& name, const KeyRange& range,
                                       std::shared_ptr<arrow::RecordBatchReader>* reader) {
-  std::shared_ptr<MemoryDatabase> database;
-  SABOT_RETURN_NOT_OK(handle_.Get(&database));
-  std::shared_lock lock(database->mutex);
-  MemoryTable* table = nullptr;
-  SABOT_RETURN_NOT_OK(FindTable(database.get(), name, &table));
-  return table->Read(range, reader);
+  return WithTable<std::shared_lock>(
+      handle_, name, [&](MemoryTable* table) { return table->Read(range, reader); });
 }
 
 }  // namespace sabot::storage

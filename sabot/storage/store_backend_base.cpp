@@ -57,6 +57,11 @@ std::shared_ptr<arrow::Scalar> StringScalar(const std::shared_ptr<arrow::DataTyp
 
 }  // namespace
 
+Status StoreBackendBase::InsertBatch(const std::string& name,
+                                     const std::shared_ptr<arrow::RecordBatch>& batch) {
+  return Guarded([&] { return InsertBatches(name, {batch}); });
+}
+
 Status StoreBackendBase::ScanTable(const std::string& name, std::shared_ptr<arrow::Table>* table) {
   return Guarded([&]() -> Status {
     std::shared_ptr<arrow::RecordBatchReader> reader;

@@ -18,6 +18,8 @@ namespace sabot::storage {
 /// mutex.
 class StoreBackendBase : public StoreBackend {
  public:
+  Status InsertBatch(const std::string& name,
+                     const std::shared_ptr<arrow::RecordBatch>& batch) override;
   Status ScanTable(const std::string& name, std::shared_ptr<arrow::Table>* table) override;
   Status ScanTableBatches(const std::string& name,
                           std::vector<std::shared_ptr<arrow::RecordBatch>>* batches) override;

@@ -220,7 +220,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
                  std::make_move_iterator(some.end()));
   }
   if (parts.status.ok()) return files;
-  RemoveOutput(files, parts.context);
+  RemoveOutput(files, environment_.fs, environment_.directory);
   return parts.status;
 }
 
@@ -344,7 +344,6 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
   for (auto& [id, table] : tables_.all()) {
     if (only != nullptr && table.get() != only) continue;
     tables_.Seal(table.get());
-    table->counted_bytes = 0;
     if (table->has_sealed()) {
       waiting.emplace_back(id, table->memtables[table->memtables.size() - 2].memtable);
     }

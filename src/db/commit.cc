@@ -83,9 +83,7 @@ arrow::Status OpenDatabase::CommitRows(std::span<Operation> operations,
   if (status.ok() || reached_log) return status;
   mutex_.unlock();
   for (const RowsPayload& payload : *payloads) {
-    for (const FileMeta& file : payload.files) {
-      WarnIfError(environment_.fs->Remove(SstPath(environment_.directory, file.number)));
-    }
+    RemoveOutput(payload.files, environment_.fs, environment_.directory);
   }
   mutex_.lock();
   return status;
@@ -245,7 +243,6 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
     LiveTable* table = op.table->live;
     if (!payloads.empty() && !payloads[i].files.empty()) {
       tables_.Seal(table);
-      table->counted_bytes = 0;
       tables_.Attach(table, payloads[i].files);
       const uint64_t run = table->next_run - 1;
       for (const FileMeta& file : payloads[i].files) {
@@ -298,7 +295,6 @@ void OpenDatabase::CountMemtableBytes(LiveTable* table) {
 
 void OpenDatabase::Seal(LiveTable* table) {
   tables_.Seal(table);
-  table->counted_bytes = 0;
   memtable_bytes_ = tables_.MemtableBytes();
   work_.notify_all();
 }

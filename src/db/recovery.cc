@@ -364,7 +364,6 @@ arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperatio
   // the manifest knows the files: the memtable as a whole would count as newer than they are.
   if (environment_.options.read_only) {
     tables_.Seal(table);
-    table->counted_bytes = 0;
   } else {
     ARROW_RETURN_NOT_OK(FlushRecovered(table));
   }
@@ -380,7 +379,6 @@ arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperatio
 arrow::Status OpenDatabase::StartRecoveredFlush(LiveTable* table) {
   const bool empty = table->active().memtable->empty();
   tables_.Seal(table);
-  table->counted_bytes = 0;
   if (empty) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(FinishRecoveredFlushes(kRecoveredFlushesMax - 1));
   RecoveredFlush flush;

@@ -105,6 +105,7 @@ void TableSet::RefreshView(LiveTable* table) {
 void TableSet::Seal(LiveTable* table) {
   if (table->active().memtable->empty()) return;
   table->memtables.push_back({NewMemtable(*table), 0});
+  table->counted_bytes = 0;
   RefreshView(table);
 }
 

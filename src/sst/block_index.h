@@ -30,6 +30,9 @@ struct BlockEntry {
   uint64_t sequence_max = 0;
   bool unique_keys = true;
   bool has_kinds = false;  // some row is no put
+
+  int64_t message_length() const { return metadata_length + body_length; }
+  int64_t message_end() const { return message_offset + message_length(); }
 };
 
 class BlockIndexBuilder {

@@ -226,7 +226,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
     int64_t block, std::span<const int> columns, int64_t* memory) const {
   const BlockEntry entry = blocks_.Entry(block);
   const int64_t at = entry.message_offset;
-  const int64_t length = entry.metadata_length + entry.body_length;
+  const int64_t length = entry.message_length();
   // Bytes of columns that nobody asked for are not looked at: of a mapped uncompressed block only
   // the metadata is checked before decoding, which only computes addresses, and then the buffers.
   ARROW_ASSIGN_OR_RAISE(const auto bytes, Bytes(at, length, /*check=*/!zero_copy_));

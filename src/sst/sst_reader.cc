@@ -129,8 +129,7 @@ class SstReaderImpl final : public SstReader {
   /// Asks for a block that will be checked as a whole.
   void WillReadBlock(int64_t block) {
     const BlockEntry entry = blocks().Entry(block);
-    const int64_t begin = entry.message_offset;
-    memory_.Note(file_->WillRead(begin, begin + entry.metadata_length + entry.body_length));
+    memory_.Note(file_->WillRead(entry.message_offset, entry.message_end()));
   }
   bool IsReady(const PointProbe& probe) const {
     return probe.state == PointProbe::State::kOneRow && kv_->IsReady(probe.block);
@@ -202,7 +201,7 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
   if (file_->mapping() == nullptr) return;
   const BlockEntry entry = blocks().Entry(block);
   const int64_t begin = entry.message_offset;
-  const int64_t end = begin + entry.metadata_length + entry.body_length;
+  const int64_t end = entry.message_end();
   if (step != 1 && step != -1) {
     walk->asked_begin = begin;
     walk->asked_end = end;

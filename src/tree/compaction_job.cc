@@ -59,7 +59,7 @@ class FileCutter {
   void Abandon() {
     if (writer_ != nullptr) WarnIfError(writer_->Abandon());
     writer_.reset();
-    RemoveOutput(files_, context_);
+    RemoveOutput(files_, context_.fs, context_.directory);
     files_.clear();
   }
 
@@ -248,9 +248,10 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
                   context.target_file_bytes, context);
 }
 
-void RemoveOutput(const std::vector<FileMeta>& files, const OutputContext& context) {
+void RemoveOutput(const std::vector<FileMeta>& files, FileSystem* fs,
+                  const std::string& directory) {
   for (const FileMeta& file : files) {
-    WarnIfError(context.fs->Remove(SstPath(context.directory, file.number)));
+    WarnIfError(fs->Remove(SstPath(directory, file.number)));
   }
 }
 

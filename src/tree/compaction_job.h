@@ -58,7 +58,7 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
 
 /// Removes files that a job has written and that nothing will name. A file that stays is an orphan,
 /// which the next open removes.
-void RemoveOutput(const std::vector<FileMeta>& files, const OutputContext& context);
+void RemoveOutput(const std::vector<FileMeta>& files, FileSystem* fs, const std::string& directory);
 
 /// Writes rows that are already sorted and unique as files without a `_sequence` column (bulk
 /// insert); the commit gives them their sequence. Append tables: `first_row_id` is relative, the

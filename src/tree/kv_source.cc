@@ -60,9 +60,7 @@ arrow::Status KvSource::SkipRest(uint64_t sequence) {
   }
   begin_ = end_;
   blocks_begin_ = blocks_end_;
-  while (files_begin_ < files_end_ && run_->files[files_begin_]->meta().sequence_max < sequence) {
-    ++files_begin_;
-  }
+  SkipFilesTo(std::nullopt, sequence);
   return Settle();
 }
 
@@ -112,11 +110,11 @@ arrow::Status KvSource::SkipRunTo(std::string_view key, uint64_t sequence) {
   return Settle();
 }
 
-void KvSource::SkipFilesTo(std::string_view key, uint64_t sequence) {
+void KvSource::SkipFilesTo(std::optional<std::string_view> key, uint64_t sequence) {
   while (files_begin_ < files_end_) {
     const bool reverse = walk_->reverse();
     const FileMeta& meta = run_->files[reverse ? files_end_ - 1 : files_begin_]->meta();
-    const bool before = reverse ? meta.smallest >= key : EndsBefore(meta, key);
+    const bool before = !key || (reverse ? meta.smallest >= *key : EndsBefore(meta, *key));
     if (!before || meta.sequence_max >= sequence) return;
     reverse ? --files_end_ : ++files_begin_;
   }

@@ -99,7 +99,8 @@ class KvSource {
   arrow::Status StartRun();
   arrow::Status AdvanceRun();
   arrow::Status SkipRunTo(std::string_view key, uint64_t sequence);
-  void SkipFilesTo(std::string_view key, uint64_t sequence);
+  /// Passes over files that are not opened, end before `key` (nullopt: all) and are older.
+  void SkipFilesTo(std::optional<std::string_view> key, uint64_t sequence);
   /// Stands on the first group of rows from `row_` on that the snapshot sees.
   arrow::Status Settle();
   /// Goes to the next block, of the next file if need be; false at the end of the run.

@@ -12,23 +12,12 @@
 #include "io/memory_file_system.h"
 #include "support/kept_directory.h"
 #include "support/model_runner.h"
+#include "support/tiny_options.h"
 
 namespace marble::test {
 namespace {
 
 constexpr int64_t kOperations = 1'050'000;
-
-/// Everything small, so that some thousand operations flush, compact and move files between levels.
-Options TinyOptions() {
-  Options options;
-  options.memory_budget = int64_t{8} << 20;
-  options.memtable_bytes = int64_t{32} << 10;
-  options.log_bytes_max = int64_t{2} << 20;
-  options.log_segment_bytes = int64_t{256} << 10;
-  options.target_file_bytes = int64_t{32} << 10;
-  options.level_base_bytes = int64_t{96} << 10;
-  return options;
-}
 
 TableOptions With(Compression compression, PointLookup lookup, int64_t block_bytes,
                   int64_t block_rows_max = 0) {

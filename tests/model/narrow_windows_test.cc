@@ -11,6 +11,7 @@
 
 #include "support/random.h"
 #include "support/test_database.h"
+#include "support/tiny_options.h"
 
 namespace marble::test {
 namespace {
@@ -28,16 +29,6 @@ std::string KeyOf(uint64_t i) {
 
 class NarrowWindowsTest : public testing::TestWithParam<uint64_t> {
  protected:
-  static Options Small() {
-    Options options;
-    options.memory_budget = int64_t{8} << 20;
-    options.memtable_bytes = int64_t{32} << 10;
-    options.log_segment_bytes = int64_t{256} << 10;
-    options.target_file_bytes = int64_t{32} << 10;
-    options.level_base_bytes = int64_t{96} << 10;
-    return options;
-  }
-
   void Put(const std::string& key, const std::string& value) {
     ASSERT_OK(pairs_->Put(key, value));
     oracle_[key] = value;
@@ -91,7 +82,7 @@ class NarrowWindowsTest : public testing::TestWithParam<uint64_t> {
   }
 
   Random random_{GetParam()};
-  TestDatabase database_{Small()};
+  TestDatabase database_{TinyOptions()};
   std::shared_ptr<KeyValue> pairs_;
   Oracle oracle_;
 };

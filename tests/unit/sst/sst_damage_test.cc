@@ -229,6 +229,12 @@ TEST(SstDamage, AnErrorOfTheDeviceIsNoCorruption) {
   EXPECT_TRUE(reader->ReadBlock(1, {0, 1}, true).ok());
 }
 
+/// Where the tail of a whole file's bytes starts, by the length of the footer that they end with.
+std::optional<int64_t> TailStartOf(const std::string& bytes) {
+  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
+  return TailStart(static_cast<int64_t>(bytes.size()), footer);
+}
+
 /// Replaces bytes of the footer's text and makes the manifest believe the file.
 void PatchFooter(SstFixture* file, const std::string& from, const std::string& to) {
   ASSERT_EQ(from.size(), to.size());
@@ -237,8 +243,7 @@ void PatchFooter(SstFixture* file, const std::string& from, const std::string& t
   ASSERT_NE(at, std::string::npos);
   SST_ASSERT_OK(file->fs.Overwrite(file->path, static_cast<int64_t>(at), to));
   bytes = file->ReadAll();
-  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
-  const auto start = TailStart(static_cast<int64_t>(bytes.size()), footer);
+  const auto start = TailStartOf(bytes);
   ASSERT_TRUE(start.has_value());
   file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
 }
@@ -269,8 +274,7 @@ TEST(SstDamage, RowsOfAReservedKindAreAnIncompatibleFormat) {
 
 /// Checksums of pages and tail made anew over changed bytes: what an attacker would do.
 void Reseal(SstFixture* file, std::string bytes) {
-  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
-  const auto start = TailStart(static_cast<int64_t>(bytes.size()), footer);
+  const auto start = TailStartOf(bytes);
   ASSERT_TRUE(start.has_value());
   for (int64_t page = 0; page * kSstPageBytes < *start; ++page) {
     const int64_t length = std::min(kSstPageBytes, *start - page * kSstPageBytes);
@@ -287,8 +291,7 @@ TEST(SstDamage, ForgedBytesWithRightChecksumsDoNotCrash) {
     SstFixture file(KeyValueSchema(Small(PointLookup::kPointIndex, Compression::kNone)), mapped);
     WriteSmallFile(&file);
     const std::string good = file.ReadAll();
-    const auto footer = LoadLittle<int32_t>(good.data() + good.size() - 10);
-    const int64_t start = *TailStart(static_cast<int64_t>(good.size()), footer);
+    const int64_t start = *TailStartOf(good);
     std::mt19937_64 random(mapped);
     for (int round = 0; round < 3000; ++round) {
       std::string bytes = good;
@@ -317,8 +320,7 @@ TEST(SstDamage, AForgedFooterDoesNotCrash) {
   SstFixture file(KeyValueSchema(Small(PointLookup::kPointIndex, Compression::kNone)));
   WriteSmallFile(&file);
   const std::string good = file.ReadAll();
-  const auto footer = LoadLittle<int32_t>(good.data() + good.size() - 10);
-  const int64_t start = *TailStart(static_cast<int64_t>(good.size()), footer);
+  const int64_t start = *TailStartOf(good);
   std::mt19937_64 random(8);
   for (int round = 0; round < 3000; ++round) {
     std::string bytes = good;
@@ -336,8 +338,7 @@ TEST(SstDamage, ForgedPlacesOfSectionsDoNotCrash) {
     SstFixture file(KeyValueSchema(Small(PointLookup::kPointIndex, Compression::kNone)), mapped);
     WriteSmallFile(&file);
     const std::string good = file.ReadAll();
-    const auto footer = LoadLittle<int32_t>(good.data() + good.size() - 10);
-    const int64_t start = *TailStart(static_cast<int64_t>(good.size()), footer);
+    const int64_t start = *TailStartOf(good);
     const size_t text = good.rfind(std::string(kSectionBlockIndex) + ":");
     ASSERT_NE(text, std::string::npos);
     std::mt19937_64 random(mapped);
