@@ -81,6 +81,24 @@ TEST(KvCursor, PassesOverADeletedRangeWithoutReadingItsBlocks) {
   }
 }
 
+TEST(KvCursor, ShowsRowsNewerThanADeletedRangeInWhateverFileOfTheRun) {
+  // The range begins in a file of older rows and goes on over one of newer rows.
+  for (const bool bounded : {true, false}) {
+    TestView table(Shape::kKeyValue, /*block_rows_max=*/7);
+    std::vector<Row> rows = Puts(table, 0, 100, 3);
+    for (const Row& row : Puts(table, 100, 200, 12)) rows.push_back(row);
+    for (const Row& row : Puts(table, 200, 300, 3)) rows.push_back(row);
+    table.AddRun(rows, {}, {table.Key(100), table.Key(200)});
+    std::optional<std::string> end;
+    if (bounded) end = table.Key(250);
+    table.AddMemtable({}, {{table.Key(50), end, 9}});
+    const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax));
+    for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
+      EXPECT_EQ(Walk(cursor.get(), {}, direction, 16).size(), bounded ? 200u : 150u);
+    }
+  }
+}
+
 TEST(KvCursor, ReportsAFileThatIsGone) {
   TestView table(Shape::kKeyValue);
   const auto run = table.AddRun(Puts(table, 0, 30, 3), {});
