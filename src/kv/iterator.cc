@@ -6,9 +6,11 @@
 namespace marble {
 namespace {
 
-// A seek usually wants few rows, a walk many: windows grow from the first size to the last.
-constexpr size_t kWindowRowsFirst = 16;
+// A seek usually wants few rows, a walk many: windows have these bounds and between them a
+// kWalkedPerWindow-th of the rows walked since the seek, which bounds what is merged in vain.
+constexpr size_t kWindowRowsMin = 16;
 constexpr size_t kWindowRowsMax = 256;
+constexpr size_t kWalkedPerWindow = 4;
 
 EncodedRange BoundsOf(IteratorOptions* options) {
   EncodedRange bounds;
@@ -75,7 +77,7 @@ void TableIterator::Start(EncodedRange range, Direction direction) {
   Invalidate(arrow::Status::OK());
   if (range.IsEmpty()) return;
   forward_ = direction == Direction::kForward;
-  window_rows_ = kWindowRowsFirst;
+  rows_walked_ = 0;
   if (arrow::Status started = StartCursor(std::move(range), direction); !started.ok()) {
     Invalidate(std::move(started));
     return;
@@ -91,12 +93,13 @@ arrow::Status TableIterator::StartCursor(EncodedRange range, Direction direction
 }
 
 void TableIterator::Pull() {
-  auto window = cursor_->Next(window_rows_);
+  auto window =
+      cursor_->Next(std::clamp(rows_walked_ / kWalkedPerWindow, kWindowRowsMin, kWindowRowsMax));
   if (!window.ok() || window->empty()) {
     Invalidate(window.status());
     return;
   }
-  window_rows_ = std::min(window_rows_ * 2, kWindowRowsMax);
+  rows_walked_ += window->size();
   begin_ = at_ = window->data();
   end_ = begin_ + window->size();
 }

@@ -50,7 +50,7 @@ class TableIterator final : public Iterator {
   const EncodedRange bounds_;
 
   std::unique_ptr<KvCursor> cursor_;  // made by the first seek
-  size_t window_rows_ = 0;            // of the next window
+  size_t rows_walked_ = 0;            // since the seek, with those of the window
   arrow::Status status_;
 };
 

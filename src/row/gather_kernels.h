@@ -10,6 +10,7 @@
 #include <arrow/util/bit_util.h>
 #include <arrow/util/bitmap_ops.h>
 
+#include "base/prefetch.h"
 #include "row/batch_ops.h"
 #include "row/gather.h"
 
@@ -215,7 +216,7 @@ void GatherBytes(const RowSelection& selection, const std::vector<BinarySource<O
       for (int64_t i = 0; i < count; ++i) {
         const BinarySource<Offset>& source = sources[SourceOf(packed[begin + i])];
         from[i] = source.bytes + source.offsets[RowOf(packed[begin + i])];
-        __builtin_prefetch(from[i]);
+        PrefetchLine(from[i]);
       }
       for (int64_t i = 0; i < count; ++i) {
         const Offset* at = out_offsets + begin + i;

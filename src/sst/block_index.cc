@@ -1,6 +1,9 @@
 #include "sst/block_index.h"
 
+#include <algorithm>
 #include <limits>
+
+#include "row/key_encoding.h"
 
 namespace marble {
 
@@ -78,7 +81,18 @@ arrow::Result<BlockIndex> BlockIndex::Open(std::string_view section, uint64_t ro
   for (int64_t i = 0; i < index.block_count_; ++i) {
     ARROW_RETURN_NOT_OK(index.CheckEntry(i, data_end));
   }
+  if (key_bytes > 0) index.GatherLastKeys();
   return index;
+}
+
+void BlockIndex::GatherLastKeys() {
+  // The keys ascend, so that all have what the first and the last have.
+  const std::string_view first = LastKey(0);
+  const std::string_view last = LastKey(block_count_ - 1);
+  const auto differ = std::ranges::mismatch(first, last);
+  common_ = static_cast<size_t>(differ.in1 - first.begin());
+  last_keys_.reserve(static_cast<size_t>(block_count_));
+  for (int64_t i = 0; i < block_count_; ++i) last_keys_.push_back(KeyPrefix(LastKey(i), common_));
 }
 
 arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
@@ -120,18 +134,23 @@ BlockEntry BlockIndex::Entry(int64_t block) const {
 }
 
 int64_t BlockIndex::Find(std::string_view key) const {
-  int64_t begin = 0;
-  int64_t length = block_count_;
-  while (length > 0) {
-    const int64_t half = length / 2;
-    if (LastKey(begin + half) < key) {
-      begin += half + 1;
-      length -= half + 1;
+  if (last_keys_.empty()) return 0;
+  const std::string_view common = LastKey(0).substr(0, common_);
+  if (const int order = key.substr(0, common_).compare(common); order != 0) {
+    return order < 0 ? 0 : block_count_;
+  }
+  const auto [begin, end] = std::ranges::equal_range(last_keys_, KeyPrefix(key, common_));
+  int64_t first = begin - last_keys_.begin();
+  int64_t behind = end - last_keys_.begin();
+  while (first < behind) {
+    const int64_t middle = first + (behind - first) / 2;
+    if (LastKey(middle) < key) {
+      first = middle + 1;
     } else {
-      length = half;
+      behind = middle;
     }
   }
-  return begin;
+  return first;
 }
 
 int64_t BlockIndex::FindRow(int64_t row) const {

@@ -11,6 +11,8 @@
 
 #include <arrow/result.h>
 
+#include "base/prefetch.h"
+
 namespace marble {
 
 /// The section's bytes for the hashes (HashKey) of all distinct keys.
@@ -32,7 +34,7 @@ class BloomFilter {
     return kHeaderBytes + static_cast<int64_t>(BlockOf(hash)) * kBlockBytes;
   }
   void Prefetch(uint64_t hash) const {
-    __builtin_prefetch(blocks_ + static_cast<int64_t>(BlockOf(hash)) * kBlockBytes);
+    PrefetchLine(blocks_ + static_cast<int64_t>(BlockOf(hash)) * kBlockBytes);
   }
   bool MayContain(uint64_t hash) const;
 

@@ -5,6 +5,7 @@
 
 #include <arrow/type_traits.h>
 
+#include "base/prefetch.h"
 #include "sst/block_rows.h"
 
 namespace marble {
@@ -148,14 +149,14 @@ RowBatch KvBlocks::Rows(int64_t block, const std::vector<int>& columns, bool wan
 void KvBlocks::PrefetchStrings(const Strings& strings, bool large, int64_t row) const {
   const uint32_t width = strings.width.load(std::memory_order_relaxed);
   if (width == 0) {
-    __builtin_prefetch(At(strings.offsets) + row * (large ? 8 : 4));
+    PrefetchLine(At(strings.offsets) + row * (large ? 8 : 4));
     return;
   }
   const uint8_t* bytes = At(strings.data) + row * width;
   // The first two lines and what they lean into; then the processor's own prefetching takes over.
-  __builtin_prefetch(bytes);
-  __builtin_prefetch(bytes + std::min<uint32_t>(width - 1, 64));
-  __builtin_prefetch(bytes + std::min<uint32_t>(width - 1, 127));
+  PrefetchLine(bytes);
+  PrefetchLine(bytes + std::min<uint32_t>(width - 1, 64));
+  PrefetchLine(bytes + std::min<uint32_t>(width - 1, 127));
 }
 
 void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
@@ -163,21 +164,21 @@ void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
   PrefetchStrings(slot.keys, large_keys_, row);
   PrefetchStrings(slot.values, large_values_, row);
   const uint32_t sequences = slot.sequences.load(std::memory_order_relaxed);
-  if (sequences != 0) __builtin_prefetch(base_ + int64_t{sequences} * kUnit + row * 8);
+  if (sequences != 0) PrefetchLine(base_ + int64_t{sequences} * kUnit + row * 8);
   const uint32_t kinds = slot.kinds.load(std::memory_order_relaxed);
-  if (kinds != 0) __builtin_prefetch(base_ + int64_t{kinds} * kUnit + row);
+  if (kinds != 0) PrefetchLine(base_ + int64_t{kinds} * kUnit + row);
 }
 
 void KvBlocks::PrefetchValue(int64_t block, int64_t row) const {
   const Slot& slot = slots_[block];
   std::string_view bytes;
   if (slot.keys.width.load(std::memory_order_relaxed) == 0 && Key(block, row, &bytes)) {
-    __builtin_prefetch(bytes.data());
+    PrefetchLine(bytes.data());
   }
   if (slot.values.width.load(std::memory_order_relaxed) == 0 && Value(block, row, &bytes) &&
       !bytes.empty()) {
-    __builtin_prefetch(bytes.data());
-    __builtin_prefetch(bytes.data() + std::min<size_t>(bytes.size() - 1, 64));
+    PrefetchLine(bytes.data());
+    PrefetchLine(bytes.data() + std::min<size_t>(bytes.size() - 1, 64));
   }
 }
 

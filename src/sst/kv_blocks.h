@@ -13,6 +13,7 @@
 #include <arrow/result.h>
 
 #include "base/coding.h"
+#include "base/prefetch.h"
 #include "row/row_batch.h"
 #include "row/row_kind.h"
 #include "sst/kv_columns.h"
@@ -50,7 +51,7 @@ class KvBlocks {
   /// The same rows as a batch of the columns asked for, zero-copy, without decoding the block
   /// again.
   RowBatch Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const;
-  void PrefetchSlot(int64_t block) const { __builtin_prefetch(&slots_[block]); }
+  void PrefetchSlot(int64_t block) const { PrefetchLine(&slots_[block]); }
   /// What leads to the row's key and value: themselves, if all of the column are of one width.
   void PrefetchRow(int64_t block, int64_t row) const;
   /// Key and value, where PrefetchRow has not.

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/coding.h"
+#include "base/prefetch.h"
 #include "row/row_kind.h"
 
 namespace marble {
@@ -45,9 +46,9 @@ struct KvStrings {
   /// Fetches what At(row) looks at first.
   void Prefetch(int64_t row) const {
     if (width != 0) {
-      __builtin_prefetch(data + row * width);
+      PrefetchLine(data + row * width);
     } else {
-      __builtin_prefetch(offsets + row * (large ? 8 : 4));
+      PrefetchLine(offsets + row * (large ? 8 : 4));
     }
   }
 };
@@ -84,36 +85,74 @@ struct KvColumns {
            (sequences == nullptr ? sequence : sequence_max) <= snapshot;
   }
 
-  /// The first row whose key is >= `key`; -1 if a key on the way is damaged. Probes several rows
-  /// together, so that their cache misses overlap.
-  int64_t LowerBound(std::string_view key) const {
-    constexpr int64_t kProbes = 8;
-    int64_t begin = 0;
-    int64_t end = rows;  // the answer is in [begin, end]
-    while (end - begin > kProbes) {
-      const int64_t step = (end - begin) / kProbes;
-      for (int64_t row = begin + step; row < end; row += step) keys.Prefetch(row);
-      int64_t row = begin + step;
-      for (; row < end; row += step) {
-        std::string_view probe;
-        if (!KeyAt(row, &probe)) return -1;
-        if (probe >= key) break;
-      }
-      begin = row - step + (row - step > begin ? 1 : 0);
-      end = std::min(row, end);
-    }
-    while (begin < end) {
-      const int64_t middle = begin + (end - begin) / 2;
-      std::string_view probe;
-      if (!KeyAt(middle, &probe)) return -1;
-      if (probe < key) {
-        begin = middle + 1;
-      } else {
-        end = middle;
-      }
-    }
-    return begin;
+  /// Fetches what leads to the row's version and value.
+  void PrefetchRow(int64_t row) const {
+    if (sequences != nullptr) PrefetchLine(sequences + row * 8);
+    if (kinds != nullptr) PrefetchLine(kinds + row);
+    values.Prefetch(row);
   }
+};
+
+/// Looks for the first row whose key is >= `key`, in steps, so that many searches can wait for
+/// their memory together: each step looks at what Prefetch fetched. `keys` and `key` must outlive
+/// it.
+class KvSearch {
+ public:
+  KvSearch(const KvStrings* keys, int64_t rows, std::string_view key)
+      : keys_(keys), key_(key), end_(rows) {}
+
+  bool done() const { return begin_ == end_; }
+  /// The row found, once it is done.
+  int64_t row() const { return begin_; }
+
+  /// Fetches what the next step looks at first.
+  void Prefetch() const {
+    if (done()) return;
+    if (end_ - begin_ <= kProbes) {
+      keys_->Prefetch(begin_);
+      keys_->Prefetch(end_ - 1);
+      return;
+    }
+    const int64_t step = (end_ - begin_) / kProbes;
+    for (int64_t row = begin_ + step; row < end_; row += step) keys_->Prefetch(row);
+  }
+
+  /// Needs a search that is not done. False if a key on the way is damaged.
+  bool Step() {
+    if (end_ - begin_ <= kProbes) return Finish();
+    const int64_t step = (end_ - begin_) / kProbes;
+    int64_t row = begin_ + step;
+    for (; row < end_; row += step) {
+      std::string_view probe;
+      if (!keys_->At(row, &probe)) return false;
+      if (probe >= key_) break;
+    }
+    begin_ = row - step + (row - step > begin_ ? 1 : 0);
+    end_ = std::min(row, end_);
+    return true;
+  }
+
+ private:
+  static constexpr int64_t kProbes = 8;
+
+  bool Finish() {
+    while (begin_ < end_) {
+      const int64_t middle = begin_ + (end_ - begin_) / 2;
+      std::string_view probe;
+      if (!keys_->At(middle, &probe)) return false;
+      if (probe < key_) {
+        begin_ = middle + 1;
+      } else {
+        end_ = middle;
+      }
+    }
+    return true;
+  }
+
+  const KvStrings* keys_;
+  std::string_view key_;
+  int64_t begin_ = 0;
+  int64_t end_;  // the answer is in [begin, end]
 };
 
 }  // namespace marble

@@ -8,6 +8,7 @@
 #endif
 
 #include "base/check.h"
+#include "base/prefetch.h"
 
 namespace marble {
 
@@ -54,7 +55,7 @@ std::string PointIndexBuilder::Finish(uint64_t rows) const {
   constexpr size_t kAhead = 16;  // Lines are visited at random: fetch them before they are needed.
   for (size_t i = 0; i < hashes_.size(); ++i) {
     if (i + kAhead < hashes_.size()) {
-      __builtin_prefetch(base + home(hashes_[i + kAhead]) * PointIndex::kLineBytes, 1);
+      PrefetchLine(base + home(hashes_[i + kAhead]) * PointIndex::kLineBytes);
     }
     const uint64_t hash = hashes_[i];
     uint64_t at = home(hash);

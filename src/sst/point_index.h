@@ -18,6 +18,7 @@
 #include <arrow/result.h>
 
 #include "base/coding.h"
+#include "base/prefetch.h"
 
 namespace marble {
 
@@ -70,7 +71,7 @@ class PointIndex {
   static int64_t LineOffset(uint64_t line) {
     return kHeaderBytes + static_cast<int64_t>(line) * kLineBytes;
   }
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(Line(HomeLine(hash))); }
+  void Prefetch(uint64_t hash) const { PrefetchLine(Line(HomeLine(hash))); }
   std::string_view HomeLineBytes(uint64_t hash) const {
     return {reinterpret_cast<const char*>(Line(HomeLine(hash))), kLineBytes};
   }

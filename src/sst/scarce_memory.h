@@ -1,6 +1,7 @@
 // Guesses, from how long a mapped file's bytes take to be touched, whether they have to be read
 // from the device: then what will be touched next is asked for beforehand, so that the device works
-// on all of it at once. Asking costs a system call or two, too much where all is in memory.
+// on all of it at once. Asking costs a system call or two, too much where all is in memory: an
+// access may be slow for other reasons, so that it takes an answer "absent" to go on asking.
 //
 // Thread-safe without locks; the guess may be wrong at no cost but time.
 #pragma once
@@ -24,7 +25,7 @@ class ScarceMemory {
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
     ~Watch() {
-      if (memory_ != nullptr && Clock::now() - start_ > kSlow) memory_->Note(true);
+      if (memory_ != nullptr && Clock::now() - start_ > kSlow) memory_->AskAtLeast(kAsksIfSlow);
     }
 
    private:
@@ -34,10 +35,11 @@ class ScarceMemory {
 
   /// Were bytes that were asked for absent?
   void Note(bool absent) {
-    if (absent) asks_left_.store(kAsks, std::memory_order_relaxed);
+    if (absent) AskAtLeast(kAsksIfAbsent);
   }
 
-  /// Is it worth asking? Says so for a number of times after bytes were last found absent.
+  /// Is it worth asking? Says so for a number of times after bytes were last found absent, and for
+  /// a few after an access was slow.
   bool ShouldAsk() {
     const int32_t left = asks_left_.load(std::memory_order_relaxed);
     if (left <= 0) [[likely]] {
@@ -50,7 +52,14 @@ class ScarceMemory {
  private:
   // Longer than touching memory takes, shorter than the fastest device.
   static constexpr std::chrono::microseconds kSlow{20};
-  static constexpr int32_t kAsks = 1024;
+  static constexpr int32_t kAsksIfSlow = 4;
+  static constexpr int32_t kAsksIfAbsent = 1024;
+
+  void AskAtLeast(int32_t asks) {
+    if (asks_left_.load(std::memory_order_relaxed) < asks) {
+      asks_left_.store(asks, std::memory_order_relaxed);
+    }
+  }
 
   std::atomic<int32_t> asks_left_{0};
 };

@@ -143,7 +143,8 @@ arrow::Status SstFile::OpenBlockIndex() {
   for (const auto& [name, section] : sections_) data_end = std::min(data_end, section.offset);
   auto index = BlockIndex::Open(View(*block_index_bytes_), meta_.rows, kDataBegin, data_end);
   if (!index.ok()) return Damage(index.status(), location.offset);
-  blocks_ = *index;
+  blocks_ = std::move(*index);
+  Pin(blocks_.bytes());
   if (blocks_.num_blocks() != record_batches_) {
     return Damage("the footer has another number of blocks than the index", location.offset);
   }

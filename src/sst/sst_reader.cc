@@ -87,6 +87,11 @@ class SstReaderImpl final : public SstReader {
                                          uint64_t snapshot) override;
 
   Status ReadKvBlock(int64_t block, KvColumns* out, std::shared_ptr<const void>* owner) override;
+  void PrefetchKvBlock(int64_t block) const override {
+    if (kv_ == nullptr) return;
+    kv_->PrefetchSlot(block);
+    blocks().PrefetchEntry(block);
+  }
   Status DamagedRow(int64_t block) const override {
     return file_->Damage("a row's offsets are out of range", blocks().Entry(block).message_offset);
   }

@@ -136,6 +136,8 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// nullptr for mapped files, whose memory lives as long as this reader.
   virtual arrow::Status ReadKvBlock(int64_t block, KvColumns* out,
                                     std::shared_ptr<const void>* owner) = 0;
+  /// Fetches what ReadKvBlock looks at first.
+  virtual void PrefetchKvBlock(int64_t block) const = 0;
   /// The error for a row of KvColumns that cannot be read.
   virtual arrow::Status DamagedRow(int64_t block) const = 0;
 

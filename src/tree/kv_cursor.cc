@@ -40,7 +40,22 @@ arrow::Status KvCursor::Start(EncodedRange range, Direction direction) {
   walk_.direction = direction;
   for (KvSource& source : sources_) {
     ARROW_RETURN_NOT_OK(source.Start());
-    if (!source.at_end()) active_.push_back(&source);
+    active_.push_back(&source);
+  }
+  ARROW_RETURN_NOT_OK(Arrive());
+  DropEnded();
+  return arrow::Status::OK();
+}
+
+arrow::Status KvCursor::Arrive() {
+  arriving_ = active_;
+  while (!arriving_.empty()) {
+    size_t left = 0;
+    for (KvSource* source : arriving_) {
+      ARROW_ASSIGN_OR_RAISE(const bool there, source->Arrive());
+      if (!there) arriving_[left++] = source;
+    }
+    arriving_.resize(left);
   }
   return arrow::Status::OK();
 }
@@ -77,20 +92,19 @@ void KvCursor::Choose(size_t* best, const KvSource** second) const {
 
 arrow::Status KvCursor::Take(size_t at, const KvSource* second, size_t rows_max) {
   KvSource* source = active_[at];
-  if (tombstones_ == nullptr) {
-    const size_t before = window_.rows.size();
-    ARROW_RETURN_NOT_OK(source->EmitPlain(second, rows_max, &window_));
-    if (window_.rows.size() > before) {
-      DropEnded();
-      return arrow::Status::OK();
-    }
-  }
-  ARROW_RETURN_NOT_OK(EmitVisible(*source));
-  const uint64_t covering = tombstones_ == nullptr ? 0 : CoveringSequence(source->key());
+  if (tombstones_ != nullptr) FindStretch(source->key());
+  const uint64_t covering = stretch_.sequence;
+  const size_t before = window_.rows.size();
   if (covering > source->sequence_max()) {
-    ARROW_RETURN_NOT_OK(SkipCovered(source, covering));
+    ARROW_RETURN_NOT_OK(SkipStretch(source));
   } else {
-    ARROW_RETURN_NOT_OK(source->Advance());
+    if (covering <= source->sequence_min()) {
+      ARROW_RETURN_NOT_OK(source->EmitPlain(PlainBound(second), rows_max, &window_));
+    }
+    if (window_.rows.size() == before) {
+      ARROW_RETURN_NOT_OK(EmitVisible(*source));
+      ARROW_RETURN_NOT_OK(source->Advance());
+    }
   }
   DropEnded();
   return arrow::Status::OK();
@@ -110,37 +124,50 @@ arrow::Status KvCursor::TakeTied(size_t at) {
 }
 
 arrow::Status KvCursor::EmitVisible(const KvSource& source) {
-  if (source.is_delete()) return arrow::Status::OK();
-  if (tombstones_ != nullptr && CoveringSequence(source.key()) > source.sequence()) {
-    return arrow::Status::OK();
-  }
+  if (tombstones_ != nullptr) FindStretch(source.key());
+  if (source.is_delete() || stretch_.sequence > source.sequence()) return arrow::Status::OK();
   return source.Emit(&window_);
 }
 
-uint64_t KvCursor::CoveringSequence(std::string_view key) {
-  const auto holds = [&](const Fragment& fragment) {
-    return fragment.begin <= key && (!fragment.end.has_value() || key < *fragment.end);
-  };
-  if (fragment_ == nullptr || !holds(*fragment_)) {
-    const std::vector<Fragment>& fragments = tombstones_->fragments();
-    const auto behind =
-        std::partition_point(fragments.begin(), fragments.end(),
-                             [&](const Fragment& fragment) { return fragment.begin <= key; });
-    if (behind == fragments.begin() || !holds(*std::prev(behind))) return 0;
-    fragment_ = &*std::prev(behind);
+void KvCursor::FindStretch(std::string_view key) {
+  if (key >= stretch_.begin && (!stretch_.end || key < *stretch_.end)) return;
+  const std::vector<RangeTombstoneSet::Fragment>& fragments = tombstones_->fragments();
+  const auto behind = std::partition_point(fragments.begin(), fragments.end(),
+                                           [&](const auto& other) { return other.begin <= key; });
+  stretch_ = {.end = std::nullopt};
+  if (behind != fragments.end()) stretch_.end = behind->begin;
+  if (behind == fragments.begin()) return;
+  const RangeTombstoneSet::Fragment& fragment = *std::prev(behind);
+  if (fragment.end.has_value() && *fragment.end <= key) {
+    stretch_.begin = *fragment.end;
+    return;
   }
+  stretch_.begin = fragment.begin;
+  stretch_.end = fragment.end;
   // Newest first: the first one that the snapshot sees.
-  for (const uint64_t sequence : fragment_->sequences) {
-    if (sequence <= walk_.snapshot) return sequence;
-  }
-  return 0;
+  const auto seen = std::ranges::find_if(
+      fragment.sequences, [&](uint64_t sequence) { return sequence <= walk_.snapshot; });
+  if (seen != fragment.sequences.end()) stretch_.sequence = *seen;
 }
 
-arrow::Status KvCursor::SkipCovered(KvSource* source, uint64_t sequence) {
-  // `fragment_` holds the present key.
-  if (walk_.reverse()) return source->SkipTo(fragment_->begin, sequence);
-  if (fragment_->end.has_value()) return source->SkipTo(*fragment_->end, sequence);
-  return source->SkipRest(sequence);
+std::optional<std::string_view> KvCursor::PlainBound(const KvSource* second) const {
+  std::optional<std::string_view> bound;
+  if (tombstones_ == nullptr) {
+    // The stretch is all keys there are.
+  } else if (!walk_.reverse()) {
+    bound = stretch_.end;
+  } else if (!stretch_.begin.empty()) {
+    bound = stretch_.begin;
+  }
+  if (second == nullptr) return bound;
+  if (!bound) return second->key();
+  return walk_.reverse() ? std::max(*bound, second->key()) : std::min(*bound, second->key());
+}
+
+arrow::Status KvCursor::SkipStretch(KvSource* source) const {
+  if (walk_.reverse()) return source->SkipTo(stretch_.begin, stretch_.sequence);
+  if (stretch_.end) return source->SkipTo(*stretch_.end, stretch_.sequence);
+  return source->SkipRest(stretch_.sequence);
 }
 
 void KvCursor::DropEnded() {

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <arrow/result.h>
@@ -31,12 +33,19 @@ class KvCursor {
   arrow::Result<std::span<const KvRow>> Next(size_t rows_max);
 
  private:
-  using Fragment = RangeTombstoneSet::Fragment;
+  /// Keys that lie alike in the deleted ranges: all in the same ones, or all between two.
+  struct Stretch {
+    std::string_view begin;
+    std::optional<std::string_view> end = "";  // nullopt: all that follow; at first it has none
+    uint64_t sequence = 0;  // of the newest tombstone that the snapshot sees, or 0
+  };
 
   KvCursor(std::shared_ptr<const TableView> view, uint64_t snapshot) : view_(std::move(view)) {
     walk_.snapshot = snapshot;
   }
   arrow::Status OpenSources();
+  /// Lets all sources go to their first keys, step by step.
+  arrow::Status Arrive();
   /// Finds the source whose key comes next (the newest of equal ones) and the one after it.
   void Choose(size_t* best, const KvSource** second) const;
   /// Takes rows from the source `at`, whose key no other source has.
@@ -45,18 +54,22 @@ class KvCursor {
   arrow::Status TakeTied(size_t at);
   /// Hands out the present row of a source unless it is deleted.
   arrow::Status EmitVisible(const KvSource& source);
-  /// The newest tombstone over `key` that the snapshot sees, by its sequence; 0 if there is none.
-  uint64_t CoveringSequence(std::string_view key);
-  /// Passes over the rest of a deleted range in a source that has nothing newer.
-  arrow::Status SkipCovered(KvSource* source, uint64_t sequence);
+  /// Makes `stretch_` the one that holds `key`.
+  void FindStretch(std::string_view key);
+  /// Where rows that are taken together from a source have to end: at the next key of `second` and
+  /// at the end of the stretch, whichever comes first.
+  std::optional<std::string_view> PlainBound(const KvSource* second) const;
+  /// Passes over the rest of the stretch in a source that has nothing newer.
+  arrow::Status SkipStretch(KvSource* source) const;
   void DropEnded();
 
   const std::shared_ptr<const TableView> view_;
   KvWalk walk_;
   std::vector<KvSource> sources_;  // newest first
   std::vector<KvSource*> active_;  // those that are not at their end, newest first
+  std::vector<KvSource*> arriving_;
   std::shared_ptr<const RangeTombstoneSet> tombstones_;  // nullptr if there are none
-  const Fragment* fragment_ = nullptr;                   // the one looked at last
+  Stretch stretch_;                                      // that of the key looked at last
   KvWindow window_;
 };
 

@@ -13,6 +13,9 @@ namespace {
 /// Rows whose values are asked for together at the place of a seek.
 constexpr int64_t kRowsAskedFor = 64;
 
+/// Seeks of which one takes the time: reading the clock is not free.
+constexpr uint32_t kSeeksPerWatch = 8;
+
 }  // namespace
 
 void KvSource::SetKey(std::string_view key) {
@@ -25,7 +28,18 @@ arrow::Status KvSource::Start() {
   at_end_ = false;
   if (memtable_ == nullptr) return StartRun();
   StartMemtable();
-  return AdvanceMemtable();
+  step_ = Step::kSettle;
+  return arrow::Status::OK();
+}
+
+arrow::Result<bool> KvSource::Arrive() {
+  if (memtable_ == nullptr) {
+    ARROW_RETURN_NOT_OK(StepRun());
+  } else {
+    ARROW_RETURN_NOT_OK(AdvanceMemtable());
+    step_ = Step::kThere;
+  }
+  return step_ == Step::kThere;
 }
 
 arrow::Status KvSource::Emit(KvWindow* window) const {
@@ -42,7 +56,8 @@ arrow::Status KvSource::Emit(KvWindow* window) const {
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::EmitPlain(const KvSource* bound, size_t rows_max, KvWindow* window) {
+arrow::Status KvSource::EmitPlain(std::optional<std::string_view> bound, size_t rows_max,
+                                  KvWindow* window) {
   if (memtable_ != nullptr || !plain_) return arrow::Status::OK();
   return EmitBlockRows(bound, rows_max, window);
 }
@@ -71,9 +86,25 @@ arrow::Status KvSource::StartRun() {
   blocks_begin_ = blocks_end_ = 0;
   begin_ = end_ = 0;
   files_begin_ = files_end_ = 0;
+  search_.reset();
   if (!walk_->range.IsEmpty())
     std::tie(files_begin_, files_end_) = FilesInRange(*run_, walk_->range);
-  return Settle();
+  ARROW_ASSIGN_OR_RAISE(const bool any, FindBlocks());
+  step_ = any ? Step::kLoad : Step::kSettle;
+  if (any) reader_->PrefetchKvBlock(walk_->reverse() ? blocks_end_ - 1 : blocks_begin_);
+  return arrow::Status::OK();
+}
+
+arrow::Status KvSource::StepRun() {
+  if (step_ == Step::kSettle) {
+    ARROW_RETURN_NOT_OK(Settle());
+    step_ = Step::kThere;
+    return arrow::Status::OK();
+  }
+  ARROW_RETURN_NOT_OK(step_ == Step::kLoad ? LoadBlock(TakeBlock()) : SearchBlock());
+  step_ = searching() ? Step::kSearch : Step::kSettle;
+  if (!searching() && begin_ < end_) columns_.PrefetchRow(walk_->reverse() ? end_ - 1 : begin_);
+  return arrow::Status::OK();
 }
 
 arrow::Status KvSource::AdvanceRun() {
@@ -104,8 +135,7 @@ arrow::Status KvSource::SkipRunTo(std::string_view key, uint64_t sequence) {
     // Another file may hold newer rows: whoever skips has to look at it first.
     return file_ != file || Passed(key) ? arrow::Status::OK() : SkipRunTo(key, sequence);
   }
-  const int64_t row = columns_.LowerBound(key);
-  if (row < 0) return reader_->DamagedRow(block_);
+  ARROW_ASSIGN_OR_RAISE(const int64_t row, RowOf(key));
   (reverse ? end_ : begin_) = std::clamp(row, begin_, end_);
   return Settle();
 }
@@ -140,12 +170,18 @@ arrow::Status KvSource::Settle() {
 }
 
 arrow::Result<bool> KvSource::NextBlock() {
-  const bool reverse = walk_->reverse();
+  ARROW_ASSIGN_OR_RAISE(const bool any, FindBlocks());
+  if (!any) return false;
+  ARROW_RETURN_NOT_OK(LoadBlock(TakeBlock()));
+  while (searching()) ARROW_RETURN_NOT_OK(SearchBlock());
+  return true;
+}
+
+arrow::Result<bool> KvSource::FindBlocks() {
   while (blocks_begin_ == blocks_end_) {
     if (files_begin_ == files_end_) return false;
-    ARROW_RETURN_NOT_OK(OpenFile(*run_->files[reverse ? --files_end_ : files_begin_++]));
+    ARROW_RETURN_NOT_OK(OpenFile(*run_->files[walk_->reverse() ? --files_end_ : files_begin_++]));
   }
-  ARROW_RETURN_NOT_OK(LoadBlock(reverse ? --blocks_end_ : blocks_begin_++));
   return true;
 }
 
@@ -175,22 +211,56 @@ arrow::Status KvSource::OpenFile(const TableFile& file) {
 arrow::Status KvSource::LoadBlock(int64_t block) {
   block_ = block;
   reader_->ReadAhead(block, &blocks_walk_);
-  const bool cut = block == lower_block_ || block == upper_block_;
-  const ScarceMemory::Watch watch(reader_->memory(), cut);
+  const bool cut_below = block == lower_block_;
+  const bool cut_above = block == upper_block_;
+  watched_ = (cut_below || cut_above) && seeks_++ % kSeeksPerWatch == 0;
+  const ScarceMemory::Watch watch(reader_->memory(), watched_);
   ARROW_RETURN_NOT_OK(reader_->ReadKvBlock(block, &columns_, &owner_));
   plain_ = columns_.IsPlain(walk_->snapshot);
-  const bool ask = cut && owner_ == nullptr && reader_->memory()->ShouldAsk();
-  if (ask) reader_->WillRead({columns_.keys.data, columns_.keys.bytes});
-  begin_ = block == lower_block_ ? columns_.LowerBound(walk_->range.lower) : 0;
-  end_ = block == upper_block_ ? columns_.LowerBound(*walk_->range.upper) : columns_.rows;
-  if (begin_ < 0 || end_ < 0) return reader_->DamagedRow(block);
-  if (ask) AskForValues();
+  begin_ = 0;
+  end_ = columns_.rows;
+  if (cut_below || cut_above) AskForKeys();
+  const bool reverse = walk_->reverse();
+  if (reverse ? cut_above : cut_below) {
+    const std::string_view edge = reverse ? *walk_->range.upper : walk_->range.lower;
+    search_.emplace(&columns_.keys, columns_.rows, edge);
+    search_->Prefetch();
+  }
+  if (reverse && cut_below) return RowOf(walk_->range.lower).Value(&begin_);
+  if (!reverse && cut_above) return RowOf(*walk_->range.upper).Value(&end_);
   return arrow::Status::OK();
+}
+
+arrow::Status KvSource::SearchBlock() {
+  const ScarceMemory::Watch watch(reader_->memory(), watched_);
+  if (!search_->done() && !search_->Step()) return reader_->DamagedRow(block_);
+  if (!search_->done()) {
+    search_->Prefetch();
+    return arrow::Status::OK();
+  }
+  (walk_->reverse() ? end_ : begin_) = search_->row();
+  search_.reset();
+  AskForValues();
+  return arrow::Status::OK();
+}
+
+arrow::Result<int64_t> KvSource::RowOf(std::string_view key) const {
+  KvSearch search(&columns_.keys, columns_.rows, key);
+  while (!search.done()) {
+    search.Prefetch();
+    if (!search.Step()) return reader_->DamagedRow(block_);
+  }
+  return search.row();
+}
+
+void KvSource::AskForKeys() {
+  if (owner_ != nullptr || !reader_->memory()->ShouldAsk()) return;
+  reader_->WillRead({columns_.keys.data, columns_.keys.bytes});
 }
 
 void KvSource::AskForValues() {
   const int64_t rows = std::min(kRowsAskedFor, end_ - begin_);
-  if (rows <= 0) return;
+  if (rows <= 0 || owner_ != nullptr || !reader_->memory()->ShouldAsk()) return;
   const int64_t first = walk_->reverse() ? end_ - rows : begin_;
   std::string_view begin;
   std::string_view end;
@@ -227,14 +297,14 @@ arrow::Status KvSource::ResolveGroup(bool* visible) {
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::EmitBlockRows(const KvSource* bound, size_t rows_max, KvWindow* window) {
+arrow::Status KvSource::EmitBlockRows(std::optional<std::string_view> bound, size_t rows_max,
+                                      KvWindow* window) {
   const bool reverse = walk_->reverse();
   const auto left = static_cast<size_t>(end_ - begin_);
   const size_t room = rows_max - window->rows.size();
   const auto count = static_cast<int64_t>(std::min(left, room));
   if (count == 0) return arrow::Status::OK();
   if (owner_ != nullptr) window->owners.push_back(owner_);
-  const std::string_view end = bound == nullptr ? std::string_view() : bound->key();
   int64_t i = 0;
   for (; i < count; ++i) {
     const int64_t row = reverse ? end_ - 1 - i : begin_ + i;
@@ -242,7 +312,7 @@ arrow::Status KvSource::EmitBlockRows(const KvSource* bound, size_t rows_max, Kv
     if (!columns_.KeyAt(row, &out.first) || !columns_.ValueAt(row, &out.second)) {
       return reader_->DamagedRow(block_);
     }
-    if (bound != nullptr && (reverse ? out.first <= end : out.first >= end)) break;
+    if (bound && (reverse ? out.first <= *bound : out.first >= *bound)) break;
     window->rows.push_back(out);
   }
   if (i == 0) return arrow::Status::OK();

@@ -53,8 +53,11 @@ class KvSource {
   KvSource(const PointMemtable* memtable, std::shared_ptr<const RunList> runs, const KvWalk* walk)
       : walk_(walk), memtable_(memtable), sorted_(std::move(runs)) {}
 
-  /// Goes to the first key of the walk's range, in its direction.
+  /// Begins to go to the first key of the walk's range, in its direction; then Arrive goes on until
+  /// it says true. Each step fetches what the next one looks at: a cursor that takes the steps of
+  /// all sources in turn waits for memory once for all of them.
   arrow::Status Start();
+  arrow::Result<bool> Arrive();
   /// Goes to the next key.
   arrow::Status Advance() { return memtable_ != nullptr ? AdvanceMemtable() : AdvanceRun(); }
   /// Passes over keys below `key`, in reverse over keys at and above it, whose rows are all older
@@ -72,16 +75,20 @@ class KvSource {
   uint64_t prefix() const { return prefix_; }
   uint64_t sequence() const { return sequence_; }
   bool is_delete() const { return kind_ == RowKind::kDelete; }
-  /// Upper bound of the sequences of the rows around the present one (of its file or memtable).
+  // Bounds of the sequences of the rows around the present one (of its file or memtable).
+  uint64_t sequence_min() const {
+    return memtable_ != nullptr ? memtable_->sequence_min() : file_->meta().sequence_min;
+  }
   uint64_t sequence_max() const {
     return memtable_ != nullptr ? memtable_->sequence_max() : file_->meta().sequence_max;
   }
 
   /// Appends the present row to the window.
   arrow::Status Emit(KvWindow* window) const;
-  /// Appends rows that come before `bound` (nullptr: all), up to `rows_max` in the window, and
-  /// advances over them, as far as that needs no look at kinds and sequences. May append none.
-  arrow::Status EmitPlain(const KvSource* bound, size_t rows_max, KvWindow* window);
+  /// Appends rows that come before the key `bound` in the walk's direction (nullopt: all), up to
+  /// `rows_max` in the window, and advances over them, as far as that needs no look at kinds and
+  /// sequences. May append none.
+  arrow::Status EmitPlain(std::optional<std::string_view> bound, size_t rows_max, KvWindow* window);
 
   /// Does the present key come before that of `other`?
   bool Before(const KvSource& other) const {
@@ -95,8 +102,11 @@ class KvSource {
     return at_end_ || (walk_->reverse() ? key_ < key : key_ >= key);
   }
 
+  enum class Step { kLoad, kSearch, kSettle, kThere };
+
   // --- A run.
   arrow::Status StartRun();
+  arrow::Status StepRun();
   arrow::Status AdvanceRun();
   arrow::Status SkipRunTo(std::string_view key, uint64_t sequence);
   /// Passes over files that are not opened, end before `key` (nullopt: all) and are older.
@@ -105,14 +115,25 @@ class KvSource {
   arrow::Status Settle();
   /// Goes to the next block, of the next file if need be; false at the end of the run.
   arrow::Result<bool> NextBlock();
+  /// Opens files until one has blocks to read; false at the end of the run.
+  arrow::Result<bool> FindBlocks();
   arrow::Status OpenFile(const TableFile& file);
+  int64_t TakeBlock() { return walk_->reverse() ? --blocks_end_ : blocks_begin_++; }
+  /// Makes `block` the present one. If the range cuts it where the walk comes in, `search_` has to
+  /// find that place: SearchBlock, until it is done.
   arrow::Status LoadBlock(int64_t block);
-  /// Starts reading the values of the first rows of the block that will be shown.
+  bool searching() const { return search_.has_value(); }
+  arrow::Status SearchBlock();
+  /// The first row of the block whose key is >= `key`.
+  arrow::Result<int64_t> RowOf(std::string_view key) const;
+  /// Starts reading the keys, the values of the first rows of the block that will be shown.
+  void AskForKeys();
   void AskForValues();
   /// Finds the end of the group of versions that `row_` begins (in reverse: ends) and the version
   /// to show.
   arrow::Status ResolveGroup(bool* visible);
-  arrow::Status EmitBlockRows(const KvSource* bound, size_t rows_max, KvWindow* window);
+  arrow::Status EmitBlockRows(std::optional<std::string_view> bound, size_t rows_max,
+                              KvWindow* window);
 
   // --- A memtable.
   void StartMemtable();
@@ -120,6 +141,7 @@ class KvSource {
 
   const KvWalk* walk_;
   bool at_end_ = true;
+  Step step_ = Step::kThere;
   RowKind kind_ = RowKind::kPut;
   std::string_view key_;
   uint64_t prefix_ = 0;
@@ -137,8 +159,11 @@ class KvSource {
   int64_t upper_block_ = -1;
   int64_t block_ = -1;
   KvColumns columns_;
+  std::optional<KvSearch> search_;
   std::shared_ptr<const void> owner_;  // of columns_, if the view does not keep them
   bool plain_ = false;                 // columns_.IsPlain
+  uint32_t seeks_ = 0;
+  bool watched_ = false;  // is the time taken that the present block takes to be searched?
   // Rows of the block in the range that were not passed; the present group of versions stands at
   // its begin (forward) or end (reverse) and is `group_` rows long.
   int64_t begin_ = 0;

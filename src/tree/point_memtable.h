@@ -13,6 +13,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/prefetch.h"
 #include "tree/arena.h"
 #include "tree/memtable.h"
 #include "tree/record_index.h"
@@ -35,9 +36,9 @@ class RecordStore {
   uint64_t sequence(uint64_t handle) const { return RecordOf(handle)->sequence(); }
   void Prefetch(uint64_t handle) const {
     const auto* bytes = reinterpret_cast<const char*>(handle);
-    __builtin_prefetch(bytes);
-    __builtin_prefetch(bytes + 64);
-    __builtin_prefetch(bytes + 128);
+    PrefetchLine(bytes);
+    PrefetchLine(bytes + 64);
+    PrefetchLine(bytes + 128);
   }
   int64_t rows() const { return rows_.load(std::memory_order_acquire); }
   void Collect(Position* position, int64_t size, KeyEntry* entries) const;

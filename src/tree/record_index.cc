@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "base/checksum.h"
+#include "base/prefetch.h"
 
 namespace marble {
 
@@ -120,7 +121,7 @@ void RecordIndex::Rehash(const Table& from, const Table& to) const {
   const auto* old_slots = reinterpret_cast<const uint64_t*>(from.memory.data());
   auto* begin = reinterpret_cast<uint64_t*>(to.memory.data());
   for (int64_t i = 0; i < from.slots; ++i) {
-    if (i + kAhead < from.slots) __builtin_prefetch(RecordOf(old_slots[i + kAhead]));
+    if (i + kAhead < from.slots) PrefetchLine(RecordOf(old_slots[i + kAhead]));
     if (old_slots[i] == 0) continue;
     const uint64_t hash = HashKey(RecordOf(old_slots[i])->key(), hash_seed_);
     Probe(to.Line(hash), begin, begin + to.slots, hash, kLineSlots, [&](uint64_t* place) {

@@ -13,6 +13,7 @@
 #include <arrow/memory_pool.h>
 #include <arrow/status.h>
 
+#include "base/prefetch.h"
 #include "row/row_kind.h"
 #include "tree/arena.h"
 
@@ -63,7 +64,7 @@ class RecordIndex {
   const Record* Find(std::string_view key, uint64_t hash) const;
   void Prefetch(uint64_t hash) const {
     const Table* table = table_.load(std::memory_order_acquire);
-    if (table != nullptr) __builtin_prefetch(table->Line(hash));
+    if (table != nullptr) PrefetchLine(table->Line(hash));
   }
   int64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
