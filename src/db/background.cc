@@ -189,9 +189,10 @@ arrow::Status OpenDatabase::CarryOut(LiveTable* table, const CompactionPlan& pla
     return Install(std::move(edit), table, nullptr);
   }
   ARROW_ASSIGN_OR_RAISE(std::vector<FileMeta> files, RunParts(table, plan));
+  const uint64_t run = level == 0 ? table->next_run++ : 0;
   for (FileMeta& file : files) {
     counters_.bytes_compacted += static_cast<int64_t>(file.size);
-    change->added.push_back({level, 0, std::move(file)});
+    change->added.push_back({level, run, std::move(file)});
   }
   ++counters_.compactions;
   return Install(std::move(edit), table, nullptr);

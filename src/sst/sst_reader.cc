@@ -211,8 +211,11 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
     walk->asked_begin = begin;
     walk->asked_end = end;
     walk->ahead = 0;
+    walk->steps = 0;
     return;
   }
+  // A short walk may end in the next block; asking is a system call.
+  if (++walk->steps == 1) return;
   const int64_t asked = step == 1 ? walk->asked_end - end : begin - walk->asked_begin;
   if (walk->ahead > 0 && asked >= walk->ahead / 2) return;
   walk->ahead = std::clamp(2 * walk->ahead, kReadAheadMin, kReadAheadMax);

@@ -74,6 +74,7 @@ struct BlockWalk {
   int64_t asked_begin = 0;  // bytes of the file that the disk was asked for
   int64_t asked_end = 0;
   int64_t ahead = 0;  // bytes to be asked for in front of it
+  int64_t steps = 0;  // blocks in a row
 };
 
 /// Thread-safe. Errors that mean damage are Corruption with file and offset.
@@ -102,7 +103,7 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   virtual arrow::Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                                             bool want_keys) = 0;
 
-  /// Called before each block of a walk is read: from the second block in a row on, in either
+  /// Called before each block of a walk is read: from the third block in a row on, in either
   /// direction, starts reading what comes next from the disk. Mapped files only.
   virtual void ReadAhead(int64_t block, BlockWalk* walk) const = 0;
 

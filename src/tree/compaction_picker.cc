@@ -67,6 +67,22 @@ bool OverlapsAnother(const Version& version, const Run& run) {
   });
 }
 
+/// The youngest runs from `first` on that are of like size, as one run.
+std::optional<CompactionPlan> MergeWithinLevel0(const Version& version, size_t first,
+                                                int64_t level_base_bytes) {
+  const auto& runs = version.levels[0];
+  CompactionPlan plan;
+  auto bytes_max = static_cast<uint64_t>(level_base_bytes / kSmallRun);
+  for (size_t i = first; i < runs.size() && runs[i]->bytes() <= bytes_max; ++i) {
+    plan.inputs.push_back(runs[i]);
+    bytes_max = std::max(bytes_max, 2 * runs[i]->bytes());
+  }
+  if (plan.inputs.size() < kLevel0Trigger) return std::nullopt;
+  plan.output_level = 0;
+  plan.reason = "level 0 has " + std::to_string(runs.size()) + " runs, too small for level 1";
+  return plan;
+}
+
 std::optional<CompactionPlan> PickLevel0(const Version& version, const CompactionLimits& limits) {
   const auto& runs = version.levels[0];
   const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
@@ -91,7 +107,9 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   const uint64_t below_bytes =
       plan.inputs.size() > picked_runs ? plan.inputs.back()->bytes() : uint64_t{0};
   // What is met in level 1 is written again: that has to be worth it.
-  if (picked_bytes * kLevel0Worth < below_bytes && eligible < kLevel0RunsMax) return std::nullopt;
+  if (picked_bytes * kLevel0Worth < below_bytes && eligible < kLevel0RunsMax) {
+    return MergeWithinLevel0(version, first, limits.level_base_bytes);
+  }
   return plan;
 }
 

@@ -1,7 +1,8 @@
 // Decides what to compact: pure functions from a version to a plan. Leveled, after LevelDB and
 // RocksDB: level 0 is merged into level 1 when it has kLevel0Trigger runs that hold enough for what
-// is written again with them; a deeper level that is over its size gives its cheapest file to the
-// next one; files that are mostly deletes go first.
+// is written again with them; if they do not, runs of like size become one run of level 0, so that
+// reads look into few; a deeper level that is over its size gives its cheapest file to the next
+// one; files that are mostly deletes go first.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,9 @@ namespace marble {
 inline constexpr int kLevel0Trigger = 4;
 inline constexpr uint64_t kLevel0Worth = 2;
 inline constexpr int kLevel0RunsMax = 8;
+/// Runs of level 0 are merged among themselves up to a kSmallRun-th of level 1's size, larger ones
+/// with runs that are at least half as large.
+inline constexpr int64_t kSmallRun = 8;
 inline constexpr int64_t kLevelRatio = 10;
 
 struct CompactionLimits {
@@ -31,7 +35,7 @@ struct CompactionLimits {
 struct CompactionPlan {
   /// Newest first: the picked files as runs; the last one may be of the output level.
   std::vector<std::shared_ptr<const Run>> inputs;
-  int output_level = 1;
+  int output_level = 1;  // 0: one run in the place of the inputs
   /// The files only change their level: nothing is rewritten.
   bool trivial_move = false;
   /// No older rows of these keys lie below the output level.

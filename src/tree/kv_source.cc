@@ -13,8 +13,10 @@ namespace {
 /// Rows whose values are asked for together at the place of a seek.
 constexpr int64_t kRowsAskedFor = 64;
 
-/// Seeks of which one takes the time: reading the clock is not free.
-constexpr uint32_t kSeeksPerWatch = 8;
+/// Blocks of which one takes the time of searches: reading the clock is not free.
+constexpr int64_t kBlocksPerWatch = 8;
+
+bool IsWatched(int64_t block) { return block % kBlocksPerWatch == 0; }
 
 }  // namespace
 
@@ -213,8 +215,7 @@ arrow::Status KvSource::LoadBlock(int64_t block) {
   reader_->ReadAhead(block, &blocks_walk_);
   const bool cut_below = block == lower_block_;
   const bool cut_above = block == upper_block_;
-  watched_ = (cut_below || cut_above) && seeks_++ % kSeeksPerWatch == 0;
-  const ScarceMemory::Watch watch(reader_->memory(), watched_);
+  const ScarceMemory::Watch watch(reader_->memory(), (cut_below || cut_above) && IsWatched(block));
   ARROW_RETURN_NOT_OK(reader_->ReadKvBlock(block, &columns_, &owner_));
   plain_ = columns_.IsPlain(walk_->snapshot);
   begin_ = 0;
@@ -232,7 +233,7 @@ arrow::Status KvSource::LoadBlock(int64_t block) {
 }
 
 arrow::Status KvSource::SearchBlock() {
-  const ScarceMemory::Watch watch(reader_->memory(), watched_);
+  const ScarceMemory::Watch watch(reader_->memory(), IsWatched(block_));
   if (!search_->done() && !search_->Step()) return reader_->DamagedRow(block_);
   if (!search_->done()) {
     search_->Prefetch();

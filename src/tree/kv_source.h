@@ -162,8 +162,6 @@ class KvSource {
   std::optional<KvSearch> search_;
   std::shared_ptr<const void> owner_;  // of columns_, if the view does not keep them
   bool plain_ = false;                 // columns_.IsPlain
-  uint32_t seeks_ = 0;
-  bool watched_ = false;  // is the time taken that the present block takes to be searched?
   // Rows of the block in the range that were not passed; the present group of versions stands at
   // its begin (forward) or end (reverse) and is `group_` rows long.
   int64_t begin_ = 0;

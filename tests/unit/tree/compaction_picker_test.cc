@@ -80,23 +80,58 @@ TEST(CompactionPickerTest, WhatIsMetMayReachOverRowsBelowThatWhatWasPickedDoesNo
   EXPECT_FALSE(plan->bottommost) << "the delete in [c, m] is needed for [a, d] of level 2";
 }
 
-TEST(CompactionPickerTest, WaitsUntilLevel0IsWorthRewritingLevel1) {
+TEST(CompactionPickerTest, RunsOfLevel0BecomeOneUntilTheyAreWorthRewritingLevel1) {
   VersionMaker maker;
   maker.File(1, "a", "m", 300, 1).File(1, "n", "z", 300, 1);
   for (uint64_t i = 1; i <= 4; ++i) maker.File(0, "d", "p", 64, 10 * i);
-  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024)).has_value());
-  maker.File(0, "d", "p", 64, 50);
-  EXPECT_TRUE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024)).has_value());
-}
-
-TEST(CompactionPickerTest, NeverLetsManyRunsOfLevel0StandForBeingSmall) {
-  VersionMaker maker;
-  maker.File(1, "a", "z", 600, 1);
-  for (uint64_t i = 1; i < 8; ++i) maker.File(0, "d", "p", 1, 10 * i);
-  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024)).has_value());
-  maker.File(0, "d", "p", 1, 80);
   auto plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024));
   ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 0);
+  EXPECT_EQ(plan->InputFiles().size(), 4u);
+  EXPECT_FALSE(plan->bottommost);
+  EXPECT_FALSE(plan->trivial_move);
+  maker.File(0, "d", "p", 64, 50);
+  plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 1);
+  EXPECT_EQ(plan->InputFiles().size(), 7u);
+}
+
+TEST(CompactionPickerTest, AMergedRunOfLevel0IsNotMergedAgainWithSmallOnes) {
+  VersionMaker maker;
+  maker.File(1, "a", "z", 2000, 1).File(0, "d", "p", 400, 10);
+  for (uint64_t i = 2; i <= 4; ++i) maker.File(0, "d", "p", 64, 10 * i);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(kSequenceMax, 2048)).has_value());
+  maker.File(0, "d", "p", 64, 50);
+  auto plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 2048));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 0);
+  EXPECT_EQ(plan->InputFiles().size(), 4u);
+  EXPECT_EQ(plan->InputFiles()[0]->meta().sequence_max, 50u) << "the youngest first";
+}
+
+TEST(CompactionPickerTest, RunsOfLevel0NewerThanAnUnflushedMemtableAreNotMergedAmongThemselves) {
+  VersionMaker maker;
+  maker.File(1, "a", "z", 600, 1);
+  for (uint64_t i = 1; i <= 6; ++i) maker.File(0, "d", "p", 1, 10 * i);
+  auto plan = PickCompaction(*maker.Make(), Limits(45, 1024));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles().size(), 4u);
+  EXPECT_EQ(plan->InputFiles()[0]->meta().sequence_max, 40u);
+}
+
+TEST(CompactionPickerTest, NeverLetsManyRunsOfLevel0StandForBeingUnlikeInSize) {
+  VersionMaker maker;
+  maker.File(1, "a", "z", 3000, 1);
+  for (uint64_t i = 1; i <= 4; ++i) maker.File(0, "d", "p", 200, 10 * i);
+  for (uint64_t i = 5; i <= 7; ++i) maker.File(0, "d", "p", 1, 10 * i);
+  auto plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 2) << "level 1 is over its size";
+  maker.File(0, "d", "p", 200, 5);
+  plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 1);
   EXPECT_EQ(plan->InputFiles().size(), 9u);
 }
 
