@@ -281,12 +281,12 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
     }
     for (const auto& file : pending_files) file->MarkObsolete();
     progress_.notify_all();
-    const std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
+    std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
     if (replaced != nullptr || !retired.empty() || !pending_files.empty()) {
       mutex_.unlock();
       pending_files.clear();
       if (replaced != nullptr) Release(std::move(replaced));
-      status = log_->Recycle(retired);
+      status = log_->Recycle(&retired);
       mutex_.lock();
     }
     if (status.ok()) log_->AddSpares(retired);

@@ -419,28 +419,46 @@ std::chrono::nanoseconds OpenDatabase::WriteDelay(std::span<Operation> operation
 }
 
 arrow::Status OpenDatabase::WaitDurable(const LogPosition& position) {
+  const uint64_t entered = sync_group_.Enter();
+  arrow::Status status;
   while (log_->durable_through() < position) {
-    ARROW_RETURN_NOT_OK(write_error_);
+    status = write_error_;
+    if (!status.ok()) break;
     if (sync_running_) {
       progress_.wait(mutex_);
-      continue;
-    }
-    sync_running_ = true;
-    const WriteAheadLog::SyncTarget target = log_->PrepareSync();
-    mutex_.unlock();
-    arrow::Status status = log_->Sync(target);
-    mutex_.lock();
-    sync_running_ = false;
-    if (status.ok()) {
-      ++counters_.log_syncs;
-      log_->MarkSynced(target);
     } else {
-      // The kernel may have dropped the pages it could not write: a retry would succeed and lie.
-      FailWrites(status);
+      SyncTogether();
     }
-    progress_.notify_all();
   }
-  return arrow::Status::OK();
+  sync_group_.Leave(entered);
+  return status;
+}
+
+void OpenDatabase::SyncTogether() {
+  using Clock = std::chrono::steady_clock;
+  sync_running_ = true;
+  if (!sync_group_.IsComplete()) {
+    const Clock::time_point deadline = Clock::now() + sync_group_.patience();
+    mutex_.unlock();
+    while (!sync_group_.IsComplete() && Clock::now() < deadline) std::this_thread::yield();
+    mutex_.lock();
+  }
+  sync_group_.Begin();
+  const WriteAheadLog::SyncTarget target = log_->PrepareSync();
+  mutex_.unlock();
+  const Clock::time_point start = Clock::now();
+  arrow::Status status = log_->Sync(target);
+  mutex_.lock();
+  sync_group_.End(Clock::now() - start);
+  sync_running_ = false;
+  if (status.ok()) {
+    ++counters_.log_syncs;
+    log_->MarkSynced(target);
+  } else {
+    // The kernel may have dropped the pages it could not write: a retry would succeed and lie.
+    FailWrites(status);
+  }
+  progress_.notify_all();
 }
 
 arrow::Status OpenDatabase::InstallPending() {

@@ -24,6 +24,7 @@
 #include "db/core.h"
 #include "db/environment.h"
 #include "db/log_recovery.h"
+#include "db/sync_group.h"
 #include "db/table_set.h"
 #include "db/write_ahead_log.h"
 #include "db/write_pace.h"
@@ -163,6 +164,8 @@ class OpenDatabase : public DatabaseCore {
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status WaitDurable(const LogPosition& position) MARBLE_REQUIRES(mutex_);
+  /// Syncs the log for all commits that wait for it.
+  void SyncTogether() MARBLE_REQUIRES(mutex_);
   void FailWrites(const arrow::Status& cause) MARBLE_REQUIRES(mutex_);
 
   // --- background.cc
@@ -233,6 +236,7 @@ class OpenDatabase : public DatabaseCore {
   uint32_t next_table_id_ MARBLE_GUARDED_BY(mutex_) = 1;
   CommitRecordBuilder record_ MARBLE_GUARDED_BY(mutex_);
   bool sync_running_ MARBLE_GUARDED_BY(mutex_) = false;
+  SyncGroup sync_group_;  // under mutex_ but for IsComplete
   std::multiset<uint64_t> snapshots_ MARBLE_GUARDED_BY(mutex_);
   arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);  // final: writes are refused with it
   arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);   // passing: no room or no descriptors

@@ -11,8 +11,9 @@ namespace {
 /// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping
 /// need not be populated.
 constexpr uint64_t kLargePayloadBytes = 64 * 1024;
-/// Bytes of segments kept for recycling: about what the log of a memtable of the preset size takes.
-constexpr int64_t kSparesBytesMax = int64_t{96} << 20;
+/// Bytes of segments kept for recycling: what the log of a memtable of the preset size takes, and a
+/// half.
+constexpr int64_t kSparesBytesMax = int64_t{192} << 20;
 
 }  // namespace
 
@@ -127,15 +128,17 @@ std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_star
   return all;
 }
 
-arrow::Status WriteAheadLog::Recycle(const std::vector<Retired>& retired) const {
-  for (const Retired& old : retired) {
+arrow::Status WriteAheadLog::Recycle(std::vector<Retired>* retired) const {
+  for (Retired& old : *retired) {
     const std::string path = LogSegmentPath(directory_, old.segment->number());
     if (old.spare.empty()) {
       ARROW_RETURN_NOT_OK(fs_->Remove(path));
-      continue;
+    } else {
+      ARROW_RETURN_NOT_OK(old.segment->Close());
+      ARROW_RETURN_NOT_OK(fs_->Rename(path, old.spare));
     }
-    ARROW_RETURN_NOT_OK(old.segment->Close());
-    ARROW_RETURN_NOT_OK(fs_->Rename(path, old.spare));
+    // Giving the memory of a removed file back takes milliseconds.
+    old.segment.reset();
   }
   return arrow::Status::OK();
 }

@@ -55,7 +55,7 @@ class WriteAheadLog {
   /// Takes the segments below `log_start` out of the log. In three steps, because files should not
   /// be removed under the mutex: Recycle needs no lock, and AddSpares follows if it succeeded.
   std::vector<Retired> TakeRetired(uint64_t log_start);
-  arrow::Status Recycle(const std::vector<Retired>& retired) const;
+  arrow::Status Recycle(std::vector<Retired>* retired) const;
   void AddSpares(const std::vector<Retired>& retired);
   /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to
   /// replay.
