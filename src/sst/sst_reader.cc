@@ -62,7 +62,7 @@ class SstReaderImpl final : public SstReader {
   Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                              bool want_keys) override;
 
-  void ReadAhead(int64_t block, BlockWalk* walk) const override;
+  void ReadAhead(int64_t block, BlockWalk* walk) override;
   ScarceMemory* memory() override { return &memory_; }
   void WillRead(std::string_view mapped) override {
     if (file_->mapping() == nullptr || mapped.empty()) return;
@@ -200,7 +200,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> SstReaderImpl::ReadZoneMaps() {
   return ReadZoneMapsOf(*file_);
 }
 
-void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
+void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) {
   const int64_t step = block - walk->block;
   walk->block = block;
   if (file_->mapping() == nullptr) return;
@@ -214,8 +214,9 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) const {
     walk->steps = 0;
     return;
   }
-  // A short walk may end in the next block; asking is a system call.
-  if (++walk->steps == 1) return;
+  // A short walk may end in this block, and asking is a system call. (Not to ask may make the
+  // kernel read megabytes around what is touched.)
+  if (++walk->steps == 1 && !memory_.ShouldAsk()) return;
   const int64_t asked = step == 1 ? walk->asked_end - end : begin - walk->asked_begin;
   if (walk->ahead > 0 && asked >= walk->ahead / 2) return;
   walk->ahead = std::clamp(2 * walk->ahead, kReadAheadMin, kReadAheadMax);

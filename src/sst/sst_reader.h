@@ -103,9 +103,10 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   virtual arrow::Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                                             bool want_keys) = 0;
 
-  /// Called before each block of a walk is read: from the third block in a row on, in either
-  /// direction, starts reading what comes next from the disk. Mapped files only.
-  virtual void ReadAhead(int64_t block, BlockWalk* walk) const = 0;
+  /// Called before each block of a walk is read: from the third block in a row on (the second, if
+  /// memory() tells to ask), in either direction, starts reading what comes next from the disk.
+  /// Mapped files only.
+  virtual void ReadAhead(int64_t block, BlockWalk* walk) = 0;
 
   /// Guesses whether the file's bytes are in memory; whoever touches many of them tells it.
   virtual ScarceMemory* memory() = 0;
