@@ -81,7 +81,7 @@ arrow::Result<BlockIndex> BlockIndex::Open(std::string_view section, uint64_t ro
   for (int64_t i = 0; i < index.block_count_; ++i) {
     ARROW_RETURN_NOT_OK(index.CheckEntry(i, data_end));
   }
-  if (key_bytes > 0) index.GatherLastKeys();
+  if (blocks > 0) index.GatherLastKeys();
   return index;
 }
 

@@ -2,6 +2,7 @@
 #include "sst/block_index.h"
 
 #include <random>
+#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -61,6 +62,38 @@ TEST(BlockIndex, FindsTheFirstBlockThatEndsAtOrBehindAKey) {
   EXPECT_EQ(index.Find("b5m"), 5);
   EXPECT_EQ(index.Find("b8z"), 8);
   EXPECT_EQ(index.Find("c"), 9);
+}
+
+TEST(BlockIndex, FindsBlocksWhateverTheirKeysHaveInCommon) {
+  std::mt19937 random(5);
+  const auto key = [&](const std::string& common) {
+    // Few letters, zero bytes among them, and tails around eight bytes: many keys agree in these.
+    std::string out = common;
+    const size_t length = random() % 12;
+    for (size_t i = 0; i < length; ++i) out += "\0a\xff"[random() % 3];
+    return out;
+  };
+  for (int round = 0; round < 200; ++round) {
+    const std::string common(random() % 3 * 7, 'k');
+    std::set<std::string> last_keys;
+    const size_t blocks = 1 + random() % 30;
+    while (last_keys.size() < blocks) last_keys.insert(key(common));
+    BlockIndexBuilder builder;
+    BlockEntry entry{.message_offset = 64, .body_length = 64, .metadata_length = 64, .rows = 1};
+    for (const std::string& last : last_keys) {
+      builder.Add(entry, last, last);
+      entry.message_offset += 128;
+    }
+    const std::string section = builder.Finish();
+    const BlockIndex index = BlockIndex::Open(section, blocks, 8, kDataEnd).ValueOrDie();
+    for (int probe = 0; probe < 50; ++probe) {
+      std::string wanted = key(common);
+      if (probe % 5 == 0) wanted = wanted.substr(0, random() % (wanted.size() + 1));
+      if (probe % 7 == 0) wanted = key("l");
+      const auto found = std::distance(last_keys.begin(), last_keys.lower_bound(wanted));
+      ASSERT_EQ(index.Find(wanted), found) << "round " << round << " probe " << probe;
+    }
+  }
 }
 
 TEST(BlockIndex, AnEmptyFileHasAnEmptyIndex) {
