@@ -28,7 +28,7 @@ def open(
     memory_budget: _Size = "1GiB",
     *,
     create_if_missing: bool = True,
-    memtable_bytes: _Size = "128MiB",
+    memtable_bytes: _Size = "64MiB",
     log_bytes_max: _Size = "512MiB",
     log_segment_bytes: _Size = "16MiB",
     target_file_bytes: _Size = "64MiB",

@@ -13,7 +13,7 @@ cdef object choice(dict choices, object value, str what):
 
 
 def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
-         memtable_bytes="128MiB", log_bytes_max="512MiB", log_segment_bytes="16MiB",
+         memtable_bytes="64MiB", log_bytes_max="512MiB", log_segment_bytes="16MiB",
          target_file_bytes="64MiB", level_base_bytes="1GiB", background_threads=2,
          use_mappings=True, auto_compaction=True):
     """Opens the database in directory `path`, and creates it if there is none.

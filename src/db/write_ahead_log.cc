@@ -11,8 +11,8 @@ namespace {
 /// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping
 /// need not be populated.
 constexpr uint64_t kLargePayloadBytes = 64 * 1024;
-/// Bytes of segments kept for recycling: what the log of a memtable of the preset size takes, and a
-/// half.
+/// Bytes of segments kept for recycling: what flushing three memtables of the preset size, or a
+/// larger one, sets free.
 constexpr int64_t kSparesBytesMax = int64_t{192} << 20;
 
 }  // namespace
