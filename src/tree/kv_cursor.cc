@@ -30,7 +30,9 @@ arrow::Status KvCursor::OpenSources() {
     ARROW_ASSIGN_OR_RAISE(auto runs, memtable->SortedRuns());
     sources_.emplace_back(memtable, std::move(runs), &walk_);
   }
-  return CollectTombstones(view_->sources, {}, walk_.snapshot).Value(&tombstones_);
+  ARROW_RETURN_NOT_OK(CollectTombstones(view_->sources, {}, walk_.snapshot).Value(&tombstones_));
+  if (tombstones_ != nullptr) stretch_.end = "";  // no key: none was looked at
+  return arrow::Status::OK();
 }
 
 arrow::Status KvCursor::Start(EncodedRange range, Direction direction) {
@@ -66,6 +68,7 @@ arrow::Result<std::span<const KvRow>> KvCursor::Next(size_t rows_max) {
     size_t best = 0;
     const KvSource* second = nullptr;
     Choose(&best, &second);
+    FindStretch(active_[best]->key());
     if (second != nullptr && second->prefix() == active_[best]->prefix() &&
         second->key() == active_[best]->key()) {
       ARROW_RETURN_NOT_OK(TakeTied(best));
@@ -92,7 +95,6 @@ void KvCursor::Choose(size_t* best, const KvSource** second) const {
 
 arrow::Status KvCursor::Take(size_t at, const KvSource* second, size_t rows_max) {
   KvSource* source = active_[at];
-  if (tombstones_ != nullptr) FindStretch(source->key());
   const uint64_t covering = stretch_.sequence;
   const size_t before = window_.rows.size();
   if (covering > source->sequence_max()) {
@@ -124,7 +126,6 @@ arrow::Status KvCursor::TakeTied(size_t at) {
 }
 
 arrow::Status KvCursor::EmitVisible(const KvSource& source) {
-  if (tombstones_ != nullptr) FindStretch(source.key());
   if (source.is_delete() || stretch_.sequence > source.sequence()) return arrow::Status::OK();
   return source.Emit(&window_);
 }
@@ -134,7 +135,7 @@ void KvCursor::FindStretch(std::string_view key) {
   const std::vector<RangeTombstoneSet::Fragment>& fragments = tombstones_->fragments();
   const auto behind = std::partition_point(fragments.begin(), fragments.end(),
                                            [&](const auto& other) { return other.begin <= key; });
-  stretch_ = {.end = std::nullopt};
+  stretch_ = {};
   if (behind != fragments.end()) stretch_.end = behind->begin;
   if (behind == fragments.begin()) return;
   const RangeTombstoneSet::Fragment& fragment = *std::prev(behind);
@@ -152,9 +153,7 @@ void KvCursor::FindStretch(std::string_view key) {
 
 std::optional<std::string_view> KvCursor::PlainBound(const KvSource* second) const {
   std::optional<std::string_view> bound;
-  if (tombstones_ == nullptr) {
-    // The stretch is all keys there are.
-  } else if (!walk_.reverse()) {
+  if (!walk_.reverse()) {
     bound = stretch_.end;
   } else if (!stretch_.begin.empty()) {
     bound = stretch_.begin;

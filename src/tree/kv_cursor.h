@@ -36,8 +36,8 @@ class KvCursor {
   /// Keys that lie alike in the deleted ranges: all in the same ones, or all between two.
   struct Stretch {
     std::string_view begin;
-    std::optional<std::string_view> end = "";  // nullopt: all that follow; at first it has none
-    uint64_t sequence = 0;  // of the newest tombstone that the snapshot sees, or 0
+    std::optional<std::string_view> end;  // nullopt: all keys that follow
+    uint64_t sequence = 0;                // of the newest tombstone that the snapshot sees, or 0
   };
 
   KvCursor(std::shared_ptr<const TableView> view, uint64_t snapshot) : view_(std::move(view)) {
@@ -54,7 +54,7 @@ class KvCursor {
   arrow::Status TakeTied(size_t at);
   /// Hands out the present row of a source unless it is deleted.
   arrow::Status EmitVisible(const KvSource& source);
-  /// Makes `stretch_` the one that holds `key`.
+  /// Makes `stretch_` the one that holds `key`, which is the next to be taken.
   void FindStretch(std::string_view key);
   /// Where rows that are taken together from a source have to end: at the next key of `second` and
   /// at the end of the stretch, whichever comes first.
@@ -69,7 +69,7 @@ class KvCursor {
   std::vector<KvSource*> active_;  // those that are not at their end, newest first
   std::vector<KvSource*> arriving_;
   std::shared_ptr<const RangeTombstoneSet> tombstones_;  // nullptr if there are none
-  Stretch stretch_;                                      // that of the key looked at last
+  Stretch stretch_;                                      // all keys, if there are none
   KvWindow window_;
 };
 
