@@ -19,15 +19,21 @@ bool HasLargeOffsets(const SstFile& file, int column) {
 /// The width of all strings of a column if they have the same, else (or if that is 0 or too much)
 /// 0.
 template <typename Offset>
-uint64_t CommonWidth(const arrow::ArrayData& column) {
-  const auto* offsets = column.GetValues<Offset>(1);
-  if (offsets == nullptr || column.length == 0) return 0;
+uint32_t CommonWidth(const Offset* offsets, int64_t rows) {
   const Offset width = offsets[1];
   bool common = offsets[0] == 0 && width <= std::numeric_limits<uint32_t>::max();
-  for (int64_t i = 0; common && i < column.length; ++i) {
-    common = offsets[i + 1] - offsets[i] == width;
-  }
-  return common ? width : 0;
+  for (int64_t i = 0; common && i < rows; ++i) common = offsets[i + 1] - offsets[i] == width;
+  return common ? static_cast<uint32_t>(width) : 0;
+}
+
+/// Fetches a row's string, or what leads to it.
+void PrefetchString(const KvStrings& strings, int64_t row) {
+  strings.Prefetch(row);
+  if (strings.width <= 1) return;
+  const char* bytes = strings.data + row * strings.width;
+  // The first two lines and what they lean into; then the processor's own prefetching takes over.
+  PrefetchLine(bytes + std::min<uint32_t>(strings.width - 1, 64));
+  if (strings.width > 65) PrefetchLine(bytes + std::min<uint32_t>(strings.width - 1, 127));
 }
 
 }  // namespace
@@ -38,17 +44,34 @@ KvBlocks::KvBlocks(const SstFile* file)
       large_keys_(HasLargeOffsets(*file, 0)),
       large_values_(HasLargeOffsets(*file, 1)),
       constant_sequence_(file->meta().constant_sequence.value_or(0)),
-      slots_(std::make_unique<Slot[]>(file->blocks().num_blocks())) {}
+      states_(std::make_unique<std::atomic<State>[]>(file->blocks().num_blocks())),
+      slots_(std::make_unique_for_overwrite<Slot[]>(file->blocks().num_blocks())) {
+  FindAlike();
+}
 
-bool KvBlocks::PlaceOf(const arrow::Buffer* buffer, Place* place) const {
-  if (buffer == nullptr || buffer->size() == 0) {
-    place->store(0, std::memory_order_relaxed);
-    return true;
+void KvBlocks::FindAlike() {
+  const BlockIndex& index = file_->blocks();
+  if (index.num_blocks() < 2) return;
+  const BlockEntry first = index.Entry(0);
+  const int64_t distance = index.Entry(1).message_offset - first.message_offset;
+  if (distance % kUnit != 0) return;
+  int64_t blocks = 1;
+  for (; blocks < index.num_blocks(); ++blocks) {
+    const BlockEntry entry = index.Entry(blocks);
+    if (entry.message_offset != first.message_offset + blocks * distance) break;
+    if (entry.rows != first.rows || entry.message_length() != first.message_length()) break;
   }
+  alike_.blocks = blocks;
+  alike_.distance = distance;
+}
+
+bool KvBlocks::PlaceOf(const arrow::Buffer* buffer, uint32_t* place) const {
+  *place = 0;
+  if (buffer == nullptr || buffer->size() == 0) return true;
   const auto offset = buffer->data() - base_;
   if (offset <= 0 || offset >= file_->mapping()->size() || offset % kUnit != 0) return false;
   if (offset / kUnit > std::numeric_limits<uint32_t>::max()) return false;
-  place->store(static_cast<uint32_t>(offset / kUnit), std::memory_order_relaxed);
+  *place = static_cast<uint32_t>(offset / kUnit);
   return true;
 }
 
@@ -57,11 +80,17 @@ bool KvBlocks::FillStrings(const arrow::ArrayData& column, bool large, Strings* 
       !PlaceOf(column.buffers[2].get(), &strings->data)) {
     return false;
   }
-  const uint64_t bytes =
-      column.buffers[2] == nullptr ? 0 : static_cast<uint64_t>(column.buffers[2]->size());
-  const uint64_t width = large ? CommonWidth<uint64_t>(column) : CommonWidth<uint32_t>(column);
-  strings->bytes.store(bytes, std::memory_order_relaxed);
-  strings->width.store(static_cast<uint32_t>(width), std::memory_order_relaxed);
+  // Of the data what the offsets, which were checked, reach: Arrow may have written more.
+  const auto fill = [&](const auto* offsets) {
+    const bool any = offsets != nullptr && column.length > 0;
+    strings->bytes = any ? offsets[column.length] : 0;
+    strings->width = any ? CommonWidth(offsets, column.length) : 0;
+  };
+  if (large) {
+    fill(column.GetValues<uint64_t>(1));
+  } else {
+    fill(column.GetValues<uint32_t>(1));
+  }
   return true;
 }
 
@@ -69,7 +98,7 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   int64_t memory = 0;
   ARROW_ASSIGN_OR_RAISE(const RowBatch rows,
                         DecodeRows(*file_, block, {0, 1}, /*want_keys=*/false, &memory));
-  Slot& slot = slots_[block];
+  Slot slot;
   const arrow::ArrayData& keys = *rows.columns->column_data(0);
   const arrow::ArrayData& values = *rows.columns->column_data(1);
   const int64_t n = rows.num_rows();
@@ -81,22 +110,49 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
                     PlaceOf(values.GetNullCount() == 0 ? nullptr : values.buffers[0].get(),
                             &slot.value_validity) &&
                     PlaceOf(&sequences, &slot.sequences) && PlaceOf(&kinds, &slot.kinds);
-  slot.state.store(fits ? State::kReady : State::kGeneral, std::memory_order_release);
+  const std::lock_guard lock(fill_);
+  if (StateOf(block) == State::kUnknown) {
+    states_[block].store(fits ? Keep(block, slot) : State::kGeneral, std::memory_order_release);
+  }
   return fits;
 }
 
+bool KvBlocks::Moved(const Slot& slot, int64_t blocks, Slot* out) const {
+  *out = slot;
+  const int64_t units = blocks * alike_.distance / kUnit;
+  for (uint32_t* place : {&out->keys.offsets, &out->keys.data, &out->values.offsets,
+                          &out->values.data, &out->value_validity, &out->sequences, &out->kinds}) {
+    if (*place == 0) continue;
+    const int64_t moved = int64_t{*place} + units;
+    if (moved <= 0 || moved > std::numeric_limits<uint32_t>::max()) return false;
+    *place = static_cast<uint32_t>(moved);
+  }
+  return true;
+}
+
+KvBlocks::State KvBlocks::Keep(int64_t block, const Slot& slot) {
+  Slot as_first;
+  if (block < alike_.blocks && Moved(slot, -block, &as_first)) {
+    if (!alike_.known) {
+      alike_.slot = as_first;
+      alike_.known = true;
+    }
+    if (alike_.slot == as_first) return State::kAlike;
+  }
+  slots_[block] = slot;
+  return State::kReady;
+}
+
 KvColumns KvBlocks::Columns(int64_t block) const {
-  const Slot& slot = slots_[block];
-  const auto place = [this](const Place& at) {
-    return at.load(std::memory_order_relaxed) == 0 ? nullptr : At(at);
-  };
+  const Layout at = LayoutOf(block);
+  const auto find = [&at](uint32_t place) { return place == 0 ? nullptr : at.Find(place); };
   const BlockEntry entry = file_->blocks().Entry(block);
   KvColumns out;
-  out.keys = StringsOf(slot.keys, large_keys_);
-  out.values = StringsOf(slot.values, large_values_);
-  out.value_validity = place(slot.value_validity);
-  out.sequences = place(slot.sequences);
-  out.kinds = place(slot.kinds);
+  out.keys = KeysOf(at);
+  out.values = ValuesOf(at);
+  out.value_validity = find(at.slot->value_validity);
+  out.sequences = find(at.slot->sequences);
+  out.kinds = find(at.slot->kinds);
   out.sequence = constant_sequence_;
   out.sequence_max = entry.sequence_max;
   out.rows = entry.rows;
@@ -146,53 +202,34 @@ RowBatch KvBlocks::Rows(int64_t block, const std::vector<int>& columns, bool wan
   return out;
 }
 
-void KvBlocks::PrefetchStrings(const Strings& strings, bool large, int64_t row) const {
-  const uint32_t width = strings.width.load(std::memory_order_relaxed);
-  if (width == 0) {
-    PrefetchLine(At(strings.offsets) + row * (large ? 8 : 4));
-    return;
-  }
-  const uint8_t* bytes = At(strings.data) + row * width;
-  // The first two lines and what they lean into; then the processor's own prefetching takes over.
-  PrefetchLine(bytes);
-  PrefetchLine(bytes + std::min<uint32_t>(width - 1, 64));
-  PrefetchLine(bytes + std::min<uint32_t>(width - 1, 127));
-}
-
 void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
-  const Slot& slot = slots_[block];
-  PrefetchStrings(slot.keys, large_keys_, row);
-  PrefetchStrings(slot.values, large_values_, row);
-  const uint32_t sequences = slot.sequences.load(std::memory_order_relaxed);
-  if (sequences != 0) PrefetchLine(base_ + int64_t{sequences} * kUnit + row * 8);
-  const uint32_t kinds = slot.kinds.load(std::memory_order_relaxed);
-  if (kinds != 0) PrefetchLine(base_ + int64_t{kinds} * kUnit + row);
+  const Layout at = LayoutOf(block);
+  PrefetchString(KeysOf(at), row);
+  PrefetchString(ValuesOf(at), row);
+  if (at.slot->sequences != 0) PrefetchLine(at.Find(at.slot->sequences) + row * 8);
+  if (at.slot->kinds != 0) PrefetchLine(at.Find(at.slot->kinds) + row);
 }
 
 void KvBlocks::PrefetchValue(int64_t block, int64_t row) const {
-  const Slot& slot = slots_[block];
+  const Layout at = LayoutOf(block);
   std::string_view bytes;
-  if (slot.keys.width.load(std::memory_order_relaxed) == 0 && Key(block, row, &bytes)) {
-    PrefetchLine(bytes.data());
-  }
-  if (slot.values.width.load(std::memory_order_relaxed) == 0 && Value(block, row, &bytes) &&
-      !bytes.empty()) {
+  if (at.slot->keys.width == 0 && KeysOf(at).At(row, &bytes)) PrefetchLine(bytes.data());
+  if (at.slot->values.width == 0 && Value(block, row, &bytes) && !bytes.empty()) {
     PrefetchLine(bytes.data());
     PrefetchLine(bytes.data() + std::min<size_t>(bytes.size() - 1, 64));
   }
 }
 
 bool KvBlocks::Value(int64_t block, int64_t row, std::string_view* value) const {
-  const Slot& slot = slots_[block];
-  const uint32_t validity = slot.value_validity.load(std::memory_order_relaxed);
-  if (validity != 0) {
-    const uint8_t* bits = base_ + int64_t{validity} * kUnit;
+  const Layout at = LayoutOf(block);
+  if (at.slot->value_validity != 0) {
+    const uint8_t* bits = at.Find(at.slot->value_validity);
     if (((bits[row >> 3] >> (row & 7)) & 1) == 0) {
       *value = {};
       return true;
     }
   }
-  return StringsOf(slot.values, large_values_).At(row, value);
+  return ValuesOf(at).At(row, value);
 }
 
 }  // namespace marble

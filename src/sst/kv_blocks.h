@@ -1,12 +1,15 @@
 // Compact views of the blocks of a mapped, uncompressed key-value file: one cache line a block with
 // the addresses of its columns, made when the block is first looked into, so that a point read
-// touches no Arrow objects. Owned by the file's reader; thread-safe without locks: threads that
-// meet a new block both fill its line, with the same values.
+// touches no Arrow objects. Blocks that lie at equal distances and are laid out alike (keys and
+// values of one width) share one line, which saves a point read a cache miss.
+//
+// Owned by the file's reader. Thread-safe; only the first look into a block takes a lock.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -27,17 +30,16 @@ class KvBlocks {
   explicit KvBlocks(const SstFile* file);
 
   int64_t bytes() const {
-    return static_cast<int64_t>(sizeof(Slot)) * file_->blocks().num_blocks();
+    return static_cast<int64_t>(sizeof(Slot) + sizeof(states_[0])) * file_->blocks().num_blocks();
   }
 
   /// Checks the block's pages and fills its line if that was not done before. False if the block
   /// does not fit a line (which the writer's blocks do); then it must be read in the general way.
   arrow::Result<bool> Ensure(int64_t block) {
-    const State state = slots_[block].state.load(std::memory_order_acquire);
-    if (state == State::kReady) [[likely]] {
+    if (IsReady(block)) [[likely]] {
       return true;
     }
-    if (state == State::kGeneral) return false;
+    if (StateOf(block) == State::kGeneral) return false;
     return Fill(block);
   }
 
@@ -45,75 +47,106 @@ class KvBlocks {
   // block.
 
   bool IsReady(int64_t block) const {
-    return slots_[block].state.load(std::memory_order_acquire) == State::kReady;
+    const State state = StateOf(block);
+    return state == State::kAlike || state == State::kReady;
   }
   KvColumns Columns(int64_t block) const;
   /// The same rows as a batch of the columns asked for, zero-copy, without decoding the block
   /// again.
   RowBatch Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const;
-  void PrefetchSlot(int64_t block) const { PrefetchLine(&slots_[block]); }
+  void PrefetchSlot(int64_t block) const {
+    PrefetchLine(&states_[block]);
+    if (block >= alike_.blocks) PrefetchLine(&slots_[block]);
+  }
   /// What leads to the row's key and value: themselves, if all of the column are of one width.
   void PrefetchRow(int64_t block, int64_t row) const;
   /// Key and value, where PrefetchRow has not.
   void PrefetchValue(int64_t block, int64_t row) const;
   /// False if the row's offsets leave the column: damage.
   bool Key(int64_t block, int64_t row, std::string_view* key) const {
-    const Slot& slot = slots_[block];
-    return StringsOf(slot.keys, large_keys_).At(row, key);
+    return KeysOf(LayoutOf(block)).At(row, key);
   }
   /// A null value is a view with a null pointer, an empty one has none.
   bool Value(int64_t block, int64_t row, std::string_view* value) const;
   uint64_t Sequence(int64_t block, int64_t row) const {
-    const uint32_t at = slots_[block].sequences.load(std::memory_order_relaxed);
-    return at == 0 ? constant_sequence_
-                   : LoadLittle<uint64_t>(base_ + int64_t{at} * kUnit + row * 8);
+    const Layout at = LayoutOf(block);
+    return at.slot->sequences == 0 ? constant_sequence_
+                                   : LoadLittle<uint64_t>(at.Find(at.slot->sequences) + row * 8);
   }
   RowKind Kind(int64_t block, int64_t row) const {
-    const uint32_t at = slots_[block].kinds.load(std::memory_order_relaxed);
-    return at == 0 ? RowKind::kPut : static_cast<RowKind>(base_[int64_t{at} * kUnit + row]);
+    const Layout at = LayoutOf(block);
+    return at.slot->kinds == 0 ? RowKind::kPut : static_cast<RowKind>(at.Find(at.slot->kinds)[row]);
   }
 
  private:
-  enum class State : uint32_t { kUnknown = 0, kReady, kGeneral };
+  // kAlike: as the common slot says, kReady: as its own says, kGeneral: neither can.
+  enum class State : uint8_t { kUnknown = 0, kAlike, kReady, kGeneral };
   // Buffers begin at multiples of this in the file, so 32 bits reach 256 GiB.
   static constexpr int64_t kUnit = 64;
-  using Place = std::atomic<uint32_t>;
 
   /// Where a column's strings are in the file. If all of them have one width, not 0, the offsets
   /// need not be looked at: one dependent memory access less.
   struct Strings {
-    Place offsets{0};
-    Place data{0};
-    Place width{0};
-    std::atomic<uint64_t> bytes{0};
+    uint32_t offsets;
+    uint32_t data;
+    uint32_t width;
+    uint64_t bytes;
+    bool operator==(const Strings&) const = default;
   };
 
-  /// Places of buffers in the file; 0 = there is none.
+  /// Places of buffers in the file, in units; 0 = there is none. Written before the block's state.
   struct alignas(64) Slot {
-    std::atomic<State> state{State::kUnknown};
-    Place value_validity{0};
-    Place sequences{0};
-    Place kinds{0};
     Strings keys;
     Strings values;
+    uint32_t value_validity;
+    uint32_t sequences;
+    uint32_t kinds;
+    bool operator==(const Slot&) const = default;
   };
   static_assert(sizeof(Slot) == 64);
 
-  const uint8_t* At(const Place& place) const {
-    return base_ + int64_t{place.load(std::memory_order_relaxed)} * kUnit;
+  /// The first blocks of the file, as many as lie at equal distances.
+  struct Alike {
+    int64_t blocks = 0;
+    int64_t distance = 0;  // bytes, a multiple of kUnit
+    bool known = false;    // is the slot set? Guarded by fill_
+    Slot slot;             // as if of block 0
+  };
+
+  /// A slot and the address that its places count from.
+  struct Layout {
+    const Slot* slot;
+    const uint8_t* base;
+
+    const uint8_t* Find(uint32_t place) const { return base + int64_t{place} * kUnit; }
+  };
+
+  State StateOf(int64_t block) const { return states_[block].load(std::memory_order_acquire); }
+  Layout LayoutOf(int64_t block) const {
+    return StateOf(block) == State::kAlike ? Layout{&alike_.slot, base_ + block * alike_.distance}
+                                           : Layout{&slots_[block], base_};
   }
-  void PrefetchStrings(const Strings& strings, bool large, int64_t row) const;
-  KvStrings StringsOf(const Strings& strings, bool large) const {
-    return {.offsets = At(strings.offsets),
-            .data = reinterpret_cast<const char*>(At(strings.data)),
-            .bytes = strings.bytes.load(std::memory_order_relaxed),
-            .width = strings.width.load(std::memory_order_relaxed),
+  KvStrings KeysOf(const Layout& at) const { return StringsOf(at, at.slot->keys, large_keys_); }
+  KvStrings ValuesOf(const Layout& at) const {
+    return StringsOf(at, at.slot->values, large_values_);
+  }
+  static KvStrings StringsOf(const Layout& at, const Strings& strings, bool large) {
+    return {.offsets = at.Find(strings.offsets),
+            .data = reinterpret_cast<const char*>(at.Find(strings.data)),
+            .bytes = strings.bytes,
+            .width = strings.width,
             .large = large};
   }
   std::shared_ptr<arrow::ArrayData> ArrayOf(const KvColumns& rows, int column) const;
+  /// Counts blocks from the first on that lie at equal distances.
+  void FindAlike();
   arrow::Result<bool> Fill(int64_t block);
+  State Keep(int64_t block, const Slot& slot);
+  /// The slot with every place moved by so many blocks of equal distance; false if one would leave
+  /// what 32 bits can name.
+  bool Moved(const Slot& slot, int64_t blocks, Slot* out) const;
   /// False if the buffer is not at a place that 32 bits can name.
-  bool PlaceOf(const arrow::Buffer* buffer, Place* place) const;
+  bool PlaceOf(const arrow::Buffer* buffer, uint32_t* place) const;
   bool FillStrings(const arrow::ArrayData& column, bool large, Strings* strings) const;
 
   const SstFile* const file_;
@@ -121,7 +154,10 @@ class KvBlocks {
   const bool large_keys_;
   const bool large_values_;
   const uint64_t constant_sequence_;
-  const std::unique_ptr<Slot[]> slots_;
+  const std::unique_ptr<std::atomic<State>[]> states_;
+  const std::unique_ptr<Slot[]> slots_;  // only those of kReady blocks are set
+  Alike alike_;
+  std::mutex fill_;  // held to set slots and states
 };
 
 }  // namespace marble

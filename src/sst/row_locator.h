@@ -1,5 +1,6 @@
-// From a row of a file to the block that holds it: a small table with one entry for every 2^k rows,
-// so that a lookup is one load and a step or two. Immutable, thread-safe.
+// From a row of a file to the block that holds it. Blocks of equally many rows, as the writer cuts
+// them where it can, need no memory for that: a division tells. Others have a small table with one
+// entry for every 2^k rows, so that a lookup is one load and a step or two. Immutable, thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +20,10 @@ class RowLocator {
     const int64_t blocks = index.num_blocks();
     if (blocks == 0) return;
     const int64_t rows = index.FirstRow(blocks);
+    if (HasEqualBlocks(index)) {
+      equal_rows_ = static_cast<uint32_t>(index.FirstRow(1));
+      return;
+    }
     shift_ = std::bit_width(static_cast<uint64_t>(rows / blocks)) - 1;
     first_rows_.reserve(blocks + 1);
     for (int64_t i = 0; i <= blocks; ++i) {
@@ -33,10 +38,13 @@ class RowLocator {
     strides_.push_back(static_cast<uint32_t>(blocks - 1));
   }
 
-  uint32_t FirstRow(uint32_t block) const { return first_rows_[block]; }
-  uint32_t RowsOf(uint32_t block) const { return first_rows_[block + 1] - first_rows_[block]; }
+  uint32_t FirstRow(uint32_t block) const {
+    return equal_rows_ != 0 ? block * equal_rows_ : first_rows_[block];
+  }
 
+  /// The block of a row of the file.
   uint32_t Find(uint32_t row) const {
+    if (equal_rows_ != 0) return row / equal_rows_;
     uint32_t block = strides_[row >> shift_];
     const uint32_t last = strides_[(row >> shift_) + 1];
     // Blocks of very unequal rows may crowd one stride.
@@ -54,6 +62,17 @@ class RowLocator {
   }
 
  private:
+  /// All blocks have the same number of rows, the last one that or fewer.
+  static bool HasEqualBlocks(const BlockIndex& index) {
+    const int64_t last = index.num_blocks() - 1;
+    const int64_t rows = index.FirstRow(1);
+    for (int64_t i = 1; i <= last; ++i) {
+      if (index.FirstRow(i) != i * rows) return false;
+    }
+    return index.FirstRow(last + 1) <= (last + 1) * rows;
+  }
+
+  uint32_t equal_rows_ = 0;  // of every block but the last; 0 if the tables are needed
   int shift_ = 0;
   std::vector<uint32_t> first_rows_;  // of each block, and the row count
   std::vector<uint32_t> strides_;     // block of row i << shift_, and the last block

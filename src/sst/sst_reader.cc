@@ -248,7 +248,7 @@ PointProbe SstReaderImpl::Probe(uint64_t hash) const {
   const uint32_t matches = index.Match(line, hash);
   PointProbe probe;
   if (matches == 0 && !index.Overflowed(line)) probe.state = PointProbe::State::kAbsent;
-  if (!std::has_single_bit(matches)) return probe;
+  if (matches == 0 || (matches & (matches - 1)) != 0) return probe;
   const uint32_t row = index.Row(line, std::countr_zero(matches));
   if (row >= index.row_count()) return probe;
   const RowPlace place = PlaceOf(row);

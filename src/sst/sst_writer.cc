@@ -16,6 +16,7 @@
 #include "row/batch_ops.h"
 #include "sst/aligned_payload.h"
 #include "sst/block_index.h"
+#include "sst/block_limits.h"
 #include "sst/bloom_filter.h"
 #include "sst/hidden_columns.h"
 #include "sst/key_bounds.h"
@@ -47,6 +48,10 @@ arrow::Result<arrow::ipc::IpcWriteOptions> IpcOptions(Compression compression,
   return options;
 }
 
+int64_t BlockRowsMax(const TableOptions& table) {
+  return table.block_rows_max > 0 ? table.block_rows_max : std::numeric_limits<int64_t>::max();
+}
+
 class SstWriterImpl final : public SstWriter {
  public:
   SstWriterImpl(FileSystem* fs, SstWriterOptions options, std::unique_ptr<WritableFile> file)
@@ -58,13 +63,9 @@ class SstWriterImpl final : public SstWriter {
                    options_.schema->is_append() ? -1 : options_.schema->codec()->columns().front()),
         metadata_(std::make_shared<arrow::KeyValueMetadata>()),
         keyed_(!options_.schema->is_append()),
-        unique_id_(RandomSeed()) {
-    const TableOptions& table = options_.schema->options();
-    block_bytes_ = options_.schema->block_bytes();
-    block_rows_max_ =
-        table.block_rows_max > 0 ? table.block_rows_max : std::numeric_limits<int64_t>::max();
-    want_hashes_ = keyed_ && table.point_lookup != PointLookup::kNone;
-  }
+        want_hashes_(keyed_ && options_.schema->options().point_lookup != PointLookup::kNone),
+        unique_id_(RandomSeed()),
+        limits_(options_.schema->block_bytes(), BlockRowsMax(options_.schema->options())) {}
 
   arrow::Status Start();
 
@@ -86,9 +87,7 @@ class SstWriterImpl final : public SstWriter {
  private:
   arrow::Status AddRows(const RowBatch& rows);
   arrow::Status CheckOrder(const RowBatch& rows) const;
-  bool PendingIsFull() const {
-    return pending_rows_ >= block_rows_max_ || pending_bytes_ >= block_bytes_;
-  }
+  bool PendingIsFull() const { return limits_.IsFull(pending_rows_, pending_bytes_); }
   /// Takes rows [begin, end) of a batch into the pending block and their keys into the index.
   void Take(const RowBatch& rows, int64_t begin, int64_t end, int64_t bytes);
   void IndexKeys(const RowBatch& rows, int64_t begin, int64_t end);
@@ -108,10 +107,9 @@ class SstWriterImpl final : public SstWriter {
   // Shared with Arrow's writer, which puts it into the footer when it is closed.
   const std::shared_ptr<arrow::KeyValueMetadata> metadata_;
   const bool keyed_;
+  const bool want_hashes_;
   const uint64_t unique_id_;
-  bool want_hashes_ = false;
-  int64_t block_bytes_ = 0;
-  int64_t block_rows_max_ = 0;
+  BlockLimits limits_;
   std::shared_ptr<arrow::Schema> file_schema_;
   arrow::ipc::IpcWriteOptions ipc_options_ = arrow::ipc::IpcWriteOptions::Defaults();
   std::unique_ptr<arrow::ipc::internal::IpcPayloadWriter> ipc_;
@@ -180,9 +178,9 @@ arrow::Status SstWriterImpl::AddRows(const RowBatch& rows) {
     ARROW_RETURN_NOT_OK(FlushBlock());
   }
   while (at < n) {
-    const int64_t room = block_rows_max_ - pending_rows_;
+    const int64_t room = limits_.rows() - pending_rows_;
     const int64_t limit = n - at > room ? at + room : n;
-    int64_t end = sizer.FindEnd(at, limit, block_bytes_ - pending_bytes_);
+    int64_t end = sizer.FindEnd(at, limit, limits_.bytes() - pending_bytes_);
     const bool full = end <= limit || n - at >= room;
     end = std::min(end, limit);
     while (full && keyed_ && !rows.unique_keys && end < n && rows.keys[end] == rows.keys[end - 1]) {
@@ -265,6 +263,7 @@ arrow::Status SstWriterImpl::FlushBlock() {
     blocks_.Add(entry, {}, {});
   }
   statistics_.Merge(hidden.statistics());
+  limits_.Next(pending_rows_, pending_bytes_);
   pending_.clear();
   pending_rows_ = 0;
   pending_bytes_ = 0;

@@ -150,29 +150,59 @@ TEST(BlockIndex, RandomDamageGivesAnErrorOrAUsableIndex) {
   }
 }
 
+/// A section of blocks of so many rows each.
+std::string SectionOfRows(const std::vector<int64_t>& rows_of_blocks) {
+  BlockIndexBuilder builder;
+  int64_t offset = 64;
+  for (const int64_t rows : rows_of_blocks) {
+    BlockEntry entry;
+    entry.message_offset = offset;
+    entry.metadata_length = 64;
+    entry.body_length = 64;
+    entry.rows = rows;
+    builder.Add(entry, "", "");
+    offset += 128;
+  }
+  return builder.Finish();
+}
+
+void ExpectEveryRowIsFound(const std::vector<int64_t>& rows_of_blocks) {
+  std::vector<uint32_t> block_of_row;
+  for (size_t i = 0; i < rows_of_blocks.size(); ++i) {
+    block_of_row.insert(block_of_row.end(), rows_of_blocks[i], static_cast<uint32_t>(i));
+  }
+  const std::string section = SectionOfRows(rows_of_blocks);
+  const RowLocator locator(
+      BlockIndex::Open(section, block_of_row.size(), 8, kDataEnd).ValueOrDie());
+  for (uint32_t row = 0; row < block_of_row.size(); ++row) {
+    ASSERT_EQ(locator.Find(row), block_of_row[row]);
+    const bool is_first = row == 0 || block_of_row[row - 1] != block_of_row[row];
+    ASSERT_EQ(is_first, locator.FirstRow(block_of_row[row]) == row);
+  }
+}
+
 TEST(RowLocator, FindsTheBlockOfEveryRow) {
   std::mt19937_64 random(4);
   for (int round = 0; round < 50; ++round) {
-    BlockIndexBuilder builder;
-    std::vector<uint32_t> block_of_row;
-    const int blocks = 1 + static_cast<int>(random() % 60);
-    for (int i = 0; i < blocks; ++i) {
-      BlockEntry entry;
-      entry.message_offset = 64 + 128 * i;
-      entry.metadata_length = 64;
-      entry.body_length = 64;
-      // Blocks of one row beside blocks of hundreds.
-      entry.rows = random() % 3 == 0 ? 1 + static_cast<int64_t>(random() % 500) : 1;
-      builder.Add(entry, "", "");
-      block_of_row.insert(block_of_row.end(), entry.rows, i);
-    }
-    const std::string section = builder.Finish();
-    const RowLocator locator(
-        BlockIndex::Open(section, block_of_row.size(), 8, kDataEnd).ValueOrDie());
-    for (uint32_t row = 0; row < block_of_row.size(); ++row) {
-      ASSERT_EQ(locator.Find(row), block_of_row[row]);
-    }
+    std::vector<int64_t> rows(1 + random() % 60);
+    // Blocks of one row beside blocks of hundreds.
+    for (int64_t& n : rows) n = random() % 3 == 0 ? 1 + static_cast<int64_t>(random() % 500) : 1;
+    ExpectEveryRowIsFound(rows);
   }
+}
+
+TEST(RowLocator, FindsRowsOfEqualBlocksAndOfThoseThatAreNearlyEqual) {
+  ExpectEveryRowIsFound({5});
+  ExpectEveryRowIsFound({5, 5, 5, 5});
+  ExpectEveryRowIsFound({5, 5, 5, 1});
+  ExpectEveryRowIsFound({5, 5, 5, 6});
+  ExpectEveryRowIsFound({5, 5, 4, 5});
+  ExpectEveryRowIsFound({1, 1, 1});
+}
+
+TEST(RowLocator, EqualBlocksNeedNoTable) {
+  const std::string section = SectionOfRows({5, 5, 5, 1});
+  EXPECT_EQ(RowLocator(BlockIndex::Open(section, 16, 8, kDataEnd).ValueOrDie()).bytes(), 0);
 }
 
 }  // namespace

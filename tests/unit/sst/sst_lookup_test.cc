@@ -162,6 +162,53 @@ TEST_P(Lookup, APinnedValueOutlivesTheReader) {
   EXPECT_EQ(found->value, "value of 321");
 }
 
+/// Values of 20 bytes, but in every third stretch of ten rows one is longer by one and another
+/// shorter: blocks of ten rows lie at equal distances whether they are laid out alike or not.
+std::vector<KvRow> RowsOfNearlyEqualBlocks() {
+  std::vector<KvRow> rows;
+  for (int64_t i = 0; i < 1000; ++i) {
+    const bool odd = i / 10 % 3 == 2;
+    const size_t bytes = 20 + (odd && i % 10 == 3 ? 1 : 0) - (odd && i % 10 == 7 ? 1 : 0);
+    std::string value = Numbered("v", i);
+    value.resize(bytes, '.');
+    rows.push_back({KeyOf(i), std::move(value), static_cast<uint64_t>(i + 1), RowKind::kPut});
+  }
+  return rows;
+}
+
+TEST_P(Lookup, BlocksLaidOutAlikeAndOthersAreReadInAnyOrder) {
+  TableOptions options = Table(1 << 20);
+  options.block_rows_max = 10;
+  SstFixture file(KeyValueSchema(options), mapped());
+  const std::vector<KvRow> rows = RowsOfNearlyEqualBlocks();
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, rows)}));
+  for (const int64_t first : {0, 25, 995}) {  // the layout that others are compared with
+    const auto reader = Get(file.Open());
+    ASSERT_EQ(reader->num_blocks(), 100);
+    for (int round = 0; round < 2; ++round) {
+      for (int64_t i = 0; i < 1000; ++i) {
+        const KvRow& row = rows[(first + i * 7) % 1000];
+        const auto found = Find(file, reader.get(), row.key);
+        ASSERT_TRUE(found.has_value()) << row.key;
+        ASSERT_EQ(found->value, *row.value);
+        ASSERT_EQ(found->sequence, row.sequence);
+      }
+    }
+    for (int64_t block = 0; block < 100; ++block) {
+      KvColumns columns;
+      std::shared_ptr<const void> owner;
+      SST_ASSERT_OK(reader->ReadKvBlock(block, &columns, &owner));
+      ASSERT_EQ(columns.rows, 10);
+      for (int64_t i = 0; i < 10; ++i) {
+        std::string_view value;
+        ASSERT_TRUE(columns.ValueAt(i, &value));
+        ASSERT_EQ(value, *rows[block * 10 + i].value);
+        ASSERT_EQ(columns.SequenceAt(i), rows[block * 10 + i].sequence);
+      }
+    }
+  }
+}
+
 TEST_P(Lookup, LookingUpInStagesFindsTheSame) {
   SstFixture file(KeyValueSchema(Table()), mapped());
   SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
