@@ -68,6 +68,9 @@ class SegmentFile {
                               WriteVia via) = 0;
   /// Everything written before the call reaches the device (fdatasync, mapping included).
   virtual arrow::Status Sync() = 0;
+  /// All of the file will be written through the mapping, maybe by another thread: does now what
+  /// such writes would have to wait for. Advice; beside no other call.
+  virtual void WillWrite() {}
   /// No Write follows: what only writing needs is let go of. May run in another thread than writes
   /// did, not beside Sync.
   virtual void EndWrites() {}

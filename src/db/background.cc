@@ -307,7 +307,9 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
 arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   // What the edit says of the log must be true of the device first: a power cut could otherwise
   // keep one table's half of a commit.
-  ARROW_RETURN_NOT_OK(WaitDurable(log_->PrepareSync().position));
+  const LogPosition end = log_->PrepareSync().position;
+  ARROW_RETURN_NOT_OK(log_->RollIfReady());
+  ARROW_RETURN_NOT_OK(WaitDurable(end, SyncScope::kSegment));
   record->durable_through = log_->durable_through();
   ManifestState next = manifest_state_;
   ARROW_RETURN_NOT_OK(next.Apply(*record));

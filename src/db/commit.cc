@@ -418,7 +418,7 @@ std::chrono::nanoseconds OpenDatabase::WriteDelay(std::span<Operation> operation
   return delay;
 }
 
-arrow::Status OpenDatabase::WaitDurable(const LogPosition& position) {
+arrow::Status OpenDatabase::WaitDurable(const LogPosition& position, SyncScope scope) {
   const uint64_t entered = sync_group_.Enter();
   arrow::Status status;
   while (log_->durable_through() < position) {
@@ -427,14 +427,14 @@ arrow::Status OpenDatabase::WaitDurable(const LogPosition& position) {
     if (sync_running_) {
       progress_.wait(mutex_);
     } else {
-      SyncTogether();
+      SyncTogether(position, scope);
     }
   }
   sync_group_.Leave(entered);
   return status;
 }
 
-void OpenDatabase::SyncTogether() {
+void OpenDatabase::SyncTogether(const LogPosition& position, SyncScope scope) {
   using Clock = std::chrono::steady_clock;
   sync_running_ = true;
   if (!sync_group_.IsComplete()) {
@@ -444,7 +444,8 @@ void OpenDatabase::SyncTogether() {
     mutex_.lock();
   }
   sync_group_.Begin();
-  const WriteAheadLog::SyncTarget target = log_->PrepareSync();
+  const WriteAheadLog::SyncTarget target =
+      scope == SyncScope::kAll ? log_->PrepareSync() : log_->PrepareSync(position.segment);
   mutex_.unlock();
   const Clock::time_point start = Clock::now();
   arrow::Status status = log_->Sync(target);

@@ -33,6 +33,12 @@
 
 namespace marble {
 
+/// What a sync of the log that somebody waits for takes along.
+enum class SyncScope : uint8_t {
+  kAll,      // all that was appended, for others who wait too
+  kSegment,  // the segment that was asked for, so that writers of the next are not held up
+};
+
 class OpenDatabase : public DatabaseCore {
  public:
   static arrow::Result<std::shared_ptr<OpenDatabase>> Open(const std::string& directory,
@@ -163,9 +169,10 @@ class OpenDatabase : public DatabaseCore {
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
-  arrow::Status WaitDurable(const LogPosition& position) MARBLE_REQUIRES(mutex_);
+  arrow::Status WaitDurable(const LogPosition& position, SyncScope scope = SyncScope::kAll)
+      MARBLE_REQUIRES(mutex_);
   /// Syncs the log for all commits that wait for it.
-  void SyncTogether() MARBLE_REQUIRES(mutex_);
+  void SyncTogether(const LogPosition& position, SyncScope scope) MARBLE_REQUIRES(mutex_);
   void FailWrites(const arrow::Status& cause) MARBLE_REQUIRES(mutex_);
 
   // --- background.cc

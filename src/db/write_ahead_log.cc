@@ -11,9 +11,9 @@ namespace {
 /// Payloads of this size go by pwrite: the copy costs more than the system call, and the mapping
 /// need not be populated.
 constexpr uint64_t kLargePayloadBytes = 64 * 1024;
-/// Bytes of segments kept for recycling: what flushing three memtables of the preset size, or a
-/// larger one, sets free.
-constexpr int64_t kSparesBytesMax = int64_t{192} << 20;
+/// Segments that are made beforehand once the log has shown that it goes on: what writers fill
+/// while the file system is busy.
+constexpr int kSegmentsAhead = 3;
 
 }  // namespace
 
@@ -24,48 +24,37 @@ arrow::Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::Start(FileSystem* f
                                                                    uint64_t first_number) {
   std::unique_ptr<WriteAheadLog> log(
       new WriteAheadLog(fs, std::move(directory), uuid, segment_bytes));
-  ARROW_RETURN_NOT_OK(log->StartSegment(first_number, 0, segment_bytes));
+  ARROW_RETURN_NOT_OK(log->StartSegment(first_number - 1, segment_bytes));
   // Nothing was acknowledged yet: everything before the first record is durable.
   log->durable_through_ = log->position();
   return log;
 }
 
-arrow::Status WriteAheadLog::StartSegment(uint64_t number, uint64_t predecessor, int64_t capacity) {
-  const std::string path = LogSegmentPath(directory_, number);
-  std::unique_ptr<SegmentFile> file;
-  if (capacity == segment_bytes_ && !spares_.empty()) {
-    ARROW_RETURN_NOT_OK(fs_->Rename(spares_.back(), path));
-    spares_.pop_back();
-    auto opened = fs_->OpenSegment(path);
-    if (!opened.ok()) {
-      ARROW_RETURN_NOT_OK(fs_->Remove(path));  // as below
-      return opened.status();
-    }
-    file = *std::move(opened);
-  } else {
-    ARROW_ASSIGN_OR_RAISE(file, fs_->CreateSegment(path, capacity));
-  }
+arrow::Status WriteAheadLog::StartSegment(uint64_t predecessor, int64_t capacity) {
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentWriter> segment, maker_.Next(predecessor, capacity));
   directory_dirty_ = true;
-  LogFileHeader header;
-  header.kind = LogFileKind::kSegment;
-  header.uuid = uuid_;
-  header.number = number;
-  header.predecessor = predecessor;
-  auto writer = SegmentWriter::Start(std::move(file), header);
-  if (!writer.ok()) {
-    // Leave no segment behind that the next attempt would stumble over.
-    ARROW_RETURN_NOT_OK(fs_->Remove(path));
-    return writer.status();
-  }
+  asked_ahead_ = false;
   if (!segments_.empty()) full_bytes_ += current()->capacity();
-  segments_.push_back(std::shared_ptr<SegmentWriter>(*std::move(writer)));
+  segments_.push_back(std::move(segment));
   return arrow::Status::OK();
 }
 
 arrow::Status WriteAheadLog::Roll(uint64_t payload_bytes) {
   const int64_t needed = kLogHeaderBytes + LogRecordBytes(payload_bytes);
-  return StartSegment(current()->number() + 1, current()->number(),
-                      std::max(segment_bytes_, needed));
+  rolls_ = std::min(rolls_ + 1, kSegmentsAhead);
+  return StartSegment(current()->number(), std::max(maker_.segment_bytes(), needed));
+}
+
+arrow::Status WriteAheadLog::RollIfReady() {
+  const bool in_use = static_cast<int64_t>(position().offset) >= current()->capacity() / 4;
+  return in_use && maker_.IsReady() ? Roll(0) : arrow::Status::OK();
+}
+
+void WriteAheadLog::MakeAhead() {
+  // Most logs of small databases end in the first half of their first segment.
+  if (rolls_ == 0 && static_cast<int64_t>(position().offset) < current()->capacity() / 2) return;
+  asked_ahead_ = true;
+  maker_.MakeAhead(current()->number(), std::max(rolls_, 1));
 }
 
 arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,
@@ -77,27 +66,29 @@ arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,
   if (payload_bytes >= kLargePayloadBytes) via = WriteVia::kSystemCall;
   ARROW_ASSIGN_OR_RAISE(LogPosition end, current()->Append(header, parts, via));
   bytes_appended_ += LogRecordBytes(payload_bytes);
+  if (!asked_ahead_) MakeAhead();
   return end;
 }
 
-WriteAheadLog::SyncTarget WriteAheadLog::PrepareSync() const {
+WriteAheadLog::SyncTarget WriteAheadLog::PrepareSync(uint64_t last) const {
   SyncTarget target;
-  for (const auto& segment : segments_) {
-    if (segment->number() >= durable_through_.segment) target.segments.push_back(segment);
-  }
-  // A segment without a record yet (its first append failed) is no place that recovery could
-  // confirm.
-  const bool fresh = position().offset == kLogHeaderBytes && segments_.size() > 1;
-  target.position = fresh ? segments_[segments_.size() - 2]->position() : position();
+  target.written = current();
   target.directory = directory_dirty_;
+  for (const auto& segment : segments_) {
+    if (segment->number() > last) break;
+    if (segment->number() >= durable_through_.segment) target.segments.push_back(segment);
+    // A segment without a record yet (its first append failed) is no place that recovery could
+    // confirm.
+    const bool fresh = segment->position().offset == kLogHeaderBytes && target.position.segment > 0;
+    if (!fresh) target.position = segment->position();
+  }
   return target;
 }
 
 arrow::Status WriteAheadLog::Sync(const SyncTarget& target) const {
   if (target.directory) ARROW_RETURN_NOT_OK(fs_->SyncDirectory(LogDirectory(directory_)));
   for (const auto& segment : target.segments) {
-    // The last one is being written; nothing follows in those before it.
-    if (segment != target.segments.back()) segment->EndAppends();
+    if (segment != target.written) segment->EndAppends();
     ARROW_RETURN_NOT_OK(segment->Sync());
   }
   return arrow::Status::OK();
@@ -117,11 +108,8 @@ std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_star
     segments_.pop_front();
     full_bytes_ -= retired.segment->capacity();
     // A sync that is under way may still hold the segment; it closes when that lets go.
-    const auto spares = static_cast<int64_t>(spares_.size() + all.size());
-    if (retired.segment->capacity() == segment_bytes_ &&
-        (spares + 1) * segment_bytes_ <= std::max(kSparesBytesMax, segment_bytes_) &&
-        retired.segment.use_count() == 1) {
-      retired.spare = SpareSegmentPath(directory_, next_spare_++);
+    if (retired.segment->capacity() == maker_.segment_bytes() && retired.segment.use_count() == 1) {
+      retired.spare = maker_.SparePath(static_cast<int64_t>(all.size()));
     }
     all.push_back(std::move(retired));
   }
@@ -145,18 +133,17 @@ arrow::Status WriteAheadLog::Recycle(std::vector<Retired>* retired) const {
 
 void WriteAheadLog::AddSpares(const std::vector<Retired>& retired) {
   for (const Retired& old : retired) {
-    if (!old.spare.empty()) spares_.push_back(old.spare);
+    if (!old.spare.empty()) maker_.AddSpare(old.spare);
   }
 }
 
 arrow::Status WriteAheadLog::Close(bool remove) {
+  ARROW_RETURN_NOT_OK(maker_.Close(remove));
   for (const auto& segment : segments_) ARROW_RETURN_NOT_OK(segment->Close());
   if (remove) {
     for (const auto& segment : segments_) {
       ARROW_RETURN_NOT_OK(fs_->Remove(LogSegmentPath(directory_, segment->number())));
     }
-    for (const std::string& spare : spares_) ARROW_RETURN_NOT_OK(fs_->Remove(spare));
-    spares_.clear();
   }
   return arrow::Status::OK();
 }

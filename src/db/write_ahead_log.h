@@ -1,5 +1,5 @@
-// The write-ahead log: a chain of preallocated, recycled segments. Appending, rolling over,
-// retiring; and what has to be synced to make a position durable.
+// The write-ahead log: a chain of preallocated, recycled segments (segment_maker.h makes them).
+// Appending, rolling over, retiring; and what has to be synced to make a position durable.
 //
 // Externally synchronised (the database's mutex), except WriteAheadLog::Sync and Recycle, which run
 // beside everything else.
@@ -16,6 +16,7 @@
 #include <marble/file_system.h>
 
 #include "base/uuid.h"
+#include "db/segment_maker.h"
 #include "log/log_writer.h"
 
 namespace marble {
@@ -35,13 +36,21 @@ class WriteAheadLog {
                                     const std::vector<std::string_view>& parts,
                                     uint64_t payload_bytes, WriteVia via);
 
-  /// What has to reach the device for everything appended so far to be durable.
+  /// Goes on in a new segment if that costs nothing and the current one is in good use: what was
+  /// appended so far can then be synced without holding up what follows.
+  arrow::Status RollIfReady();
+
+  /// What has to reach the device for a position to be durable.
   struct SyncTarget {
     std::vector<std::shared_ptr<SegmentWriter>> segments;  // oldest first
+    std::shared_ptr<SegmentWriter> written;                // the log's last one
     LogPosition position;
     bool directory = false;  // segments were created or renamed since the last sync
   };
-  SyncTarget PrepareSync() const;
+  /// Everything appended so far.
+  SyncTarget PrepareSync() const { return PrepareSync(current()->number()); }
+  /// Everything appended up to the end of `segment`.
+  SyncTarget PrepareSync(uint64_t segment) const;
   /// Needs no lock. Old segments are synced before their successors.
   arrow::Status Sync(const SyncTarget& target) const;
   void MarkSynced(const SyncTarget& target);
@@ -71,18 +80,18 @@ class WriteAheadLog {
 
  private:
   WriteAheadLog(FileSystem* fs, std::string directory, const Uuid& uuid, int64_t segment_bytes)
-      : fs_(fs), directory_(std::move(directory)), uuid_(uuid), segment_bytes_(segment_bytes) {}
+      : fs_(fs), directory_(directory), maker_(fs, std::move(directory), uuid, segment_bytes) {}
   const std::shared_ptr<SegmentWriter>& current() const { return segments_.back(); }
   arrow::Status Roll(uint64_t payload_bytes);
-  arrow::Status StartSegment(uint64_t number, uint64_t predecessor, int64_t capacity);
+  arrow::Status StartSegment(uint64_t predecessor, int64_t capacity);
+  void MakeAhead();
 
   FileSystem* fs_;
   const std::string directory_;
-  const Uuid uuid_;
-  const int64_t segment_bytes_;
+  SegmentMaker maker_;
   std::deque<std::shared_ptr<SegmentWriter>> segments_;  // live, oldest first; the last is written
-  std::vector<std::string> spares_;                      // paths
-  uint64_t next_spare_ = 1;
+  bool asked_ahead_ = false;                             // since the current one was started
+  int rolls_ = 0;                                        // as many as matter
   LogPosition durable_through_;
   bool directory_dirty_ = false;
   int64_t bytes_appended_ = 0;

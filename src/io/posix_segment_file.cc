@@ -133,6 +133,13 @@ arrow::Status PosixSegmentFile::Write(int64_t offset, std::span<const std::strin
   return arrow::Status::OK();
 }
 
+void PosixSegmentFile::WillWrite() {
+  if (!fd_.is_open()) return;
+  for (int64_t at = 0; at < capacity_; at += kPopulateBytes) {
+    if (!PrepareMapped(at, std::min(at + kPopulateBytes, capacity_))) return;
+  }
+}
+
 bool PosixSegmentFile::PrepareMapped(int64_t begin, int64_t end) {
   if (begin >= populated_begin_ && end <= populated_end_) [[likely]]
     return true;

@@ -42,6 +42,8 @@ class PosixSegmentFile : public SegmentFile {
   arrow::Status Write(int64_t offset, std::span<const std::string_view> parts,
                       WriteVia via) override;
   arrow::Status Sync() override;
+  /// Makes all pages writable.
+  void WillWrite() override;
   /// Unmaps: a sync would have to write-protect every page of the mapping on all processors.
   void EndWrites() override { Unmap(); }
   arrow::Status Close() override;

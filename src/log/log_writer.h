@@ -32,6 +32,9 @@ class SegmentWriter {
   /// overwritten by the next append. Returns the position behind the record.
   arrow::Result<LogPosition> Append(const LogRecordHeader& header,
                                     std::span<const std::string_view> parts, WriteVia via);
+  /// Appends through the mapping will follow, maybe of another thread: does now what they would
+  /// have to wait for.
+  void WillAppend() { file_->WillWrite(); }
   /// No Append follows; makes Sync cheaper. May run in another thread than Append did.
   void EndAppends() { file_->EndWrites(); }
   /// All appended records survive power loss on return. May run beside Append.

@@ -10,7 +10,10 @@ namespace marble {
 namespace {
 
 constexpr int64_t kFirstSlots = 256;
+/// Growth of small tables, and of those whose memory takes a while to get.
 constexpr int64_t kGrowth = 4;
+constexpr int64_t kGrowthOfLarge = 2;
+constexpr int64_t kLargeSlots = 256 * 1024;
 /// Tables up to this size grow step by step whatever is expected of them: many idle tables with a
 /// few rows each hold little.
 constexpr int64_t kSmallSlots = 16 * 1024;
@@ -95,7 +98,10 @@ void RecordIndex::Insert(Record* record, uint64_t hash) {
 arrow::Status RecordIndex::Reserve(int64_t keys, arrow::MemoryPool* pool) {
   int64_t slots = tables_.empty() ? 0 : tables_.back()->slots;
   if (keys_ + keys <= KeysMax(slots)) return arrow::Status::OK();
-  while (keys_ + keys > KeysMax(slots)) slots = slots == 0 ? kFirstSlots : slots * kGrowth;
+  while (keys_ + keys > KeysMax(slots)) {
+    const int64_t growth = slots >= kLargeSlots ? kGrowthOfLarge : kGrowth;
+    slots = slots == 0 ? kFirstSlots : slots * growth;
+  }
   if (slots > kSmallSlots) {
     while (expected_keys_ > KeysMax(slots)) slots *= 2;
   }

@@ -8,6 +8,9 @@ namespace marble {
 
 namespace {
 
+/// Blocks given back until one that waited is taken for useless: those of some memtables.
+constexpr uint64_t kFreesUntilStale = 1024;
+
 /// Only advice: without huge pages everything works, more slowly. Allocators have often touched the
 /// first page of fresh memory already, and a range with a small page in it gets no huge one: give
 /// such pages back first (the content of new memory is nobody's).
@@ -50,17 +53,23 @@ arrow::Status RecyclingPool::Allocate(int64_t size, int64_t alignment, uint8_t**
 void RecyclingPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {
   if (alignment != kHugePageBytes) return ProxyMemoryPool::Free(buffer, size, alignment);
   MutexLock lock(&mutex_);
-  spares_.push_back({buffer, size});
+  spares_.push_back({buffer, size, ++frees_});
   spare_bytes_ += size;
   Trim();
 }
 
 void RecyclingPool::Trim() {
   while (spare_bytes_ > spare_bytes_max_) {
-    const Spare oldest = spares_.front();
-    spares_.pop_front();
-    spare_bytes_ -= oldest.bytes;
-    ProxyMemoryPool::Free(oldest.data, oldest.bytes, kHugePageBytes);
+    // A large block is waited for in one piece when it has to be made again: the smallest go, but
+    // before them one whose size nobody asks for.
+    auto goes = spares_.begin();
+    if (frees_ - goes->freed < kFreesUntilStale) {
+      goes = std::ranges::min_element(spares_, {}, &Spare::bytes);
+    }
+    const Spare spare = *goes;
+    spares_.erase(goes);
+    spare_bytes_ -= spare.bytes;
+    ProxyMemoryPool::Free(spare.data, spare.bytes, kHugePageBytes);
   }
 }
 

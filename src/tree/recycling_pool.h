@@ -22,7 +22,8 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
   explicit RecyclingPool(arrow::MemoryPool* base) : ProxyMemoryPool(base) {}
   ~RecyclingPool() override { SetSpareBytesMax(0); }
 
-  /// Bytes kept at most; what is over goes back at once, the oldest first. 0 until this is called.
+  /// Bytes kept at most; what is over goes back at once, small blocks first. 0 until this is
+  /// called.
   void SetSpareBytesMax(int64_t bytes);
   /// Bytes kept now. They are part of bytes_allocated().
   int64_t spare_bytes() const;
@@ -38,11 +39,13 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
   struct Spare {
     uint8_t* data;
     int64_t bytes;
+    uint64_t freed;  // its number among the frees
   };
   void Trim() MARBLE_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::deque<Spare> spares_ MARBLE_GUARDED_BY(mutex_);  // oldest first
+  uint64_t frees_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_max_ MARBLE_GUARDED_BY(mutex_) = 0;
 };

@@ -37,6 +37,33 @@ TEST(RecyclingPool, KeepsNoMoreThanAllowedAndTheNewest) {
   EXPECT_EQ(pool.bytes_allocated(), 0);
 }
 
+TEST(RecyclingPool, KeepsALargeBlockBeforeManySmallOnes) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(4 * kHugePageBytes);
+  uint8_t* large = Take(&pool, 3 * kHugePageBytes);
+  uint8_t* blocks[3];
+  for (uint8_t*& block : blocks) block = Take(&pool, kHugePageBytes);
+  pool.Free(large, 3 * kHugePageBytes, kHugePageBytes);
+  for (uint8_t* block : blocks) pool.Free(block, kHugePageBytes, kHugePageBytes);
+  EXPECT_EQ(pool.spare_bytes(), 4 * kHugePageBytes);
+  EXPECT_EQ(Take(&pool, 3 * kHugePageBytes), large);
+  pool.Free(large, 3 * kHugePageBytes, kHugePageBytes);
+}
+
+TEST(RecyclingPool, GivesBackALargeBlockThatNobodyAsksFor) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(4 * kHugePageBytes);
+  pool.Free(Take(&pool, 3 * kHugePageBytes), 3 * kHugePageBytes, kHugePageBytes);
+  uint8_t* blocks[4];
+  for (int round = 0; round < 300; ++round) {
+    for (uint8_t*& block : blocks) block = Take(&pool, kHugePageBytes);
+    for (uint8_t* block : blocks) pool.Free(block, kHugePageBytes, kHugePageBytes);
+  }
+  for (uint8_t*& block : blocks) block = Take(&pool, kHugePageBytes);
+  EXPECT_EQ(pool.spare_bytes(), 0) << "only the small ones were kept";
+  for (uint8_t* block : blocks) pool.Free(block, kHugePageBytes, kHugePageBytes);
+}
+
 TEST(RecyclingPool, GivesNoSpareOfAnotherSizeAndKeepsNothingSmall) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(8 * kHugePageBytes);

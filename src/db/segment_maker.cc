@@ -1,0 +1,168 @@
+#include "db/segment_maker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+/// Bytes of segments kept for recycling: what flushing three memtables of the preset size, or a
+/// larger one, sets free.
+constexpr int64_t kSparesBytesMax = int64_t{192} << 20;
+
+}  // namespace
+
+SegmentMaker::SegmentMaker(FileSystem* fs, std::string directory, const Uuid& uuid,
+                           int64_t segment_bytes)
+    : fs_(fs), directory_(std::move(directory)), uuid_(uuid), segment_bytes_(segment_bytes) {}
+
+SegmentMaker::~SegmentMaker() { Stop(); }
+
+arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Next(uint64_t predecessor,
+                                                                 int64_t capacity) {
+  {
+    std::unique_lock lock(mutex_);
+    if (capacity == segment_bytes_) {
+      // The one being made is ready before another could be.
+      changed_.wait(lock, [this] { return !ready_.empty() || !making_; });
+    } else {
+      wanted_ = 0;
+      changed_.wait(lock, [this] { return !making_; });
+      ARROW_RETURN_NOT_OK(TakeBack());
+    }
+    last_ = predecessor + 1;
+    if (!ready_.empty()) {
+      std::unique_ptr<SegmentWriter> next = std::move(ready_.front());
+      ready_.pop_front();
+      wanted_ = std::max(wanted_ - 1, 0);
+      return next;
+    }
+    wanted_ = 0;  // nothing is made beside what follows
+  }
+  return Make(predecessor + 1, capacity);
+}
+
+void SegmentMaker::MakeAhead(uint64_t last, int count) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  last_ = last;
+  wanted_ = count;
+  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  changed_.notify_all();
+}
+
+bool SegmentMaker::IsReady() const {
+  const std::lock_guard lock(mutex_);
+  return !ready_.empty();
+}
+
+void SegmentMaker::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || static_cast<int>(ready_.size()) < wanted_; });
+    if (stopping_) return;
+    // Stays the same while segments are taken.
+    const uint64_t number = last_ + ready_.size() + 1;
+    making_ = true;
+    lock.unlock();
+    auto made = Make(number, segment_bytes_);
+    if (made.ok()) (*made)->WillAppend();
+    lock.lock();
+    making_ = false;
+    if (made.ok()) {
+      ready_.push_back(*std::move(made));
+    } else {
+      wanted_ = 0;  // whoever needs it tries again, and is told the error
+    }
+    changed_.notify_all();
+  }
+}
+
+arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Make(uint64_t number,
+                                                                 int64_t capacity) {
+  const std::string path = LogSegmentPath(directory_, number);
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentFile> file, MakeFile(path, capacity));
+  LogFileHeader header;
+  header.kind = LogFileKind::kSegment;
+  header.uuid = uuid_;
+  header.number = number;
+  header.predecessor = number - 1;
+  auto writer = SegmentWriter::Start(std::move(file), header);
+  // Leave no segment behind that the next attempt would stumble over.
+  if (!writer.ok()) ARROW_RETURN_NOT_OK(fs_->Remove(path));
+  return writer;
+}
+
+arrow::Result<std::unique_ptr<SegmentFile>> SegmentMaker::MakeFile(const std::string& path,
+                                                                   int64_t capacity) {
+  std::string spare;
+  if (capacity == segment_bytes_) {
+    const std::lock_guard lock(mutex_);
+    if (!spares_.empty()) {
+      spare = std::move(spares_.back());
+      spares_.pop_back();
+    }
+  }
+  if (spare.empty()) return fs_->CreateSegment(path, capacity);
+  const arrow::Status renamed = fs_->Rename(spare, path);
+  if (!renamed.ok()) {
+    AddSpare(std::move(spare));
+    return renamed;
+  }
+  auto opened = fs_->OpenSegment(path);
+  if (!opened.ok()) ARROW_RETURN_NOT_OK(fs_->Remove(path));
+  return opened;
+}
+
+arrow::Status SegmentMaker::TakeBack() {
+  while (!ready_.empty()) {
+    // The last first: what an error leaves has no gap.
+    const uint64_t number = ready_.back()->number();
+    ARROW_RETURN_NOT_OK(ready_.back()->Close());
+    std::string spare = SpareSegmentPath(directory_, next_spare_++);
+    ARROW_RETURN_NOT_OK(fs_->Rename(LogSegmentPath(directory_, number), spare));
+    ready_.pop_back();
+    spares_.push_back(std::move(spare));
+  }
+  return arrow::Status::OK();
+}
+
+std::string SegmentMaker::SparePath(int64_t others) {
+  const std::lock_guard lock(mutex_);
+  const int64_t files = static_cast<int64_t>(spares_.size()) + others + 1;
+  if (files * segment_bytes_ > std::max(kSparesBytesMax, segment_bytes_)) return {};
+  return SpareSegmentPath(directory_, next_spare_++);
+}
+
+void SegmentMaker::AddSpare(std::string path) {
+  const std::lock_guard lock(mutex_);
+  spares_.push_back(std::move(path));
+}
+
+void SegmentMaker::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+arrow::Status SegmentMaker::Close(bool remove) {
+  Stop();
+  for (const auto& segment : ready_) ARROW_RETURN_NOT_OK(segment->Close());
+  if (remove) {
+    for (const auto& segment : ready_) {
+      ARROW_RETURN_NOT_OK(fs_->Remove(LogSegmentPath(directory_, segment->number())));
+    }
+    for (const std::string& spare : spares_) ARROW_RETURN_NOT_OK(fs_->Remove(spare));
+  }
+  ready_.clear();
+  spares_.clear();
+  return arrow::Status::OK();
+}
+
+}  // namespace marble
