@@ -1,0 +1,187 @@
+// Tests of making log segments when they are needed, and beforehand.
+#include "db/segment_maker.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "io/memory_file_system.h"
+#include "log/log_reader.h"
+#include "tree/file_names.h"
+#include "unit/io/io_test_support.h"
+
+namespace marble {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kDirectory[] = "/db";
+constexpr int64_t kSegmentBytes = 4096;
+
+/// Takes its time to create a segment.
+class SlowFileSystem : public MemoryFileSystem {
+ public:
+  arrow::Result<std::unique_ptr<SegmentFile>> CreateSegment(const std::string& path,
+                                                            int64_t capacity) override {
+    ++begun;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return MemoryFileSystem::CreateSegment(path, capacity);
+  }
+
+  std::atomic<int> begun{0};
+};
+
+class SegmentMakerTest : public ::testing::Test {
+ protected:
+  SegmentMakerTest() {
+    EXPECT_TRUE(fs_.CreateDirectory(kDirectory).ok());
+    EXPECT_TRUE(fs_.CreateDirectory(LogDirectory(kDirectory)).ok());
+  }
+
+  std::unique_ptr<SegmentMaker> NewMaker() {
+    return std::make_unique<SegmentMaker>(&fs_, kDirectory, uuid_, kSegmentBytes);
+  }
+
+  std::vector<std::string> Files() {
+    std::vector<std::string> names;
+    for (const DirectoryEntry& entry : Must(fs_.List(LogDirectory(kDirectory)))) {
+      names.push_back(entry.name);
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+
+  void WaitForFiles(size_t count) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (Files().size() < count && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_EQ(Files().size(), count);
+  }
+  void WaitUntilBegun(int more_than) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (fs_.begun == more_than && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    ASSERT_GT(fs_.begun, more_than);
+  }
+  static void WaitUntilReady(const SegmentMaker& maker) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!maker.IsReady() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_TRUE(maker.IsReady());
+  }
+
+  /// What recovery sees of a segment.
+  LogFileHeader HeaderOf(uint64_t number) {
+    const std::string path = LogSegmentPath(kDirectory, number);
+    auto reader = Must(
+        LogReader::Open(Must(fs_.OpenReadable(path)), path, LogFileKind::kSegment, &uuid_, number));
+    EXPECT_EQ(Must(reader->Next()), nullptr);
+    return reader->header();
+  }
+
+  SlowFileSystem fs_;
+  Uuid uuid_{1, 2, 3};
+};
+
+TEST_F(SegmentMakerTest, ASegmentIsMadeWhenItIsNeeded) {
+  auto maker = NewMaker();
+  auto segment = Must(maker->Next(6, kSegmentBytes));
+  EXPECT_EQ(segment->number(), 7);
+  EXPECT_EQ(segment->capacity(), kSegmentBytes);
+  EXPECT_EQ(HeaderOf(7).predecessor, 6);
+  EXPECT_FALSE(maker->IsReady());
+}
+
+TEST_F(SegmentMakerTest, SegmentsMadeBeforehandFollowEachOther) {
+  auto maker = NewMaker();
+  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  maker->MakeAhead(1, 3);
+  WaitForFiles(4);
+  for (uint64_t number = 2; number <= 12; ++number) {
+    EXPECT_EQ(HeaderOf(number).predecessor, number - 1);
+    EXPECT_EQ(Must(maker->Next(number - 1, kSegmentBytes))->number(), number);
+    maker->MakeAhead(number, 3);
+    WaitUntilReady(*maker);
+  }
+}
+
+TEST_F(SegmentMakerTest, NextWaitsForTheSegmentThatIsBeingMade) {
+  auto maker = NewMaker();
+  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  for (uint64_t number = 2; number < 8; ++number) {
+    const int before = fs_.begun;
+    maker->MakeAhead(number - 1, 1);
+    WaitUntilBegun(before);
+    ASSERT_EQ(Must(maker->Next(number - 1, kSegmentBytes))->number(), number);
+    EXPECT_EQ(fs_.begun, before + 1);
+  }
+}
+
+TEST_F(SegmentMakerTest, ALongerSegmentTakesThePlaceOfThoseMadeBeforehand) {
+  auto maker = NewMaker();
+  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  maker->MakeAhead(1, 2);
+  WaitForFiles(3);
+  auto longer = Must(maker->Next(1, 3 * kSegmentBytes));
+  EXPECT_EQ(longer->number(), 2);
+  EXPECT_EQ(longer->capacity(), 3 * kSegmentBytes);
+  EXPECT_EQ(Must(maker->Next(2, kSegmentBytes))->number(), 3);
+  EXPECT_EQ(HeaderOf(3).predecessor, 2);
+  EXPECT_EQ(Files().size(), 4) << "1, 2, 3 and one spare: the other became 3";
+}
+
+TEST_F(SegmentMakerTest, AnErrorBeforehandIsToldOnlyIfItStays) {
+  auto maker = NewMaker();
+  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  fs_.FailNth(FileOp::kCreate, 1, EIO, /*sticky=*/true);
+  const int before = fs_.begun;
+  maker->MakeAhead(1, 1);
+  WaitUntilBegun(before);
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(fs_.begun, before + 1) << "it is not tried again and again";
+  const auto failed = maker->Next(1, kSegmentBytes);
+  ASSERT_FALSE(failed.ok());
+  EXPECT_THAT(failed.status().message(), HasSubstr(LogSegmentPath(kDirectory, 2)));
+  fs_.ClearFaults();
+  EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+}
+
+TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
+  SegmentMaker of_large(&fs_, kDirectory, uuid_, int64_t{64} << 20);
+  EXPECT_FALSE(of_large.SparePath(2).empty());
+  EXPECT_TRUE(of_large.SparePath(3).empty()) << "four of 64 MiB";
+  auto maker = NewMaker();
+  auto first = Must(maker->Next(0, kSegmentBytes));
+  ASSERT_TRUE(first->Close().ok());
+  const std::string spare = maker->SparePath(0);
+  ASSERT_TRUE(fs_.Rename(LogSegmentPath(kDirectory, 1), spare).ok());
+  maker->AddSpare(spare);
+  EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+  EXPECT_EQ(Files().size(), 1);
+  EXPECT_EQ(HeaderOf(2).predecessor, 1);
+}
+
+TEST_F(SegmentMakerTest, ClosingRemovesWhatWasNotUsed) {
+  auto maker = NewMaker();
+  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  maker->MakeAhead(1, 2);
+  WaitForFiles(3);
+  EXPECT_TRUE(maker->Close(/*remove=*/true).ok());
+  EXPECT_EQ(Files().size(), 1);
+  maker->MakeAhead(1, 2);  // after the end: nothing
+  EXPECT_EQ(Files().size(), 1);
+}
+
+}  // namespace
+}  // namespace marble
