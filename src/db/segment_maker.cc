@@ -21,6 +21,10 @@ SegmentMaker::SegmentMaker(FileSystem* fs, std::string directory, const Uuid& uu
 
 SegmentMaker::~SegmentMaker() { Stop(); }
 
+arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::First(uint64_t number) {
+  return Make(number, /*predecessor=*/0, segment_bytes_);
+}
+
 arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Next(uint64_t predecessor,
                                                                  int64_t capacity) {
   {
@@ -42,7 +46,7 @@ arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Next(uint64_t predec
     }
     wanted_ = 0;  // nothing is made beside what follows
   }
-  return Make(predecessor + 1, capacity);
+  return Make(predecessor + 1, predecessor, capacity);
 }
 
 void SegmentMaker::MakeAhead(uint64_t last, int count) {
@@ -68,7 +72,7 @@ void SegmentMaker::Run() {
     const uint64_t number = last_ + ready_.size() + 1;
     making_ = true;
     lock.unlock();
-    auto made = Make(number, segment_bytes_);
+    auto made = Make(number, number - 1, segment_bytes_);
     if (made.ok()) (*made)->WillAppend();
     lock.lock();
     making_ = false;
@@ -82,6 +86,7 @@ void SegmentMaker::Run() {
 }
 
 arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Make(uint64_t number,
+                                                                 uint64_t predecessor,
                                                                  int64_t capacity) {
   const std::string path = LogSegmentPath(directory_, number);
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentFile> file, MakeFile(path, capacity));
@@ -89,7 +94,7 @@ arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Make(uint64_t number
   header.kind = LogFileKind::kSegment;
   header.uuid = uuid_;
   header.number = number;
-  header.predecessor = number - 1;
+  header.predecessor = predecessor;
   auto writer = SegmentWriter::Start(std::move(file), header);
   // Leave no segment behind that the next attempt would stumble over.
   if (!writer.ok()) ARROW_RETURN_NOT_OK(fs_->Remove(path));

@@ -31,6 +31,8 @@ class SegmentMaker {
 
   int64_t segment_bytes() const { return segment_bytes_; }
 
+  /// The first segment of a log; it has no predecessor.
+  arrow::Result<std::unique_ptr<SegmentWriter>> First(uint64_t number);
   /// The segment `predecessor` + 1: one made beforehand, or made now if there is none or if another
   /// `capacity` than segment_bytes() is needed.
   arrow::Result<std::unique_ptr<SegmentWriter>> Next(uint64_t predecessor, int64_t capacity);
@@ -53,7 +55,8 @@ class SegmentMaker {
  private:
   void Run();
   void Stop();
-  arrow::Result<std::unique_ptr<SegmentWriter>> Make(uint64_t number, int64_t capacity);
+  arrow::Result<std::unique_ptr<SegmentWriter>> Make(uint64_t number, uint64_t predecessor,
+                                                     int64_t capacity);
   arrow::Result<std::unique_ptr<SegmentFile>> MakeFile(const std::string& path, int64_t capacity);
   /// Makes spares of what was made beforehand, because another segment takes the first one's
   /// number.

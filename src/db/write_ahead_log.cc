@@ -24,25 +24,25 @@ arrow::Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::Start(FileSystem* f
                                                                    uint64_t first_number) {
   std::unique_ptr<WriteAheadLog> log(
       new WriteAheadLog(fs, std::move(directory), uuid, segment_bytes));
-  ARROW_RETURN_NOT_OK(log->StartSegment(first_number - 1, segment_bytes));
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentWriter> first, log->maker_.First(first_number));
+  log->segments_.push_back(std::move(first));
+  log->directory_dirty_ = true;
   // Nothing was acknowledged yet: everything before the first record is durable.
   log->durable_through_ = log->position();
   return log;
 }
 
-arrow::Status WriteAheadLog::StartSegment(uint64_t predecessor, int64_t capacity) {
-  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentWriter> segment, maker_.Next(predecessor, capacity));
-  directory_dirty_ = true;
-  asked_ahead_ = false;
-  if (!segments_.empty()) full_bytes_ += current()->capacity();
-  segments_.push_back(std::move(segment));
-  return arrow::Status::OK();
-}
-
 arrow::Status WriteAheadLog::Roll(uint64_t payload_bytes) {
   const int64_t needed = kLogHeaderBytes + LogRecordBytes(payload_bytes);
+  const int64_t capacity = std::max(maker_.segment_bytes(), needed);
+  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentWriter> next,
+                        maker_.Next(current()->number(), capacity));
   rolls_ = std::min(rolls_ + 1, kSegmentsAhead);
-  return StartSegment(current()->number(), std::max(maker_.segment_bytes(), needed));
+  asked_ahead_ = false;
+  directory_dirty_ = true;
+  full_bytes_ += current()->capacity();
+  segments_.push_back(std::move(next));
+  return arrow::Status::OK();
 }
 
 arrow::Status WriteAheadLog::RollIfReady() {

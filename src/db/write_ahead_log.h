@@ -83,7 +83,6 @@ class WriteAheadLog {
       : fs_(fs), directory_(directory), maker_(fs, std::move(directory), uuid, segment_bytes) {}
   const std::shared_ptr<SegmentWriter>& current() const { return segments_.back(); }
   arrow::Status Roll(uint64_t payload_bytes);
-  arrow::Status StartSegment(uint64_t predecessor, int64_t capacity);
   void MakeAhead();
 
   FileSystem* fs_;

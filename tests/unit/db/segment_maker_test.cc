@@ -103,6 +103,15 @@ TEST_F(SegmentMakerTest, ASegmentIsMadeWhenItIsNeeded) {
   EXPECT_FALSE(maker->IsReady());
 }
 
+TEST_F(SegmentMakerTest, TheFirstSegmentHasNoPredecessor) {
+  auto maker = NewMaker();
+  EXPECT_EQ(Must(maker->First(7))->number(), 7);
+  EXPECT_EQ(HeaderOf(7).predecessor, 0);
+  maker->MakeAhead(7, 1);
+  EXPECT_EQ(Must(maker->Next(7, kSegmentBytes))->number(), 8);
+  EXPECT_EQ(HeaderOf(8).predecessor, 7);
+}
+
 TEST_F(SegmentMakerTest, SegmentsMadeBeforehandFollowEachOther) {
   auto maker = NewMaker();
   ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
