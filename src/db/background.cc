@@ -269,7 +269,9 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   record.last_sequence = last_sequence;
   record.next_table_id = next_table_id_;
   record.next_file_number = environment_.next_file_number.load();
-  const uint64_t log_start = tables_.OldestSegmentNeeded(log_->current_segment(), flushed);
+  // A segment without a record yet may not have reached the device, and must not be named.
+  const uint64_t log_start =
+      tables_.OldestSegmentNeeded(log_->PrepareSync().position.segment, flushed);
   record.log_start = log_start;
   arrow::Status status = WriteEdit(&record);
   if (status.ok()) {
