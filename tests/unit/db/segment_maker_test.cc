@@ -59,26 +59,22 @@ class SegmentMakerTest : public ::testing::Test {
     return names;
   }
 
-  void WaitForFiles(size_t count) {
+  /// Waits until `holds()`; fails after a minute.
+  template <typename Predicate>
+  static void WaitUntil(const Predicate& holds) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (Files().size() < count && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    while (!holds() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    ASSERT_TRUE(holds());
+  }
+  void WaitForFiles(size_t count) {
+    WaitUntil([&] { return Files().size() >= count; });
     ASSERT_EQ(Files().size(), count);
   }
   void WaitUntilBegun(int more_than) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (fs_.begun == more_than && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-    }
-    ASSERT_GT(fs_.begun, more_than);
+    WaitUntil([&] { return fs_.begun > more_than; });
   }
   static void WaitUntilReady(const SegmentMaker& maker) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!maker.IsReady() && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    ASSERT_TRUE(maker.IsReady());
+    WaitUntil([&] { return maker.IsReady(); });
   }
 
   /// What recovery sees of a segment.
