@@ -419,22 +419,26 @@ std::chrono::nanoseconds OpenDatabase::WriteDelay(std::span<Operation> operation
 }
 
 arrow::Status OpenDatabase::WaitDurable(const LogPosition& position, SyncScope scope) {
-  const uint64_t entered = sync_group_.Enter();
+  // A flush is no commit: it neither waits for others nor makes them wait for it.
+  const bool grouped = scope == SyncScope::kAll;
+  const uint64_t entered = grouped ? sync_group_.Enter() : 0;
   arrow::Status status;
   while (log_->durable_through() < position) {
     status = write_error_;
     if (!status.ok()) break;
     if (sync_running_) {
       progress_.wait(mutex_);
+    } else if (grouped) {
+      SyncTogether();
     } else {
-      SyncTogether(position, scope);
+      RunSync(log_->PrepareSync(position.segment));
     }
   }
-  sync_group_.Leave(entered);
+  if (grouped) sync_group_.Leave(entered);
   return status;
 }
 
-void OpenDatabase::SyncTogether(const LogPosition& position, SyncScope scope) {
+void OpenDatabase::SyncTogether() {
   using Clock = std::chrono::steady_clock;
   sync_running_ = true;
   if (!sync_group_.IsComplete()) {
@@ -444,13 +448,17 @@ void OpenDatabase::SyncTogether(const LogPosition& position, SyncScope scope) {
     mutex_.lock();
   }
   sync_group_.Begin();
-  const WriteAheadLog::SyncTarget target =
-      scope == SyncScope::kAll ? log_->PrepareSync() : log_->PrepareSync(position.segment);
+  sync_group_.End(RunSync(log_->PrepareSync()));
+}
+
+SyncGroup::Duration OpenDatabase::RunSync(const WriteAheadLog::SyncTarget& target) {
+  using Clock = std::chrono::steady_clock;
+  sync_running_ = true;
   mutex_.unlock();
   const Clock::time_point start = Clock::now();
-  arrow::Status status = log_->Sync(target);
+  const arrow::Status status = log_->Sync(target);
   mutex_.lock();
-  sync_group_.End(Clock::now() - start);
+  const SyncGroup::Duration took = Clock::now() - start;
   sync_running_ = false;
   if (status.ok()) {
     ++counters_.log_syncs;
@@ -460,6 +468,7 @@ void OpenDatabase::SyncTogether(const LogPosition& position, SyncScope scope) {
     FailWrites(status);
   }
   progress_.notify_all();
+  return took;
 }
 
 arrow::Status OpenDatabase::InstallPending() {

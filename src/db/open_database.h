@@ -172,7 +172,9 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status WaitDurable(const LogPosition& position, SyncScope scope = SyncScope::kAll)
       MARBLE_REQUIRES(mutex_);
   /// Syncs the log for all commits that wait for it.
-  void SyncTogether(const LogPosition& position, SyncScope scope) MARBLE_REQUIRES(mutex_);
+  void SyncTogether() MARBLE_REQUIRES(mutex_);
+  /// Syncs what the target says, without the mutex meanwhile. An error stops writes.
+  SyncGroup::Duration RunSync(const WriteAheadLog::SyncTarget& target) MARBLE_REQUIRES(mutex_);
   void FailWrites(const arrow::Status& cause) MARBLE_REQUIRES(mutex_);
 
   // --- background.cc

@@ -22,6 +22,10 @@ SegmentMaker::SegmentMaker(FileSystem* fs, std::string directory, const Uuid& uu
 SegmentMaker::~SegmentMaker() { Stop(); }
 
 arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::First(uint64_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    last_ = number;
+  }
   return Make(number, /*predecessor=*/0, segment_bytes_);
 }
 
@@ -49,10 +53,8 @@ arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Next(uint64_t predec
   return Make(predecessor + 1, predecessor, capacity);
 }
 
-void SegmentMaker::MakeAhead(uint64_t last, int count) {
+void SegmentMaker::MakeAhead(int count) {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return;
-  last_ = last;
   wanted_ = count;
   if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
   changed_.notify_all();

@@ -37,9 +37,9 @@ class SegmentMaker {
   /// `capacity` than segment_bytes() is needed.
   arrow::Result<std::unique_ptr<SegmentWriter>> Next(uint64_t predecessor, int64_t capacity);
 
-  /// Begins to make the `count` segments behind `last`, the one that Next gave last. Those that are
-  /// there count.
-  void MakeAhead(uint64_t last, int count);
+  /// Begins to make the `count` segments behind the one that was given last. Those that are there
+  /// count.
+  void MakeAhead(int count);
   /// Would Next give a segment at once?
   bool IsReady() const;
 
@@ -72,7 +72,7 @@ class SegmentMaker {
   std::thread thread_;  // begun by the first MakeAhead
   std::vector<std::string> spares_;
   uint64_t next_spare_ = 1;
-  uint64_t last_ = 0;                                 // the segment that Next gave last
+  uint64_t last_ = 0;                                 // the segment that was given last
   std::deque<std::unique_ptr<SegmentWriter>> ready_;  // those behind it
   int wanted_ = 0;                                    // of ready_
   bool making_ = false;

@@ -54,7 +54,7 @@ void WriteAheadLog::MakeAhead() {
   // Most logs of small databases end in the first half of their first segment.
   if (rolls_ == 0 && static_cast<int64_t>(position().offset) < current()->capacity() / 2) return;
   asked_ahead_ = true;
-  maker_.MakeAhead(current()->number(), std::max(rolls_, 1));
+  maker_.MakeAhead(std::max(rolls_, 1));
 }
 
 arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,

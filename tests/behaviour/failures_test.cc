@@ -107,6 +107,22 @@ TEST_F(FailuresTest, ASyncedWriteSurvivesPowerLossWithAllBeforeIt) {
   for (int i = 0; i <= 50; ++i) EXPECT_TRUE(Has(i)) << i;
 }
 
+TEST_F(FailuresTest, APowerCutFindsTheLogSegmentThatTheManifestNames) {
+  ASSERT_OK(Open());
+  // Beyond the first half of the segment the next one is made beforehand; the flush goes on in it.
+  for (int i = 0; i < 250; ++i) ASSERT_OK(Put(i));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (Files("/db/wal").size() < 2 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_OK(db_->Flush());
+  ASSERT_OK(db_->Compact());  // says where the log begins, and appends nothing to it
+  LosePower(1);
+  ASSERT_OK(Open());
+  for (int i = 0; i < 250; ++i) EXPECT_TRUE(Has(i)) << i;
+}
+
 TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereIsRoomAgain) {
   ASSERT_OK(Open());
   fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));

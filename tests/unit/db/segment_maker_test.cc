@@ -50,6 +50,13 @@ class SegmentMakerTest : public ::testing::Test {
     return std::make_unique<SegmentMaker>(&fs_, kDirectory, uuid_, kSegmentBytes);
   }
 
+  /// One that has given segment 1.
+  std::unique_ptr<SegmentMaker> MakerAfterTheFirst() {
+    auto maker = NewMaker();
+    EXPECT_EQ(Must(maker->First(1))->number(), 1);
+    return maker;
+  }
+
   std::vector<std::string> Files() {
     std::vector<std::string> names;
     for (const DirectoryEntry& entry : Must(fs_.List(LogDirectory(kDirectory)))) {
@@ -103,30 +110,29 @@ TEST_F(SegmentMakerTest, TheFirstSegmentHasNoPredecessor) {
   auto maker = NewMaker();
   EXPECT_EQ(Must(maker->First(7))->number(), 7);
   EXPECT_EQ(HeaderOf(7).predecessor, 0);
-  maker->MakeAhead(7, 1);
+  maker->MakeAhead(1);
+  WaitUntilReady(*maker);
   EXPECT_EQ(Must(maker->Next(7, kSegmentBytes))->number(), 8);
   EXPECT_EQ(HeaderOf(8).predecessor, 7);
 }
 
 TEST_F(SegmentMakerTest, SegmentsMadeBeforehandFollowEachOther) {
-  auto maker = NewMaker();
-  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
-  maker->MakeAhead(1, 3);
+  auto maker = MakerAfterTheFirst();
+  maker->MakeAhead(3);
   WaitForFiles(4);
   for (uint64_t number = 2; number <= 12; ++number) {
     EXPECT_EQ(HeaderOf(number).predecessor, number - 1);
     EXPECT_EQ(Must(maker->Next(number - 1, kSegmentBytes))->number(), number);
-    maker->MakeAhead(number, 3);
+    maker->MakeAhead(3);
     WaitUntilReady(*maker);
   }
 }
 
 TEST_F(SegmentMakerTest, NextWaitsForTheSegmentThatIsBeingMade) {
-  auto maker = NewMaker();
-  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  auto maker = MakerAfterTheFirst();
   for (uint64_t number = 2; number < 8; ++number) {
     const int before = fs_.begun;
-    maker->MakeAhead(number - 1, 1);
+    maker->MakeAhead(1);
     WaitUntilBegun(before);
     ASSERT_EQ(Must(maker->Next(number - 1, kSegmentBytes))->number(), number);
     EXPECT_EQ(fs_.begun, before + 1);
@@ -134,9 +140,8 @@ TEST_F(SegmentMakerTest, NextWaitsForTheSegmentThatIsBeingMade) {
 }
 
 TEST_F(SegmentMakerTest, ALongerSegmentTakesThePlaceOfThoseMadeBeforehand) {
-  auto maker = NewMaker();
-  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
-  maker->MakeAhead(1, 2);
+  auto maker = MakerAfterTheFirst();
+  maker->MakeAhead(2);
   WaitForFiles(3);
   auto longer = Must(maker->Next(1, 3 * kSegmentBytes));
   EXPECT_EQ(longer->number(), 2);
@@ -147,11 +152,10 @@ TEST_F(SegmentMakerTest, ALongerSegmentTakesThePlaceOfThoseMadeBeforehand) {
 }
 
 TEST_F(SegmentMakerTest, AnErrorBeforehandIsToldOnlyIfItStays) {
-  auto maker = NewMaker();
-  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
+  auto maker = MakerAfterTheFirst();
   fs_.FailNth(FileOp::kCreate, 1, EIO, /*sticky=*/true);
   const int before = fs_.begun;
-  maker->MakeAhead(1, 1);
+  maker->MakeAhead(1);
   WaitUntilBegun(before);
   std::this_thread::sleep_for(std::chrono::milliseconds(30));
   EXPECT_EQ(fs_.begun, before + 1) << "it is not tried again and again";
@@ -167,7 +171,7 @@ TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
   EXPECT_FALSE(of_large.SparePath(2).empty());
   EXPECT_TRUE(of_large.SparePath(3).empty()) << "four of 64 MiB";
   auto maker = NewMaker();
-  auto first = Must(maker->Next(0, kSegmentBytes));
+  auto first = Must(maker->First(1));
   ASSERT_TRUE(first->Close().ok());
   const std::string spare = maker->SparePath(0);
   ASSERT_TRUE(fs_.Rename(LogSegmentPath(kDirectory, 1), spare).ok());
@@ -178,13 +182,12 @@ TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
 }
 
 TEST_F(SegmentMakerTest, ClosingRemovesWhatWasNotUsed) {
-  auto maker = NewMaker();
-  ASSERT_EQ(Must(maker->Next(0, kSegmentBytes))->number(), 1);
-  maker->MakeAhead(1, 2);
+  auto maker = MakerAfterTheFirst();
+  maker->MakeAhead(2);
   WaitForFiles(3);
   EXPECT_TRUE(maker->Close(/*remove=*/true).ok());
   EXPECT_EQ(Files().size(), 1);
-  maker->MakeAhead(1, 2);  // after the end: nothing
+  maker->MakeAhead(2);  // after the end: nothing
   EXPECT_EQ(Files().size(), 1);
 }
 

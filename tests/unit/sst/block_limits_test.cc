@@ -64,6 +64,7 @@ TEST(BlockLimits, BytesWithoutALimitAreNoOverflow) {
   BlockLimits limits(std::numeric_limits<int64_t>::max(), kAnyRows);
   EXPECT_FALSE(limits.IsFull(1 << 30, int64_t{1} << 60));
   limits.Next(10, int64_t{1} << 62);
+  EXPECT_EQ(limits.rows(), 10);
   EXPECT_EQ(limits.bytes(), std::numeric_limits<int64_t>::max());
 }
 
