@@ -1,6 +1,6 @@
-// The two ways in which a point lookup looks into a block: through the compact view of a mapped
-// key-value block, or through a decoded Block. Same functions, so that the search is written once
-// as a template. Values on the stack of one lookup.
+// The ways in which a point lookup looks into a block: through the compact view of a mapped
+// key-value block, through the columns of one in memory, or through a decoded table's block. Same
+// functions, so that the search is written once as a template. Values on the stack of one lookup.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,35 @@ class KvBlockAccess {
   int64_t block_;
 };
 
-/// The rows of a decoded block of a key-value table; they live as long as its columns.
-KvColumns KvColumnsOf(const RowBatch& rows);
+/// The columns of a key-value block in memory.
+class KvColumnsAccess {
+ public:
+  KvColumnsAccess(const SstFile* file, const KvColumns* columns, int64_t block)
+      : file_(file), columns_(columns), block_(block) {}
+
+  int64_t num_rows() const { return columns_->rows; }
+  arrow::Status KeyAt(int64_t row, std::string_view* key) const {
+    return Checked(columns_->KeyAt(row, key));
+  }
+  uint64_t SequenceAt(int64_t row) const { return columns_->SequenceAt(row); }
+  RowKind KindAt(int64_t row) const { return columns_->KindAt(row); }
+  arrow::Status ValueAt(int64_t row, std::string_view* value) const {
+    return Checked(columns_->ValueAt(row, value));
+  }
+
+ private:
+  arrow::Status Checked(bool there) const {
+    if (there) [[likely]] {
+      return arrow::Status::OK();
+    }
+    return file_->Damage("a row's offsets are out of range",
+                         file_->blocks().Entry(block_).message_offset);
+  }
+
+  const SstFile* file_;
+  const KvColumns* columns_;
+  int64_t block_;
+};
 
 class DecodedBlockAccess {
  public:
@@ -57,8 +84,6 @@ class DecodedBlockAccess {
   arrow::Status KeyAt(int64_t row, std::string_view* key);
   uint64_t SequenceAt(int64_t row) const { return rows_->SequenceAt(row); }
   RowKind KindAt(int64_t row) const { return rows_->KindAt(row); }
-  /// Key-value tables.
-  arrow::Status ValueAt(int64_t row, std::string_view* value) const;
 
  private:
   const SstFile* file_;

@@ -27,15 +27,6 @@ Result<EncodedKeys> KeysOf(const SstFile& file, int64_t block, int64_t rows,
   return keys;
 }
 
-// Kinds beyond those known here are not damage: a newer version wrote them.
-Status CheckKinds(const SstFile& file, const uint8_t* kinds, int64_t rows) {
-  uint8_t highest = 0;
-  for (int64_t i = 0; i < rows; ++i) highest = std::max(highest, kinds[i]);
-  if (highest <= static_cast<uint8_t>(RowKind::kDelete)) return Status::OK();
-  return IncompatibleFormatError(file.path(), "it has rows of kind " + std::to_string(highest) +
-                                                  ", which this version does not know");
-}
-
 // Which columns of the file a request needs, ascending.
 std::vector<int> FileColumns(const SstFile& file, const BlockEntry& entry,
                              const std::vector<int>& columns, bool want_keys) {
@@ -69,6 +60,14 @@ std::vector<int> AllColumns(const SstFile& file) {
   std::vector<int> columns(file.schema().stored_schema()->num_fields());
   std::iota(columns.begin(), columns.end(), 0);
   return columns;
+}
+
+Status CheckKinds(const SstFile& file, const uint8_t* kinds, int64_t rows) {
+  uint8_t highest = 0;
+  for (int64_t i = 0; i < rows; ++i) highest = std::max(highest, kinds[i]);
+  if (highest <= static_cast<uint8_t>(RowKind::kDelete)) return Status::OK();
+  return IncompatibleFormatError(file.path(), "it has rows of kind " + std::to_string(highest) +
+                                                  ", which this version does not know");
 }
 
 Result<RowBatch> DecodeRows(const SstFile& file, int64_t block, const std::vector<int>& columns,

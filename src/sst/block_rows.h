@@ -22,10 +22,13 @@ arrow::Result<RowBatch> DecodeRows(const SstFile& file, int64_t block,
 arrow::Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const RowBatch& all,
                                    const std::vector<int>& columns, bool want_keys);
 
-/// All stored columns: 0, 1, ...
 /// The fields of some stored columns, in that order.
 std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vector<int>& columns);
 
+/// All stored columns: 0, 1, ...
 std::vector<int> AllColumns(const SstFile& file);
+
+/// Kinds of rows that this version does not know are no damage: a newer version wrote them.
+arrow::Status CheckKinds(const SstFile& file, const uint8_t* kinds, int64_t rows);
 
 }  // namespace marble

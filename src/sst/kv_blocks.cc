@@ -3,18 +3,12 @@
 #include <algorithm>
 #include <limits>
 
-#include <arrow/type_traits.h>
-
 #include "base/prefetch.h"
-#include "sst/block_rows.h"
+#include "sst/kv_decoder.h"
 
 namespace marble {
 
 namespace {
-
-bool HasLargeOffsets(const SstFile& file, int column) {
-  return arrow::is_large_binary_like(file.schema().stored_schema()->field(column)->type()->id());
-}
 
 /// The width of all strings of a column if they have the same, else (or if that is 0 or too much)
 /// 0.
@@ -65,51 +59,36 @@ void KvBlocks::FindAlike() {
   alike_.distance = distance;
 }
 
-bool KvBlocks::PlaceOf(const arrow::Buffer* buffer, uint32_t* place) const {
+bool KvBlocks::PlaceOf(const void* buffer, uint32_t* place) const {
   *place = 0;
-  if (buffer == nullptr || buffer->size() == 0) return true;
-  const auto offset = buffer->data() - base_;
+  if (buffer == nullptr) return true;
+  const auto offset = static_cast<const uint8_t*>(buffer) - base_;
   if (offset <= 0 || offset >= file_->mapping()->size() || offset % kUnit != 0) return false;
   if (offset / kUnit > std::numeric_limits<uint32_t>::max()) return false;
   *place = static_cast<uint32_t>(offset / kUnit);
   return true;
 }
 
-bool KvBlocks::FillStrings(const arrow::ArrayData& column, bool large, Strings* strings) const {
-  if (column.offset != 0 || !PlaceOf(column.buffers[1].get(), &strings->offsets) ||
-      !PlaceOf(column.buffers[2].get(), &strings->data)) {
+bool KvBlocks::FillStrings(const KvStrings& column, int64_t rows, Strings* strings) const {
+  strings->bytes = column.bytes;
+  if (!PlaceOf(column.offsets, &strings->offsets) ||
+      !PlaceOf(column.bytes == 0 ? nullptr : column.data, &strings->data)) {
     return false;
   }
-  // Of the data what the offsets, which were checked, reach: Arrow may have written more.
-  const auto fill = [&](const auto* offsets) {
-    const bool any = offsets != nullptr && column.length > 0;
-    strings->bytes = any ? offsets[column.length] : 0;
-    strings->width = any ? CommonWidth(offsets, column.length) : 0;
-  };
-  if (large) {
-    fill(column.GetValues<uint64_t>(1));
-  } else {
-    fill(column.GetValues<uint32_t>(1));
-  }
+  strings->width = column.large
+                       ? CommonWidth(reinterpret_cast<const uint64_t*>(column.offsets), rows)
+                       : CommonWidth(reinterpret_cast<const uint32_t*>(column.offsets), rows);
   return true;
 }
 
 arrow::Result<bool> KvBlocks::Fill(int64_t block) {
-  int64_t memory = 0;
-  ARROW_ASSIGN_OR_RAISE(const RowBatch rows,
-                        DecodeRows(*file_, block, {0, 1}, /*want_keys=*/false, &memory));
+  ARROW_ASSIGN_OR_RAISE(const KvBlock decoded, DecodeKvBlock(*file_, block));
+  const KvColumns& rows = decoded.rows;
   Slot slot;
-  const arrow::ArrayData& keys = *rows.columns->column_data(0);
-  const arrow::ArrayData& values = *rows.columns->column_data(1);
-  const int64_t n = rows.num_rows();
-  const arrow::Buffer sequences(reinterpret_cast<const uint8_t*>(rows.sequences),
-                                rows.sequences == nullptr ? 0 : n * 8);
-  const arrow::Buffer kinds(rows.kinds, rows.kinds == nullptr ? 0 : n);
-  const bool fits = keys.GetNullCount() == 0 && FillStrings(keys, large_keys_, &slot.keys) &&
-                    FillStrings(values, large_values_, &slot.values) &&
-                    PlaceOf(values.GetNullCount() == 0 ? nullptr : values.buffers[0].get(),
-                            &slot.value_validity) &&
-                    PlaceOf(&sequences, &slot.sequences) && PlaceOf(&kinds, &slot.kinds);
+  const bool fits = FillStrings(rows.keys, rows.rows, &slot.keys) &&
+                    FillStrings(rows.values, rows.rows, &slot.values) &&
+                    PlaceOf(rows.value_validity, &slot.value_validity) &&
+                    PlaceOf(rows.sequences, &slot.sequences) && PlaceOf(rows.kinds, &slot.kinds);
   const std::lock_guard lock(fill_);
   if (StateOf(block) == State::kUnknown) {
     states_[block].store(fits ? Keep(block, slot) : State::kGeneral, std::memory_order_release);
@@ -157,48 +136,6 @@ KvColumns KvBlocks::Columns(int64_t block) const {
   out.sequence_max = entry.sequence_max;
   out.rows = entry.rows;
   out.unique_keys = entry.unique_keys;
-  return out;
-}
-
-std::shared_ptr<arrow::ArrayData> KvBlocks::ArrayOf(const KvColumns& rows, int column) const {
-  const KvStrings& strings = column == 0 ? rows.keys : rows.values;
-  const uint8_t* validity = column == 0 ? nullptr : rows.value_validity;
-  const auto slice = [this](const void* begin, int64_t bytes) {
-    const auto offset = static_cast<const uint8_t*>(begin) - base_;
-    return arrow::SliceBuffer(file_->mapping(), offset, bytes);
-  };
-  std::vector<std::shared_ptr<arrow::Buffer>> buffers(3);
-  if (validity != nullptr) buffers[0] = slice(validity, (rows.rows + 7) / 8);
-  buffers[1] = slice(strings.offsets, (rows.rows + 1) * (strings.large ? 8 : 4));
-  buffers[2] = slice(strings.data, static_cast<int64_t>(strings.bytes));
-  return arrow::ArrayData::Make(file_->schema().stored_schema()->field(column)->type(), rows.rows,
-                                std::move(buffers),
-                                validity == nullptr ? 0 : arrow::kUnknownNullCount);
-}
-
-RowBatch KvBlocks::Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const {
-  const KvColumns rows = Columns(block);
-  RowBatch out;
-  std::vector<std::shared_ptr<arrow::ArrayData>> arrays;
-  arrays.reserve(columns.size());
-  for (const int column : columns) arrays.push_back(ArrayOf(rows, column));
-  out.columns =
-      arrow::RecordBatch::Make(StoredColumns(*file_, columns), rows.rows, std::move(arrays));
-  out.owner = file_->mapping();
-  if (want_keys) {
-    const auto* data = reinterpret_cast<const uint8_t*>(rows.keys.data);
-    out.keys =
-        large_keys_
-            ? EncodedKeys::Offsets64(data, reinterpret_cast<const int64_t*>(rows.keys.offsets),
-                                     rows.rows, out.owner)
-            : EncodedKeys::Offsets32(data, reinterpret_cast<const int32_t*>(rows.keys.offsets),
-                                     rows.rows, out.owner);
-  }
-  out.sequences = reinterpret_cast<const uint64_t*>(rows.sequences);
-  out.sequence = rows.sequence;
-  out.kinds = rows.kinds;
-  out.unique_keys = rows.unique_keys;
-  out.sequence_max = rows.sequence_max;
   return out;
 }
 

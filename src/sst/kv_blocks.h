@@ -17,7 +17,6 @@
 
 #include "base/coding.h"
 #include "base/prefetch.h"
-#include "row/row_batch.h"
 #include "row/row_kind.h"
 #include "sst/kv_columns.h"
 #include "sst/sst_file.h"
@@ -51,9 +50,6 @@ class KvBlocks {
     return state == State::kAlike || state == State::kReady;
   }
   KvColumns Columns(int64_t block) const;
-  /// The same rows as a batch of the columns asked for, zero-copy, without decoding the block
-  /// again.
-  RowBatch Rows(int64_t block, const std::vector<int>& columns, bool want_keys) const;
   void PrefetchSlot(int64_t block) const {
     PrefetchLine(&states_[block]);
     if (block >= alike_.blocks) PrefetchLine(&slots_[block]);
@@ -137,7 +133,6 @@ class KvBlocks {
             .width = strings.width,
             .large = large};
   }
-  std::shared_ptr<arrow::ArrayData> ArrayOf(const KvColumns& rows, int column) const;
   /// Counts blocks from the first on that lie at equal distances.
   void FindAlike();
   arrow::Result<bool> Fill(int64_t block);
@@ -145,9 +140,9 @@ class KvBlocks {
   /// The slot with every place moved by so many blocks of equal distance; false if one would leave
   /// what 32 bits can name.
   bool Moved(const Slot& slot, int64_t blocks, Slot* out) const;
-  /// False if the buffer is not at a place that 32 bits can name.
-  bool PlaceOf(const arrow::Buffer* buffer, uint32_t* place) const;
-  bool FillStrings(const arrow::ArrayData& column, bool large, Strings* strings) const;
+  /// Of a buffer of the mapping; nullptr has place 0. False if 32 bits cannot name it.
+  bool PlaceOf(const void* buffer, uint32_t* place) const;
+  bool FillStrings(const KvStrings& column, int64_t rows, Strings* strings) const;
 
   const SstFile* const file_;
   const uint8_t* const base_;

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string_view>
+
+#include <arrow/buffer.h>
 
 #include "base/coding.h"
 #include "base/prefetch.h"
@@ -91,6 +94,12 @@ struct KvColumns {
     if (kinds != nullptr) PrefetchLine(kinds + row);
     values.Prefetch(row);
   }
+};
+
+/// A block's rows and the memory they point into.
+struct KvBlock {
+  KvColumns rows;
+  std::shared_ptr<arrow::Buffer> bytes;
 };
 
 /// Looks for the first row whose key is >= `key`, in steps, so that many searches can wait for

@@ -223,6 +223,21 @@ arrow::Status SstFile::VerifyBuffers(const arrow::ArrayData& data) const {
   return arrow::Status::OK();
 }
 
+arrow::Result<SstFile::BlockMessage> SstFile::ReadMessage(int64_t block) const {
+  const BlockEntry entry = blocks_.Entry(block);
+  const int64_t at = entry.message_offset;
+  BlockMessage message;
+  ARROW_ASSIGN_OR_RAISE(message.bytes, Bytes(at, entry.message_length(), /*check=*/!zero_copy_));
+  if (zero_copy_) ARROW_RETURN_NOT_OK(pages_->Verify(at, entry.metadata_length));
+  const int64_t length = entry.metadata_length - kPrefixBytes;
+  if (LoadLittle<uint32_t>(message.bytes->data()) != 0xFFFFFFFFu ||
+      LoadLittle<int32_t>(message.bytes->data() + 4) != length) {
+    return Damage("no message starts where the block index says", at);
+  }
+  message.metadata = View(*message.bytes).substr(kPrefixBytes, static_cast<size_t>(length));
+  return message;
+}
+
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
     int64_t block, std::span<const int> columns, int64_t* memory) const {
   const BlockEntry entry = blocks_.Entry(block);
@@ -230,16 +245,11 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
   const int64_t length = entry.message_length();
   // Bytes of columns that nobody asked for are not looked at: of a mapped uncompressed block only
   // the metadata is checked before decoding, which only computes addresses, and then the buffers.
-  ARROW_ASSIGN_OR_RAISE(const auto bytes, Bytes(at, length, /*check=*/!zero_copy_));
-  if (zero_copy_) ARROW_RETURN_NOT_OK(pages_->Verify(at, entry.metadata_length));
-  if (LoadLittle<uint32_t>(bytes->data()) != 0xFFFFFFFFu ||
-      LoadLittle<int32_t>(bytes->data() + 4) != entry.metadata_length - kPrefixBytes) {
-    return Damage("no message starts where the block index says", at);
-  }
+  ARROW_ASSIGN_OR_RAISE(const BlockMessage message, ReadMessage(block));
   auto decoded =
-      Decode(arrow::SliceBuffer(bytes, kPrefixBytes, entry.metadata_length - kPrefixBytes),
-             arrow::SliceBuffer(bytes, entry.metadata_length, entry.body_length), file_schema_,
-             columns, options_.pool);
+      Decode(arrow::SliceBuffer(message.bytes, kPrefixBytes, entry.metadata_length - kPrefixBytes),
+             arrow::SliceBuffer(message.bytes, entry.metadata_length, entry.body_length),
+             file_schema_, columns, options_.pool);
   if (!decoded.ok()) return Damage(decoded.status(), at);
   std::shared_ptr<arrow::RecordBatch> batch = decoded.MoveValueUnsafe();
   if (batch->num_rows() != entry.rows) {

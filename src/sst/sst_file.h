@@ -74,6 +74,18 @@ class SstFile {
   /// The checked bytes of a section; empty if the file has none of that name.
   arrow::Result<std::shared_ptr<arrow::Buffer>> ReadSection(std::string_view name) const;
 
+  /// A block's message: its bytes, and of them the metadata, a flatbuffer.
+  struct BlockMessage {
+    std::shared_ptr<arrow::Buffer> bytes;
+    std::string_view metadata;
+  };
+  /// The bytes are checked, of zero-copy files only the metadata: for the parts of the body that
+  /// are used CheckMapped does that.
+  arrow::Result<BlockMessage> ReadMessage(int64_t block) const;
+  arrow::Status CheckMapped(std::span<const uint8_t> part) const {
+    return pages_->Verify(part.data() - mapping_->data(), static_cast<int64_t>(part.size()));
+  }
+
   /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for,
   /// checks their bytes and validates them. `memory` receives the bytes the batch keeps allocated.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> DecodeBlock(int64_t block,

@@ -9,6 +9,7 @@
 #include "sst/block_access.h"
 #include "sst/block_rows.h"
 #include "sst/kv_blocks.h"
+#include "sst/kv_decoder.h"
 #include "sst/sst_file.h"
 #include "sst/sst_verify.h"
 #include "sst/zone_map.h"
@@ -23,6 +24,7 @@ using arrow::Status;
 // Memory of a decoded block beside its bytes: the batch, its arrays and their buffers.
 constexpr int64_t kBlockOverhead = 512;
 constexpr int64_t kColumnOverhead = 384;
+constexpr int64_t kKvBlockOverhead = 512;
 
 // Bytes that are read ahead of a walk: few at first, because it may be a short one, then twice as
 // many whenever half of them are used up.
@@ -109,6 +111,11 @@ class SstReaderImpl final : public SstReader {
   /// The whole block, from the cache or into it.
   Result<std::shared_ptr<const Block>> GetBlock(int64_t block);
 
+  /// The same with `rows`, whatever the file.
+  Result<std::shared_ptr<const Block>> GetRows(int64_t block);
+  /// A block that kv_ has.
+  KvBlock MappedKv(int64_t block) const { return {kv_->Columns(block), file_->mapping()}; }
+
   /// Calls visit(RowPlace) for each row that may be the first of the key, until it returns true
   /// (found). Without a point index there is no row but a block: visit gets row -1.
   template <typename Visit>
@@ -169,15 +176,35 @@ Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
 Result<std::shared_ptr<const Block>> SstReaderImpl::GetBlock(int64_t block) {
   BlockCache& cache = *file_->options().cache;
   if (auto cached = cache.Find(meta().number, block)) return cached;
-  const KeyCodec* codec = file_->schema().codec();
-  const bool free_keys = codec != nullptr && codec->is_single_binary();
-  const std::vector<int> columns = AllColumns(*file_);
   auto decoded = std::make_shared<Block>();
   int64_t memory = 0;
-  ARROW_ASSIGN_OR_RAISE(decoded->rows, DecodeRows(*file_, block, columns, free_keys, &memory));
-  memory += kBlockOverhead + kColumnOverhead * static_cast<int64_t>(columns.size());
+  if (file_->schema().is_key_value()) {
+    ARROW_ASSIGN_OR_RAISE(decoded->kv, DecodeKvBlock(*file_, block));
+    memory = kKvBlockOverhead + (file_->zero_copy() ? 0 : decoded->kv.bytes->size());
+  } else {
+    const KeyCodec* codec = file_->schema().codec();
+    const bool free_keys = codec != nullptr && codec->is_single_binary();
+    const std::vector<int> columns = AllColumns(*file_);
+    ARROW_ASSIGN_OR_RAISE(decoded->rows, DecodeRows(*file_, block, columns, free_keys, &memory));
+    memory += kBlockOverhead + kColumnOverhead * static_cast<int64_t>(columns.size());
+  }
   cache.Insert(meta().number, block, decoded, memory);
   return decoded;
+}
+
+Result<std::shared_ptr<const Block>> SstReaderImpl::GetRows(int64_t block) {
+  if (!file_->schema().is_key_value()) return GetBlock(block);
+  auto out = std::make_shared<Block>();
+  if (kv_ != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(block));
+    if (usable) out->kv = MappedKv(block);
+  }
+  if (out->kv.bytes == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const auto whole, GetBlock(block));
+    out->kv = whole->kv;
+  }
+  out->rows = KvRows(*file_, out->kv, {0, 1}, /*want_keys=*/true);
+  return out;
 }
 
 Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>& columns,
@@ -185,14 +212,15 @@ Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>&
   if (file_->zero_copy()) {
     if (kv_ != nullptr && columns.size() == 2) {
       ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(block));
-      if (usable) return kv_->Rows(block, columns, want_keys);
+      if (usable) return KvRows(*file_, MappedKv(block), columns, want_keys);
     } else if (kv_ != nullptr && kv_->IsReady(block)) {
-      return kv_->Rows(block, columns, want_keys);
+      return KvRows(*file_, MappedKv(block), columns, want_keys);
     }
     int64_t memory = 0;
     return DecodeRows(*file_, block, columns, want_keys, &memory);
   }
   ARROW_ASSIGN_OR_RAISE(const auto whole, GetBlock(block));
+  if (file_->schema().is_key_value()) return KvRows(*file_, whole->kv, columns, want_keys);
   return SelectRows(*file_, block, whole->rows, columns, want_keys);
 }
 
@@ -375,7 +403,7 @@ Status SstReaderImpl::FindValue(std::string_view key, uint64_t hash, uint64_t sn
       }
     }
     ARROW_ASSIGN_OR_RAISE(auto block, GetBlock(at.block));
-    DecodedBlockAccess access(file_.get(), block.get());
+    KvColumnsAccess access(file_.get(), &block->kv.rows, at.block);
     ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, out));
     if (out->found) out->owner = std::move(block);
     return Status::OK();
@@ -394,7 +422,7 @@ Status SstReaderImpl::ReadKvBlock(int64_t block, KvColumns* out,
     }
   }
   ARROW_ASSIGN_OR_RAISE(auto decoded, GetBlock(block));
-  *out = KvColumnsOf(decoded->rows);
+  *out = decoded->kv.rows;
   *owner = std::move(decoded);
   return Status::OK();
 }
@@ -404,7 +432,7 @@ Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint
   ARROW_RETURN_NOT_OK(CheckKeyed());
   std::optional<FoundRow> found;
   const auto visit = [&](RowPlace at, bool* is_key) -> Status {
-    ARROW_ASSIGN_OR_RAISE(auto block, GetBlock(at.block));
+    ARROW_ASSIGN_OR_RAISE(auto block, GetRows(at.block));
     DecodedBlockAccess access(file_.get(), block.get());
     int64_t version;
     ARROW_RETURN_NOT_OK(FindVersion(&access, key, at.row, snapshot, is_key, &version));

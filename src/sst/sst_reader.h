@@ -25,9 +25,12 @@
 
 namespace marble {
 
-/// A decoded block: rows with all stored columns.
+/// A block in memory, with all stored columns.
 struct Block {
-  RowBatch rows;  // keys are set only where they are the column's own bytes (one binary key column)
+  // Keys are set only where they are the column's own bytes (one binary key column).
+  RowBatch rows;
+  // What the cache keeps of a key-value file; its `rows` are made for who asks for them.
+  KvBlock kv;
 };
 
 /// A key's row as a block of decoded rows and the row in it.

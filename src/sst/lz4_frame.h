@@ -1,0 +1,17 @@
+// LZ4 frames as Arrow writes them around the buffers of a block. Arrow's own decoder of frames sets
+// up a context with buffers for each one, which takes as long as a small block's content; most
+// frames hold a single LZ4 block, which can be decompressed in place. Format: LZ4 Frame Format
+// 1.6.4.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <arrow/status.h>
+
+namespace marble {
+
+/// Decompresses a frame that must hold exactly out.size() bytes. Invalid if it does not.
+arrow::Status DecompressLz4Frame(std::span<const uint8_t> frame, std::span<uint8_t> out);
+
+}  // namespace marble
