@@ -19,6 +19,8 @@ namespace {
 
 /// How long to wait before a job that found no room is tried again.
 constexpr std::chrono::milliseconds kRoomRetry(100);
+/// A log that was not written for so long need not keep segments for use.
+constexpr std::chrono::seconds kLogIdle(5);
 /// A manifest that grew beyond this is rewritten as one edit.
 constexpr int64_t kManifestBytesMax = 4 << 20;
 
@@ -45,16 +47,52 @@ void OpenDatabase::ThreadLoop(int thread) {
   while (!stop_jobs_.load()) {
     // A job that fails wakes the other threads: without the pause they would try in turn, and
     // without end, while there is no room.
+    // That lets go of the mutex, so that what is waited for below may have come.
+    if (thread == 0 && FitCache()) continue;
     const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
     if (due && write_error_.ok() && RunOneJob(thread)) continue;
     // The job that found no room may be gone with its table.
     if (!room_error_.ok() && !WorkIsDue()) room_error_ = arrow::Status::OK();
-    if (room_error_.ok()) {
-      work_.wait(mutex_);
-    } else {
-      work_.wait_for(mutex_, kRoomRetry);
-    }
+    WaitForJob(thread);
   }
+}
+
+void OpenDatabase::WaitForJob(int thread) {
+  if (!room_error_.ok()) {
+    work_.wait_for(mutex_, kRoomRetry);
+  } else if (thread > 0 || !write_error_.ok() || !log_->HasSpares()) {
+    work_.wait(mutex_);
+  } else {
+    const int64_t appended = log_->bytes_appended();
+    const bool woken = work_.wait_for(mutex_, kLogIdle) == std::cv_status::no_timeout;
+    if (!woken && log_->bytes_appended() == appended && !stop_jobs_.load()) RemoveLogSpares();
+  }
+}
+
+void OpenDatabase::RemoveLogSpares() {
+  const auto paths = log_->TakeSpares();
+  WarnIfError(paths.status());
+  if (!paths.ok()) return;
+  mutex_.unlock();
+  WarnIfError(log_->RemoveSpares(*paths));
+  mutex_.lock();
+}
+
+int64_t OpenDatabase::MemtableRoom() const {
+  // In steps, because fitting the cache frees blocks.
+  const int64_t step = std::max<int64_t>(environment_.options.memory_budget / 32, 1);
+  const int64_t bytes = memtable_bytes_ + memtable_bytes_max_;
+  return std::min((bytes + step - 1) / step * step, environment_.options.memory_budget / 2);
+}
+
+bool OpenDatabase::FitCache() {
+  const int64_t room = MemtableRoom();
+  if (room == memtable_room_) return false;
+  memtable_room_ = room;
+  mutex_.unlock();
+  environment_.cache->SetCapacity(CacheCapacity(room));
+  mutex_.lock();
+  return true;
 }
 
 bool OpenDatabase::RunOneJob(int thread) {

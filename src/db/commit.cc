@@ -291,6 +291,7 @@ void OpenDatabase::CountMemtableBytes(LiveTable* table) {
   const int64_t bytes = table->active().memtable->bytes();
   memtable_bytes_ += bytes - table->counted_bytes;
   table->counted_bytes = bytes;
+  if (memtable_bytes_ > memtable_room_ && MemtableRoom() > memtable_room_) work_.notify_all();
 }
 
 void OpenDatabase::Seal(LiveTable* table) {

@@ -8,6 +8,7 @@
 // (open), commit.cc (writes) and background.cc (flush, compaction, installing edits).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -169,6 +170,16 @@ class OpenDatabase : public DatabaseCore {
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  /// What memtables may grow to until the block cache is fitted to them again, and what that leaves
+  /// to the cache. Bytes.
+  int64_t MemtableRoom() const MARBLE_REQUIRES(mutex_);
+  int64_t CacheCapacity(int64_t memtable_room) const {
+    const int64_t budget = environment_.options.memory_budget;
+    return budget * 7 / 8 - std::min(memtable_room, budget / 2);
+  }
+  /// Gives the block cache what memtables leave of their half of the budget, or takes it back.
+  /// False if nothing has changed; else the mutex was let go meanwhile.
+  bool FitCache() MARBLE_REQUIRES(mutex_);
   arrow::Status WaitDurable(const LogPosition& position, SyncScope scope = SyncScope::kAll)
       MARBLE_REQUIRES(mutex_);
   /// Syncs the log for all commits that wait for it.
@@ -181,6 +192,9 @@ class OpenDatabase : public DatabaseCore {
   void StartThreads();
   void ThreadLoop(int thread);
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
+  /// Waits for a job. The first thread removes what the log keeps for use if nobody writes.
+  void WaitForJob(int thread) MARBLE_REQUIRES(mutex_);
+  void RemoveLogSpares() MARBLE_REQUIRES(mutex_);
   arrow::Status FlushOldest(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
   arrow::Status CarryOut(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
@@ -256,7 +270,8 @@ class OpenDatabase : public DatabaseCore {
   bool first_thread_busy_ MARBLE_GUARDED_BY(mutex_) = false;
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
-  int64_t flush_rate_ MARBLE_GUARDED_BY(mutex_) = 0;  // memtable bytes a second, of late
+  int64_t memtable_room_ MARBLE_GUARDED_BY(mutex_) = 0;  // what the block cache leaves to memtables
+  int64_t flush_rate_ MARBLE_GUARDED_BY(mutex_) = 0;     // memtable bytes a second, of late
   WritePacer pacer_ MARBLE_GUARDED_BY(mutex_);
   Stats counters_ MARBLE_GUARDED_BY(mutex_);  // the counting fields only
   LogRecoveryResult recovered_;

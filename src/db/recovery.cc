@@ -79,10 +79,11 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   environment_.directory = directory;
   environment_.options = options;
   environment_.fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
-  // Write buffers take half of the budget, the block cache three eighths, spares the rest.
+  // Spares take an eighth of the budget, memtables up to half, the block cache what they leave.
   environment_.pool = AcquireMemoryPool(options.memory_budget / 8);
-  environment_.cache = std::make_shared<BlockCache>(options.memory_budget * 3 / 8);
   memtable_bytes_max_ = std::min(options.memtable_bytes, options.memory_budget / 4);
+  memtable_room_ = options.memory_budget / 2;
+  environment_.cache = std::make_shared<BlockCache>(CacheCapacity(memtable_room_));
   FileSystem* fs = environment_.fs;
   const bool may_create = options.create_if_missing && !options.read_only;
   ARROW_ASSIGN_OR_RAISE(bool there, fs->Exists(directory));
@@ -104,7 +105,9 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   }
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(exists_ ? LoadExisting() : CreateFresh());
-  if (!options.read_only) {
+  if (options.read_only) {
+    environment_.cache->SetCapacity(CacheCapacity(memtable_bytes_));
+  } else {
     ARROW_RETURN_NOT_OK(StartWriting());
     StartThreads();
   }

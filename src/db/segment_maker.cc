@@ -149,6 +149,19 @@ void SegmentMaker::AddSpare(std::string path) {
   spares_.push_back(std::move(path));
 }
 
+bool SegmentMaker::HasSpares() const {
+  const std::lock_guard lock(mutex_);
+  return !spares_.empty() || !ready_.empty();
+}
+
+arrow::Result<std::vector<std::string>> SegmentMaker::TakeSpares() {
+  std::unique_lock lock(mutex_);
+  wanted_ = 0;
+  changed_.wait(lock, [this] { return !making_; });
+  ARROW_RETURN_NOT_OK(TakeBack());
+  return std::exchange(spares_, {});
+}
+
 void SegmentMaker::Stop() {
   {
     const std::lock_guard lock(mutex_);

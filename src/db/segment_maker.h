@@ -49,6 +49,12 @@ class SegmentMaker {
   /// Such a file is there now and closed.
   void AddSpare(std::string path);
 
+  /// Is there anything that was made and not used, or is kept to be used again?
+  bool HasSpares() const;
+  /// Gives all of that up, for a log that is not written for a while: the paths of the files, for
+  /// the caller to remove.
+  arrow::Result<std::vector<std::string>> TakeSpares();
+
   /// Ends the thread. Removes what was made and not used, and the spares, if `remove`.
   arrow::Status Close(bool remove);
 

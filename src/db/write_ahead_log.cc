@@ -137,6 +137,18 @@ void WriteAheadLog::AddSpares(const std::vector<Retired>& retired) {
   }
 }
 
+arrow::Result<std::vector<std::string>> WriteAheadLog::TakeSpares() {
+  // As at the beginning: only a log that goes on gets segments beforehand.
+  rolls_ = 0;
+  asked_ahead_ = false;
+  return maker_.TakeSpares();
+}
+
+arrow::Status WriteAheadLog::RemoveSpares(const std::vector<std::string>& paths) const {
+  for (const std::string& path : paths) ARROW_RETURN_NOT_OK(fs_->Remove(path));
+  return arrow::Status::OK();
+}
+
 arrow::Status WriteAheadLog::Close(bool remove) {
   ARROW_RETURN_NOT_OK(maker_.Close(remove));
   for (const auto& segment : segments_) ARROW_RETURN_NOT_OK(segment->Close());

@@ -1,8 +1,7 @@
 // The write-ahead log: a chain of preallocated, recycled segments (segment_maker.h makes them).
 // Appending, rolling over, retiring; and what has to be synced to make a position durable.
 //
-// Externally synchronised (the database's mutex), except WriteAheadLog::Sync and Recycle, which run
-// beside everything else.
+// Externally synchronised (the database's mutex), except what says that it needs no lock.
 #pragma once
 
 #include <cstdint>
@@ -66,6 +65,11 @@ class WriteAheadLog {
   std::vector<Retired> TakeRetired(uint64_t log_start);
   arrow::Status Recycle(std::vector<Retired>* retired) const;
   void AddSpares(const std::vector<Retired>& retired);
+  /// Files beyond the live segments, and giving them up: see segment_maker.h. RemoveSpares needs no
+  /// lock.
+  bool HasSpares() const { return maker_.HasSpares(); }
+  arrow::Result<std::vector<std::string>> TakeSpares();
+  arrow::Status RemoveSpares(const std::vector<std::string>& paths) const;
   /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to
   /// replay.
   arrow::Status Close(bool remove);

@@ -29,6 +29,8 @@ using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 constexpr char kPrimaryKeyMetadata[] = "marble.primary_key";
 constexpr char kColumnIdMetadata[] = "marble.column_id";
 constexpr int64_t kKeyValueBlockBytes = 32 * 1024;
+// A get has to decompress all of a block.
+constexpr int64_t kCompressedKeyValueBlockBytes = 16 * 1024;
 constexpr int64_t kTableBlockBytes = 1024 * 1024;
 constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
 
@@ -199,7 +201,9 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
 
 int64_t StoredSchema::block_bytes() const {
   if (options_.block_bytes > 0) return options_.block_bytes;
-  return is_key_value_ ? kKeyValueBlockBytes : kTableBlockBytes;
+  if (!is_key_value_) return kTableBlockBytes;
+  return options_.compression == Compression::kNone ? kKeyValueBlockBytes
+                                                    : kCompressedKeyValueBlockBytes;
 }
 
 Result<BatchPtr> StoredSchema::ToStored(const BatchPtr& batch) const {

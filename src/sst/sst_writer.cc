@@ -36,7 +36,9 @@ constexpr int64_t kIndexBytesPerKey = 7;
 arrow::Result<arrow::ipc::IpcWriteOptions> IpcOptions(Compression compression,
                                                       arrow::MemoryPool* pool) {
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
-  options.alignment = static_cast<int32_t>(kSstSectionAlignment);
+  // Compressed buffers are copied anyway: they need no place that memory could be mapped from.
+  const bool mapped = compression == Compression::kNone;
+  options.alignment = mapped ? static_cast<int32_t>(kSstSectionAlignment) : 8;
   options.use_threads = false;
   options.memory_pool = pool;
   if (compression != Compression::kNone) {
@@ -247,7 +249,7 @@ arrow::Status SstWriterImpl::FlushBlock() {
   entry.message_offset = sink_->position();
   arrow::ipc::IpcPayload payload;
   ARROW_RETURN_NOT_OK(arrow::ipc::GetRecordBatchPayload(*batch, ipc_options_, &payload));
-  ARROW_RETURN_NOT_OK(AlignPayload(&payload));
+  if (ipc_options_.codec == nullptr) ARROW_RETURN_NOT_OK(AlignPayload(&payload));
   sink_->BeginMessage();
   ARROW_RETURN_NOT_OK(ipc_->WritePayload(payload));
   data_end_ = sink_->position();
