@@ -60,16 +60,25 @@ void OpenDatabase::ThreadLoop(int thread) {
 void OpenDatabase::WaitForJob(int thread) {
   if (!room_error_.ok()) {
     work_.wait_for(mutex_, kRoomRetry);
-  } else if (thread > 0 || !write_error_.ok() || !log_->HasSpares()) {
+  } else if (thread > 0 || !write_error_.ok() || !(log_->HasSpares() || LogCanShrink())) {
     work_.wait(mutex_);
   } else {
     const int64_t appended = log_->bytes_appended();
     const bool woken = work_.wait_for(mutex_, kLogIdle) == std::cv_status::no_timeout;
-    if (!woken && log_->bytes_appended() == appended && !stop_jobs_.load()) RemoveLogSpares();
+    if (!woken && log_->bytes_appended() == appended && !stop_jobs_.load()) ShrinkLog();
   }
 }
 
-void OpenDatabase::RemoveLogSpares() {
+bool OpenDatabase::LogCanShrink() const {
+  return log_->oldest_segment() < tables_.OldestSegmentNeeded(log_->current_segment(), nullptr);
+}
+
+void OpenDatabase::ShrinkLog() {
+  if (LogCanShrink()) {
+    while (sync_running_) progress_.wait(mutex_);
+    RunSync(log_->PrepareSync());
+    WarnIfError(Install({}, nullptr, nullptr));
+  }
   const auto paths = log_->TakeSpares();
   WarnIfError(paths.status());
   if (!paths.ok()) return;
@@ -307,9 +316,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   record.last_sequence = last_sequence;
   record.next_table_id = next_table_id_;
   record.next_file_number = environment_.next_file_number.load();
-  // A segment without a record yet may not have reached the device, and must not be named.
-  const uint64_t log_start =
-      tables_.OldestSegmentNeeded(log_->PrepareSync().position.segment, flushed);
+  const uint64_t log_start = tables_.OldestSegmentNeeded(log_->last_nameable(), flushed);
   record.log_start = log_start;
   arrow::Status status = WriteEdit(&record);
   if (status.ok()) {

@@ -192,9 +192,12 @@ class OpenDatabase : public DatabaseCore {
   void StartThreads();
   void ThreadLoop(int thread);
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
-  /// Waits for a job. The first thread removes what the log keeps for use if nobody writes.
+  /// Waits for a job. The first thread shrinks the log if nobody writes it.
   void WaitForJob(int thread) MARBLE_REQUIRES(mutex_);
-  void RemoveLogSpares() MARBLE_REQUIRES(mutex_);
+  /// Does the log have segments that no memtable needs?
+  bool LogCanShrink() const MARBLE_REQUIRES(mutex_);
+  /// Removes these and the spares.
+  void ShrinkLog() MARBLE_REQUIRES(mutex_);
   arrow::Status FlushOldest(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
   arrow::Status CarryOut(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);

@@ -96,6 +96,7 @@ arrow::Status WriteAheadLog::Sync(const SyncTarget& target) const {
 
 void WriteAheadLog::MarkSynced(const SyncTarget& target) {
   if (target.position > durable_through_) durable_through_ = target.position;
+  synced_segment_ = std::max(synced_segment_, target.segments.back()->number());
   // A segment started since then dirtied the directory again.
   if (target.directory && target.segments.back() == current()) directory_dirty_ = false;
 }

@@ -4,6 +4,7 @@
 // Externally synchronised (the database's mutex), except what says that it needs no lock.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -77,6 +78,11 @@ class WriteAheadLog {
   LogPosition position() const { return current()->position(); }
   const LogPosition& durable_through() const { return durable_through_; }
   uint64_t current_segment() const { return current()->number(); }
+  /// The last segment that the manifest may name as the first to be replayed: one without a record
+  /// may not have reached the device, unless it was synced.
+  uint64_t last_nameable() const {
+    return std::max(PrepareSync().position.segment, synced_segment_);
+  }
   uint64_t oldest_segment() const { return segments_.front()->number(); }
   /// Bytes of all live segments.
   int64_t bytes() const { return full_bytes_ + static_cast<int64_t>(current()->position().offset); }
@@ -96,6 +102,7 @@ class WriteAheadLog {
   bool asked_ahead_ = false;                             // since the current one was started
   int rolls_ = 0;                                        // as many as matter
   LogPosition durable_through_;
+  uint64_t synced_segment_ = 0;  // the last one that a sync included
   bool directory_dirty_ = false;
   int64_t bytes_appended_ = 0;
   int64_t full_bytes_ = 0;  // capacity of the live segments before the current one

@@ -294,7 +294,7 @@ arrow::Status SstWriterImpl::WriteSections(SectionDirectory* directory) {
     }
   }
   ARROW_RETURN_NOT_OK(WriteSection(kSectionBlockIndex, blocks_.Finish(), directory));
-  ARROW_ASSIGN_OR_RAISE(const std::string zones, zone_maps_.Finish());
+  ARROW_ASSIGN_OR_RAISE(const std::string zones, zone_maps_.Finish(ipc_options_.codec));
   ARROW_RETURN_NOT_OK(WriteSection(kSectionZoneMaps, zones, directory));
   if (!tombstones_.empty()) {
     ARROW_RETURN_NOT_OK(

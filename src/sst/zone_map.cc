@@ -262,7 +262,7 @@ arrow::Status ZoneMapBuilder::AddBlock(const arrow::RecordBatch& block) {
   return arrow::Status::OK();
 }
 
-arrow::Result<std::string> ZoneMapBuilder::Finish() {
+arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::Codec> codec) {
   ARROW_RETURN_NOT_OK(impl_->Prepare());
   arrow::ArrayVector arrays;
   arrow::FieldVector fields;
@@ -279,6 +279,7 @@ arrow::Result<std::string> ZoneMapBuilder::Finish() {
   ARROW_ASSIGN_OR_RAISE(const auto sink, arrow::io::BufferOutputStream::Create());
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.use_threads = false;
+  options.codec = std::move(codec);
   ARROW_ASSIGN_OR_RAISE(const auto writer,
                         arrow::ipc::MakeStreamWriter(sink, batch->schema(), options));
   ARROW_RETURN_NOT_OK(writer->WriteRecordBatch(*batch));

@@ -12,6 +12,7 @@
 
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
+#include <arrow/util/compression.h>
 
 namespace marble {
 
@@ -22,7 +23,8 @@ class ZoneMapBuilder {
   ~ZoneMapBuilder();
   /// One block (user columns only).
   arrow::Status AddBlock(const arrow::RecordBatch& block);
-  arrow::Result<std::string> Finish();
+  /// The section's bytes, compressed by `codec` if there is one.
+  arrow::Result<std::string> Finish(std::shared_ptr<arrow::util::Codec> codec = nullptr);
 
  private:
   struct Impl;

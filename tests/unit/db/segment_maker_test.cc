@@ -181,6 +181,22 @@ TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
   EXPECT_EQ(HeaderOf(2).predecessor, 1);
 }
 
+TEST_F(SegmentMakerTest, SparesAndSegmentsMadeBeforehandCanBeGivenUp) {
+  auto maker = MakerAfterTheFirst();
+  EXPECT_FALSE(maker->HasSpares());
+  maker->MakeAhead(2);
+  WaitForFiles(3);
+  WaitUntilReady(*maker);
+  EXPECT_TRUE(maker->HasSpares());
+  const auto paths = Must(maker->TakeSpares());
+  EXPECT_EQ(paths.size(), 2);
+  EXPECT_FALSE(maker->HasSpares());
+  for (const std::string& path : paths) EXPECT_TRUE(fs_.Remove(path).ok()) << path;
+  EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+  EXPECT_EQ(HeaderOf(2).predecessor, 1);
+  EXPECT_EQ(Files().size(), 2);
+}
+
 TEST_F(SegmentMakerTest, ClosingRemovesWhatWasNotUsed) {
   auto maker = MakerAfterTheFirst();
   maker->MakeAhead(2);

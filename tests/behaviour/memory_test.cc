@@ -1,0 +1,96 @@
+// Who may use how much of the memory budget, and what is given back when nobody writes.
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "support/test_database.h"
+
+namespace marble {
+namespace {
+
+constexpr int64_t kBudget = int64_t{16} << 20;
+constexpr int kRows = 120000;
+
+class MemoryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Options options;
+    options.memory_budget = kBudget;
+    options.memtable_bytes = kBudget / 8;
+    options.log_segment_bytes = int64_t{1} << 20;
+    ASSERT_OK_AND_ASSIGN(db_, Database::Open(directory_.path(), options));
+    const auto schema = arrow::schema(
+        {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary(), false)});
+    TableOptions compressed;
+    compressed.primary_key = {"key"};
+    compressed.compression = Compression::kLz4;
+    ASSERT_OK(db_->CreateTable("compressed", schema, compressed));
+    ASSERT_OK_AND_ASSIGN(compressed_, KeyValue::Open(db_, "compressed"));
+    ASSERT_OK_AND_ASSIGN(plain_, KeyValue::Open(db_));
+  }
+
+  static std::string Key(int i) { return "key" + std::to_string(1000000 + i); }
+  static void Fill(KeyValue* kv, int rows) {
+    for (int i = 0; i < rows; ++i) ASSERT_OK(kv->Put(Key(i), std::string(100, 'v')));
+  }
+  Stats GetStats() {
+    auto stats = db_->GetStats();
+    EXPECT_TRUE(stats.ok()) << stats.status().ToString();
+    return stats.ok() ? *stats : Stats{};
+  }
+  int64_t LogFiles() {
+    int64_t files = 0;
+    for (const auto& file : std::filesystem::directory_iterator(directory_.path() + "/wal")) {
+      files += file.is_regular_file();
+    }
+    return files;
+  }
+  template <typename Predicate>
+  static bool WaitUntil(const Predicate& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!holds() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return holds();
+  }
+
+  test::TestDirectory directory_;
+  std::shared_ptr<Database> db_;
+  std::shared_ptr<KeyValue> compressed_;
+  std::shared_ptr<KeyValue> plain_;
+};
+
+TEST_F(MemoryTest, TheBlockCacheUsesWhatMemtablesLeaveAndGivesItBack) {
+  Fill(compressed_.get(), kRows);
+  ASSERT_OK(db_->Compact("compressed"));
+  ASSERT_OK(db_->WaitForBackground());
+  ASSERT_TRUE(WaitUntil([&] {
+    for (int i = 0; i < kRows; i += 100) EXPECT_TRUE(compressed_->Get(Key(i)).ok());
+    return GetStats().block_cache_bytes > kBudget * 5 / 8;
+  })) << GetStats().block_cache_bytes;
+  // Memtables of another table grow.
+  for (int round = 0; round < 3; ++round) {
+    Fill(plain_.get(), kRows / 2);
+    EXPECT_TRUE(WaitUntil([&] {
+      const Stats stats = GetStats();
+      return stats.block_cache_bytes + stats.memtable_bytes <= kBudget * 7 / 8;
+    })) << GetStats().block_cache_bytes;
+  }
+}
+
+TEST_F(MemoryTest, ALogThatNobodyWritesKeepsNoSegmentsForUse) {
+  Fill(plain_.get(), kRows);
+  ASSERT_OK(db_->Flush());
+  ASSERT_GT(LogFiles(), 2);
+  EXPECT_TRUE(WaitUntil([&] { return LogFiles() == 1; })) << LogFiles();
+  Fill(plain_.get(), kRows / 10);
+  ASSERT_OK(db_->Close());
+  ASSERT_OK_AND_ASSIGN(db_, Database::Open(directory_.path(), {}));
+  ASSERT_OK_AND_ASSIGN(plain_, KeyValue::Open(db_));
+  ASSERT_OK_AND_ASSIGN(const auto value, plain_->Get(Key(kRows - 1)));
+  EXPECT_TRUE(value.has_value());
+}
+
+}  // namespace
+}  // namespace marble
