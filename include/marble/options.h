@@ -27,7 +27,8 @@ struct Options {
   /// Take no lock and write nothing; every write is refused. Sees the state at the time of opening.
   bool read_only = false;
   /// Bytes of memory for write buffers, block cache and pinned indexes together. Half of it at most
-  /// goes to write buffers. Smaller means more flushes and more disk reads.
+  /// goes to write buffers; the block cache uses what they leave, up to seven eighths. Smaller
+  /// means more flushes and more disk reads.
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes
   /// and a longer replay after a crash. Bounded by a quarter of memory_budget.
@@ -59,9 +60,9 @@ struct TableOptions {
   Compression compression = Compression::kNone;
   PointLookup point_lookup = PointLookup::kPointIndex;
   /// Uncompressed bytes of a block (one record batch of an SSTable), about: blocks of a file get
-  /// equally many rows while that makes them half to twice as long. 0 means 32 KiB for a table of
-  /// one binary key and one binary value, 1 MiB otherwise. Small blocks make point reads of
-  /// compressed data cheap, large ones scans.
+  /// equally many rows while that makes them half to twice as long. 0 means, for a table of one
+  /// binary key and one binary value, 32 KiB, or 15.5 KiB if it is compressed; 1 MiB otherwise.
+  /// Small blocks make point reads of compressed data cheap, large ones scans.
   int64_t block_bytes = 0;
   /// Largest number of rows in a block; 0 means no limit but block_bytes.
   int64_t block_rows_max = 0;

@@ -29,8 +29,9 @@ using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 constexpr char kPrimaryKeyMetadata[] = "marble.primary_key";
 constexpr char kColumnIdMetadata[] = "marble.column_id";
 constexpr int64_t kKeyValueBlockBytes = 32 * 1024;
-// A get has to decompress all of a block.
-constexpr int64_t kCompressedKeyValueBlockBytes = 16 * 1024;
+// A get has to decompress all of a block. With what is added for alignment it stays below 16 KiB:
+// memory allocators round up from there to 20.
+constexpr int64_t kCompressedKeyValueBlockBytes = 15 * 1024 + 512;
 constexpr int64_t kTableBlockBytes = 1024 * 1024;
 constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
 

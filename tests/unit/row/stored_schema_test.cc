@@ -144,7 +144,7 @@ TEST(StoredSchema, BlocksAreSmallForKeyValueTables) {
   TableOptions compressed{.primary_key = {"k"}, .compression = Compression::kLz4};
   const auto schema =
       arrow::schema({arrow::field("k", arrow::utf8()), arrow::field("v", arrow::utf8())});
-  EXPECT_EQ(StoredSchema::Make(schema, compressed).ValueOrDie()->block_bytes(), 16 * 1024);
+  EXPECT_EQ(StoredSchema::Make(schema, compressed).ValueOrDie()->block_bytes(), 15872);
   TableOptions options;
   options.block_bytes = 4096;
   EXPECT_EQ(StoredSchema::Make(arrow::schema(IdAndName()), options).ValueOrDie()->block_bytes(),
