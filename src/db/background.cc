@@ -45,10 +45,10 @@ void OpenDatabase::ThreadLoop(int thread) {
       pthread_setname_np(pthread_self(), thread == 0 ? "marble-flush" : "marble-work"));
   MutexLock lock(&mutex_);
   while (!stop_jobs_.load()) {
+    // That lets go of the mutex, so that what is waited for below may have come.
+    if (FitCache()) continue;
     // A job that fails wakes the other threads: without the pause they would try in turn, and
     // without end, while there is no room.
-    // That lets go of the mutex, so that what is waited for below may have come.
-    if (thread == 0 && FitCache()) continue;
     const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
     if (due && write_error_.ok() && RunOneJob(thread)) continue;
     // The job that found no room may be gone with its table.
@@ -96,11 +96,13 @@ int64_t OpenDatabase::MemtableRoom() const {
 
 bool OpenDatabase::FitCache() {
   const int64_t room = MemtableRoom();
-  if (room == memtable_room_) return false;
+  if (room == memtable_room_ || fitting_cache_) return false;
+  fitting_cache_ = true;
   memtable_room_ = room;
   mutex_.unlock();
   environment_.cache->SetCapacity(CacheCapacity(room));
   mutex_.lock();
+  fitting_cache_ = false;
   return true;
 }
 

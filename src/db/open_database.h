@@ -273,6 +273,7 @@ class OpenDatabase : public DatabaseCore {
   bool first_thread_busy_ MARBLE_GUARDED_BY(mutex_) = false;
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
+  bool fitting_cache_ MARBLE_GUARDED_BY(mutex_) = false;
   int64_t memtable_room_ MARBLE_GUARDED_BY(mutex_) = 0;  // what the block cache leaves to memtables
   int64_t flush_rate_ MARBLE_GUARDED_BY(mutex_) = 0;     // memtable bytes a second, of late
   WritePacer pacer_ MARBLE_GUARDED_BY(mutex_);
