@@ -169,8 +169,9 @@ class MarbleEngine : public Engine {
     const Options& options = database_->options();
     return "memory budget " + std::to_string(options.memory_budget >> 20) + " MiB, memtable " +
            std::to_string(options.memtable_bytes >> 20) + " MiB, " +
-           (kv_->info().options.compression == Compression::kNone ? "uncompressed" : "LZ4") +
-           ", point index, " + std::to_string(options.background_threads) + " background threads";
+           (kv_->info().options.compression == Compression::kNone ? "uncompressed, point index"
+                                                                  : "LZ4, bloom filter") +
+           ", " + std::to_string(options.background_threads) + " background threads";
   }
   std::string Statistics() override {
     const Stats stats = Check(database_->GetStats());

@@ -7,11 +7,13 @@
 #include <utility>
 
 #include <arrow/type_traits.h>
-#include <arrow/util/compression.h>
+#include <arrow/util/bit_util.h>
 
 #include "sst/block_rows.h"
 #include "sst/flat_message.h"
 #include "sst/lz4_frame.h"
+#include "sst/offsets.h"
+#include "sst/sst_format.h"
 
 namespace marble {
 
@@ -20,7 +22,6 @@ namespace {
 using arrow::Result;
 using arrow::Status;
 
-constexpr int64_t kAlignment = 64;
 // In front of a compressed buffer stands the length of its content; -1: it is not compressed.
 constexpr int64_t kLengthPrefixBytes = 8;
 // The most that a byte of LZ4 can stand for, and the frame's own bytes.
@@ -92,16 +93,6 @@ Result<Layout> ParseLayout(std::string_view metadata, Bytes body, size_t columns
   return out;
 }
 
-Status DecompressZstd(Bytes in, std::span<uint8_t> out) {
-  static const auto codec = arrow::util::Codec::Create(arrow::Compression::ZSTD);
-  ARROW_RETURN_NOT_OK(codec.status());
-  ARROW_ASSIGN_OR_RAISE(const int64_t length,
-                        (*codec)->Decompress(static_cast<int64_t>(in.size()), in.data(),
-                                             static_cast<int64_t>(out.size()), out.data()));
-  if (length == static_cast<int64_t>(out.size())) return Status::OK();
-  return Status::Invalid("compressed bytes are ", length, " bytes and not ", out.size());
-}
-
 /// Decompresses a body's buffers into one piece of memory.
 class Decompression {
  public:
@@ -113,16 +104,16 @@ class Decompression {
     for (size_t i = 0; i < kKvBuffersMax; ++i) {
       ARROW_ASSIGN_OR_RAISE(lengths_[i], LengthOf(layout_->buffers[i]));
       if (lengths_[i] > kBytesMax - total) return Status::OutOfMemory("a block of so many bytes");
-      total += (lengths_[i] + kAlignment - 1) / kAlignment * kAlignment;
+      total += arrow::bit_util::RoundUpToMultipleOf64(lengths_[i]);
     }
     ARROW_ASSIGN_OR_RAISE(std::unique_ptr<arrow::Buffer> memory,
-                          arrow::AllocateBuffer(total, kAlignment, pool));
+                          arrow::AllocateBuffer(total, kSstSectionAlignment, pool));
     uint8_t* at = memory->mutable_data();
     for (size_t i = 0; i < kKvBuffersMax; ++i) {
       const std::span<uint8_t> out(at, static_cast<size_t>(lengths_[i]));
       if (!out.empty()) ARROW_RETURN_NOT_OK(Fill(layout_->buffers[i], out));
       layout_->buffers[i] = out;
-      at += (lengths_[i] + kAlignment - 1) / kAlignment * kAlignment;
+      at += arrow::bit_util::RoundUpToMultipleOf64(lengths_[i]);
     }
     return std::shared_ptr<arrow::Buffer>(std::move(memory));
   }
@@ -146,20 +137,14 @@ class Decompression {
       std::ranges::copy(content, out.begin());
       return Status::OK();
     }
-    return layout_->compression == BodyCompression::kLz4Frame ? DecompressLz4Frame(content, out)
-                                                              : DecompressZstd(content, out);
+    return layout_->compression == BodyCompression::kLz4Frame
+               ? DecompressLz4Frame(content, out)
+               : DecompressExactly(arrow::Compression::ZSTD, content, out);
   }
 
   Layout* const layout_;
   std::array<int64_t, kKvBuffersMax> lengths_;
 };
-
-template <typename Offset>
-bool OffsetsAscend(const Offset* offsets, int64_t rows) {
-  bool descends = offsets[0] < 0;  // not left early, so that the loop is vectorised
-  for (int64_t i = 0; i < rows; ++i) descends |= offsets[i + 1] < offsets[i];
-  return !descends;
-}
 
 template <typename Offset>
 Status CheckStrings(Bytes offsets, Bytes data, int64_t rows, KvStrings* out) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -46,12 +45,20 @@ std::optional<OnlyBlock> FindOnlyBlock(std::span<const uint8_t> frame) {
   return OnlyBlock{frame.subspan(header + kSizeBytes, length), (size & kStoredBlock) != 0};
 }
 
-arrow::Status Decompress(arrow::Compression::type type, std::span<const uint8_t> in,
-                         std::span<uint8_t> out) {
-  // Without state of its own.
-  static const auto raw = arrow::util::Codec::Create(arrow::Compression::LZ4);
-  static const auto framed = arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME);
-  const auto& codec = type == arrow::Compression::LZ4 ? raw : framed;
+/// The codecs of blocks, which have no state of their own.
+const arrow::Result<std::unique_ptr<arrow::util::Codec>>& CodecOf(arrow::Compression::type type) {
+  static const auto lz4 = arrow::util::Codec::Create(arrow::Compression::LZ4);
+  static const auto lz4_frame = arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME);
+  static const auto zstd = arrow::util::Codec::Create(arrow::Compression::ZSTD);
+  if (type == arrow::Compression::ZSTD) return zstd;
+  return type == arrow::Compression::LZ4 ? lz4 : lz4_frame;
+}
+
+}  // namespace
+
+arrow::Status DecompressExactly(arrow::Compression::type type, std::span<const uint8_t> in,
+                                std::span<uint8_t> out) {
+  const auto& codec = CodecOf(type);
   ARROW_RETURN_NOT_OK(codec.status());
   ARROW_ASSIGN_OR_RAISE(const int64_t length,
                         (*codec)->Decompress(static_cast<int64_t>(in.size()), in.data(),
@@ -60,12 +67,10 @@ arrow::Status Decompress(arrow::Compression::type type, std::span<const uint8_t>
   return arrow::Status::Invalid("compressed bytes are ", length, " bytes and not ", out.size());
 }
 
-}  // namespace
-
 arrow::Status DecompressLz4Frame(std::span<const uint8_t> frame, std::span<uint8_t> out) {
   const std::optional<OnlyBlock> only = FindOnlyBlock(frame);
-  if (!only) return Decompress(arrow::Compression::LZ4_FRAME, frame, out);
-  if (!only->stored) return Decompress(arrow::Compression::LZ4, only->bytes, out);
+  if (!only) return DecompressExactly(arrow::Compression::LZ4_FRAME, frame, out);
+  if (!only->stored) return DecompressExactly(arrow::Compression::LZ4, only->bytes, out);
   if (only->bytes.size() != out.size()) {
     return arrow::Status::Invalid("stored bytes are ", only->bytes.size(), " and not ", out.size());
   }

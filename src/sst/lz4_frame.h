@@ -8,8 +8,14 @@
 #include <span>
 
 #include <arrow/status.h>
+#include <arrow/util/type_fwd.h>
 
 namespace marble {
+
+/// Decompresses bytes of a codec of Arrow's that must be exactly out.size() bytes. Invalid if they
+/// are not.
+arrow::Status DecompressExactly(arrow::Compression::type codec, std::span<const uint8_t> in,
+                                std::span<uint8_t> out);
 
 /// Decompresses a frame that must hold exactly out.size() bytes. Invalid if it does not.
 arrow::Status DecompressLz4Frame(std::span<const uint8_t> frame, std::span<uint8_t> out);

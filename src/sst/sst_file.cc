@@ -10,6 +10,8 @@
 
 #include <marble/error.h>
 
+#include "sst/offsets.h"
+
 namespace marble {
 
 namespace {
@@ -40,12 +42,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
 }
 
 template <typename Offset>
-bool OffsetsAscend(const arrow::ArrayData& data) {
+bool ColumnAscends(const arrow::ArrayData& data) {
   const auto* offsets = data.GetValues<Offset>(1);
-  if (offsets == nullptr) return true;
-  bool descends = false;  // not left early, so that the loop is vectorised
-  for (int64_t i = 0; i < data.length; ++i) descends |= offsets[i + 1] < offsets[i];
-  return !descends;
+  return offsets == nullptr || OffsetsAscend(offsets, data.length);
 }
 
 // Arrow's Validate looks at the first and the last offset only. With those in bounds, ascending
@@ -57,12 +56,12 @@ bool AllOffsetsAscend(const arrow::ArrayData& data) {
     case arrow::Type::STRING:
     case arrow::Type::LIST:
     case arrow::Type::MAP:
-      ascend = OffsetsAscend<int32_t>(data);
+      ascend = ColumnAscends<int32_t>(data);
       break;
     case arrow::Type::LARGE_BINARY:
     case arrow::Type::LARGE_STRING:
     case arrow::Type::LARGE_LIST:
-      ascend = OffsetsAscend<int64_t>(data);
+      ascend = ColumnAscends<int64_t>(data);
       break;
     default:
       break;

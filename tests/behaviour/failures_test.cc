@@ -9,6 +9,7 @@
 #include "base/coding.h"
 #include "io/memory_file_system.h"
 #include "support/test_database.h"
+#include "support/wait_until.h"
 
 namespace marble {
 namespace {
@@ -111,10 +112,7 @@ TEST_F(FailuresTest, APowerCutFindsTheLogSegmentThatTheManifestNames) {
   ASSERT_OK(Open());
   // Beyond the first half of the segment the next one is made beforehand; the flush goes on in it.
   for (int i = 0; i < 250; ++i) ASSERT_OK(Put(i));
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (Files("/db/wal").size() < 2 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(test::WaitUntil([&] { return Files("/db/wal").size() >= 2; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   ASSERT_OK(db_->Flush());
   ASSERT_OK(db_->Compact());  // says where the log begins, and appends nothing to it

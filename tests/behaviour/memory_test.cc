@@ -1,10 +1,9 @@
 // Who may use how much of the memory budget, and what is given back when nobody writes.
 
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include "support/test_database.h"
+#include "support/wait_until.h"
 
 namespace marble {
 namespace {
@@ -52,14 +51,6 @@ class MemoryTest : public testing::Test {
     }
     return files;
   }
-  template <typename Predicate>
-  static bool WaitUntil(const Predicate& holds) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!holds() && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return holds();
-  }
 
   test::TestDirectory directory_;
   std::shared_ptr<Database> db_;
@@ -71,13 +62,13 @@ TEST_F(MemoryTest, TheBlockCacheUsesWhatMemtablesLeaveAndGivesItBack) {
   Fill(compressed_.get(), kRows);
   ASSERT_OK(db_->Compact("compressed"));
   ASSERT_OK(db_->WaitForBackground());
-  ASSERT_TRUE(WaitUntil([&] {
+  ASSERT_TRUE(test::WaitUntil([&] {
     for (int i = 0; i < kRows; i += 100) EXPECT_TRUE(compressed_->Get(Key(i)).ok());
     return GetStats().block_cache_bytes > kBudget * 9 / 16;
   })) << GetStats().block_cache_bytes;
   FillMemtables(plain_.get(), kBudget * 5 / 32);
   FillMemtables(compressed_.get(), kBudget * 10 / 32);
-  EXPECT_TRUE(WaitUntil([&] { return GetStats().block_cache_bytes <= kBudget * 9 / 16; }))
+  EXPECT_TRUE(test::WaitUntil([&] { return GetStats().block_cache_bytes <= kBudget * 9 / 16; }))
       << GetStats().block_cache_bytes;
   EXPECT_GE(GetStats().memtable_bytes, kBudget * 10 / 32) << "nothing was flushed meanwhile";
 }
@@ -86,7 +77,7 @@ TEST_F(MemoryTest, ALogThatNobodyWritesKeepsNoSegmentsForUse) {
   Fill(plain_.get(), kRows);
   ASSERT_OK(db_->Flush());
   ASSERT_GT(LogFiles(), 2);
-  EXPECT_TRUE(WaitUntil([&] { return LogFiles() == 1; })) << LogFiles();
+  EXPECT_TRUE(test::WaitUntil([&] { return LogFiles() == 1; })) << LogFiles();
   Fill(plain_.get(), kRows / 10);
   ASSERT_OK(db_->Close());
   ASSERT_OK_AND_ASSIGN(db_, Database::Open(directory_.path(), {}));

@@ -14,6 +14,7 @@
 
 #include "io/memory_file_system.h"
 #include "log/log_reader.h"
+#include "support/wait_until.h"
 #include "tree/file_names.h"
 #include "unit/io/io_test_support.h"
 
@@ -66,22 +67,15 @@ class SegmentMakerTest : public ::testing::Test {
     return names;
   }
 
-  /// Waits until `holds()`; fails after a minute.
-  template <typename Predicate>
-  static void WaitUntil(const Predicate& holds) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!holds() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-    ASSERT_TRUE(holds());
-  }
   void WaitForFiles(size_t count) {
-    WaitUntil([&] { return Files().size() >= count; });
+    ASSERT_TRUE(test::WaitUntil([&] { return Files().size() >= count; }));
     ASSERT_EQ(Files().size(), count);
   }
   void WaitUntilBegun(int more_than) {
-    WaitUntil([&] { return fs_.begun > more_than; });
+    ASSERT_TRUE(test::WaitUntil([&] { return fs_.begun > more_than; }));
   }
   static void WaitUntilReady(const SegmentMaker& maker) {
-    WaitUntil([&] { return maker.IsReady(); });
+    ASSERT_TRUE(test::WaitUntil([&] { return maker.IsReady(); }));
   }
 
   /// What recovery sees of a segment.
