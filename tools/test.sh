@@ -43,12 +43,20 @@ run_step() {
   wait "$heart" 2>/dev/null || true
   if [ "$status" -ne 0 ]; then
     tail -n 80 "$logs/$name.log"
+    failures "$name"
     printf 'test: FAILED in step "%s" after %s; all of its output is in %s\n' \
       "$name" "$(clock $((SECONDS - start)))" "$logs/$name.log"
     exit 1
   fi
   printf 'test: %-9s passed in %s  %s\n' "$name" "$(clock $((SECONDS - start)))" \
     "$(summary "$name")"
+}
+
+# What failed, behind all else: a reader may get the last lines only.
+failures() {
+  grep -hE -A 4 '(: Failure$|^E  |runtime error:|ERROR: |WARNING: ThreadSanitizer)' \
+    "$logs/$1.log" | head -n 12 || true
+  grep -hF "[  FAILED  ]" "$logs/$1.log" | head -n 6 || true
 }
 
 # One line of figures out of a step's log.

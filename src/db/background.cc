@@ -79,6 +79,7 @@ void OpenDatabase::ShrinkLog() {
     RunSync(log_->PrepareSync());
     WarnIfError(Install({}, nullptr, nullptr));
   }
+  writers_rest_ = true;
   const auto paths = log_->TakeSpares();
   WarnIfError(paths.status());
   if (!paths.ok()) return;
@@ -90,7 +91,7 @@ void OpenDatabase::ShrinkLog() {
 int64_t OpenDatabase::MemtableRoom() const {
   // In steps, because fitting the cache frees blocks.
   const int64_t step = std::max<int64_t>(environment_.options.memory_budget / 32, 1);
-  const int64_t bytes = memtable_bytes_ + memtable_bytes_max_;
+  const int64_t bytes = memtable_bytes_ + (writers_rest_ ? step : memtable_bytes_max_);
   return std::min((bytes + step - 1) / step * step, environment_.options.memory_budget / 2);
 }
 

@@ -228,7 +228,10 @@ arrow::Result<LogPosition> OpenDatabase::AppendToLog(WriteVia via, uint64_t sequ
   header.kind = LogRecordKind::kCommit;
   header.first_sequence = sequence;
   header.count = record_.count();
+  const bool had_spares = log_->asked_ahead();
   auto end = log_->Append(header, record_.Parts(), record_.payload_bytes(), via);
+  // The first thread is to give them back if nobody writes on.
+  if (log_->asked_ahead() && !had_spares) work_.notify_all();
   if (!end.ok() && !IsRoomError(end.status())) FailWrites(end.status());
   return end;
 }
@@ -291,7 +294,9 @@ void OpenDatabase::CountMemtableBytes(LiveTable* table) {
   const int64_t bytes = table->active().memtable->bytes();
   memtable_bytes_ += bytes - table->counted_bytes;
   table->counted_bytes = bytes;
-  if (memtable_bytes_ > memtable_room_ && MemtableRoom() > memtable_room_) work_.notify_all();
+  if (memtable_bytes_ <= memtable_room_) return;
+  writers_rest_ = false;
+  if (MemtableRoom() > memtable_room_) work_.notify_all();
 }
 
 void OpenDatabase::Seal(LiveTable* table) {

@@ -274,6 +274,7 @@ class OpenDatabase : public DatabaseCore {
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool fitting_cache_ MARBLE_GUARDED_BY(mutex_) = false;
+  bool writers_rest_ MARBLE_GUARDED_BY(mutex_) = true;   // nobody has filled memtables for a while
   int64_t memtable_room_ MARBLE_GUARDED_BY(mutex_) = 0;  // what the block cache leaves to memtables
   int64_t flush_rate_ MARBLE_GUARDED_BY(mutex_) = 0;     // memtable bytes a second, of late
   WritePacer pacer_ MARBLE_GUARDED_BY(mutex_);

@@ -151,7 +151,7 @@ void SegmentMaker::AddSpare(std::string path) {
 
 bool SegmentMaker::HasSpares() const {
   const std::lock_guard lock(mutex_);
-  return !spares_.empty() || !ready_.empty();
+  return !spares_.empty() || !ready_.empty() || making_ || wanted_ > 0;
 }
 
 arrow::Result<std::vector<std::string>> SegmentMaker::TakeSpares() {

@@ -49,7 +49,7 @@ class SegmentMaker {
   /// Such a file is there now and closed.
   void AddSpare(std::string path);
 
-  /// Is there anything that was made and not used, or is kept to be used again?
+  /// Is there anything that is made, was made and not used, or is kept to be used again?
   bool HasSpares() const;
   /// Gives all of that up, for a log that is not written for a while: the paths of the files, for
   /// the caller to remove.

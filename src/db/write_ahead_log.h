@@ -66,6 +66,8 @@ class WriteAheadLog {
   std::vector<Retired> TakeRetired(uint64_t log_start);
   arrow::Status Recycle(std::vector<Retired>* retired) const;
   void AddSpares(const std::vector<Retired>& retired);
+  /// Were the segments behind the current one asked for?
+  bool asked_ahead() const { return asked_ahead_; }
   /// Files beyond the live segments, and giving them up: see segment_maker.h. RemoveSpares needs no
   /// lock.
   bool HasSpares() const { return maker_.HasSpares(); }
