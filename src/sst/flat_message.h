@@ -12,6 +12,7 @@
 namespace marble {
 
 // Field numbers of Arrow's flatbuffers schema (format/Message.fbs), which never change.
+inline constexpr int kMessageVersion = 0;
 inline constexpr int kMessageHeaderType = 1;
 inline constexpr int kMessageHeader = 2;
 inline constexpr int kMessageBodyLength = 3;
@@ -20,6 +21,7 @@ inline constexpr int kRecordBatchNodes = 1;
 inline constexpr int kRecordBatchBuffers = 2;
 inline constexpr int kRecordBatchCompression = 3;
 inline constexpr int kBodyCompressionCodec = 0;
+inline constexpr int16_t kMetadataVersion5 = 4;
 inline constexpr uint8_t kHeaderTypeRecordBatch = 3;
 // struct FieldNode {length: int64, null_count: int64}, struct Buffer {offset: int64, length: int64}
 inline constexpr size_t kFlatPairBytes = 16;

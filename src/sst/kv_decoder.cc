@@ -10,6 +10,7 @@
 #include <arrow/util/bit_util.h>
 
 #include "sst/block_rows.h"
+#include "sst/body_compression.h"
 #include "sst/flat_message.h"
 #include "sst/lz4_frame.h"
 #include "sst/offsets.h"
@@ -21,11 +22,6 @@ namespace {
 
 using arrow::Result;
 using arrow::Status;
-
-// In front of a compressed buffer stands the length of its content; -1: it is not compressed.
-constexpr int64_t kLengthPrefixBytes = 8;
-// The most that a byte of LZ4 can stand for, and the frame's own bytes.
-constexpr int64_t kLz4RatioMax = 256;
 
 // The buffers of a message, in order: each of the two strings has validity, offsets and data, each
 // hidden column validity and data.
@@ -39,8 +35,6 @@ enum Buffer : size_t {
 };
 constexpr size_t kKvBuffersMax = 10;
 constexpr size_t kKvColumnsMax = 4;
-
-enum class BodyCompression : uint8_t { kLz4Frame = 0, kZstd = 1, kNone = 0xff };
 
 using Bytes = std::span<const uint8_t>;
 
@@ -83,13 +77,7 @@ Result<Layout> ParseLayout(std::string_view metadata, Bytes body, size_t columns
     }
     out.buffers[i] = body.subspan(static_cast<size_t>(offset), static_cast<size_t>(length));
   }
-  const size_t compression = message.Child(message.Field(header, kRecordBatchCompression));
-  if (compression == 0) return out;
-  const auto codec = message.Value<uint8_t>(message.Field(compression, kBodyCompressionCodec), 0);
-  out.compression = static_cast<BodyCompression>(codec);
-  if (out.compression != BodyCompression::kLz4Frame && out.compression != BodyCompression::kZstd) {
-    return Status::Invalid("the message is compressed by an unknown codec");
-  }
+  ARROW_ASSIGN_OR_RAISE(out.compression, BodyCompressionOf(message, header));
   return out;
 }
 
@@ -102,7 +90,7 @@ class Decompression {
   Result<std::shared_ptr<arrow::Buffer>> Run(arrow::MemoryPool* pool) {
     int64_t total = 0;
     for (size_t i = 0; i < kKvBuffersMax; ++i) {
-      ARROW_ASSIGN_OR_RAISE(lengths_[i], LengthOf(layout_->buffers[i]));
+      ARROW_ASSIGN_OR_RAISE(lengths_[i], ContentLength(layout_->compression, layout_->buffers[i]));
       if (lengths_[i] > kBytesMax - total) return Status::OutOfMemory("a block of so many bytes");
       total += arrow::bit_util::RoundUpToMultipleOf64(lengths_[i]);
     }
@@ -121,18 +109,8 @@ class Decompression {
  private:
   static constexpr int64_t kBytesMax = int64_t{1} << 40;
 
-  Result<int64_t> LengthOf(Bytes stored) const {
-    if (stored.empty()) return 0;
-    const auto bytes = static_cast<int64_t>(stored.size()) - kLengthPrefixBytes;
-    if (bytes < 0) return Misshapen();
-    const auto length = LoadLittle<int64_t>(stored.data());
-    if (length == -1) return bytes;
-    const bool is_lz4 = layout_->compression == BodyCompression::kLz4Frame;
-    if (length < 0 || (is_lz4 && length / kLz4RatioMax > bytes)) return Misshapen();
-    return length;
-  }
   Status Fill(Bytes stored, std::span<uint8_t> out) const {
-    const Bytes content = stored.subspan(kLengthPrefixBytes);
+    const Bytes content = stored.subspan(kContentLengthBytes);
     if (LoadLittle<int64_t>(stored.data()) == -1) {
       std::ranges::copy(content, out.begin());
       return Status::OK();

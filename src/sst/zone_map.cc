@@ -11,6 +11,7 @@
 #include <arrow/builder.h>
 #include <arrow/compute/api_aggregate.h>
 #include <arrow/io/memory.h>
+#include <arrow/ipc/message.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
 #include <arrow/scalar.h>
@@ -18,6 +19,7 @@
 
 #include "base/coding.h"
 #include "row/compute.h"
+#include "sst/body_compression.h"
 #include "sst/zone_bound.h"
 
 namespace marble {
@@ -224,6 +226,26 @@ class ColumnZones {
   bool file_has_max_ = true;
 };
 
+/// The messages of a stream, each checked before Arrow's reader decodes it.
+class CheckedMessages : public arrow::ipc::MessageReader {
+ public:
+  explicit CheckedMessages(std::unique_ptr<arrow::ipc::MessageReader> messages)
+      : messages_(std::move(messages)) {}
+
+  arrow::Result<std::unique_ptr<arrow::ipc::Message>> ReadNextMessage() override {
+    ARROW_ASSIGN_OR_RAISE(auto message, messages_->ReadNextMessage());
+    if (message == nullptr || message->type() == arrow::ipc::MessageType::SCHEMA) return message;
+    const std::string_view metadata(*message->metadata());
+    const std::string_view body(*message->body());
+    ARROW_RETURN_NOT_OK(
+        CheckBodyClaims(metadata, {reinterpret_cast<const uint8_t*>(body.data()), body.size()}));
+    return message;
+  }
+
+ private:
+  std::unique_ptr<arrow::ipc::MessageReader> messages_;
+};
+
 }  // namespace
 
 struct ZoneMapBuilder::Impl {
@@ -294,8 +316,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ParseZoneMaps(std::string_vie
       std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::string(section)));
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
-  ARROW_ASSIGN_OR_RAISE(const auto reader,
-                        arrow::ipc::RecordBatchStreamReader::Open(input, options));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto reader,
+      arrow::ipc::RecordBatchStreamReader::Open(
+          std::make_unique<CheckedMessages>(arrow::ipc::MessageReader::Open(input)), options));
   std::shared_ptr<arrow::RecordBatch> batch;
   ARROW_RETURN_NOT_OK(reader->ReadNext(&batch));
   if (batch == nullptr) return arrow::Status::Invalid("zone maps without a record batch");
