@@ -26,9 +26,10 @@ struct Options {
   bool create_if_missing = true;
   /// Take no lock and write nothing; every write is refused. Sees the state at the time of opening.
   bool read_only = false;
-  /// Bytes of memory for write buffers, block cache and pinned indexes together. Half of it at most
-  /// goes to write buffers; the block cache uses what they leave, up to seven eighths. Smaller
-  /// means more flushes and more disk reads.
+  /// Bytes of memory for write buffers, block cache (with copies of hot rows and of indexes, where
+  /// data exceed memory) and pinned indexes together. Half of it at most goes to write buffers; the
+  /// caches use what they leave, up to seven eighths. Smaller means more flushes and more disk
+  /// reads.
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes
   /// and a longer replay after a crash. Bounded by a quarter of memory_budget.

@@ -47,6 +47,8 @@ struct Stats {
   int64_t block_cache_bytes = 0;
   int64_t block_cache_hits = 0;
   int64_t block_cache_misses = 0;
+  int64_t row_cache_bytes = 0;  // copies of hot rows of uncompressed files larger than memory
+  int64_t row_cache_hits = 0;
   int64_t pinned_index_bytes = 0;
   int64_t files = 0;
   int64_t file_bytes = 0;

@@ -86,6 +86,8 @@ cdef extern from "marble/stats.h" namespace "marble" nogil:
         int64_t block_cache_bytes
         int64_t block_cache_hits
         int64_t block_cache_misses
+        int64_t row_cache_bytes
+        int64_t row_cache_hits
         int64_t pinned_index_bytes
         int64_t files
         int64_t file_bytes

@@ -113,6 +113,8 @@ cdef dict database_stats(const CStats& s):
         "block_cache_bytes": s.block_cache_bytes,
         "block_cache_hits": s.block_cache_hits,
         "block_cache_misses": s.block_cache_misses,
+        "row_cache_bytes": s.row_cache_bytes,
+        "row_cache_hits": s.row_cache_hits,
         "pinned_index_bytes": s.pinned_index_bytes,
         "files": s.files,
         "file_bytes": s.file_bytes,

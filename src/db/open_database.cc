@@ -256,6 +256,8 @@ Stats OpenDatabase::GetStats() const {
   stats.block_cache_bytes = environment_.cache->bytes();
   stats.block_cache_hits = environment_.cache->hits();
   stats.block_cache_misses = environment_.cache->misses();
+  stats.row_cache_bytes = environment_.cache->row_bytes();
+  stats.row_cache_hits = environment_.cache->row_hits();
   stats.pinned_index_bytes = environment_.cache->pinned_bytes();
   for (const auto& [id, table] : tables_.all()) {
     stats.tables.push_back(StatsOf(*table));

@@ -83,7 +83,8 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   environment_.pool = AcquireMemoryPool(options.memory_budget / 8);
   memtable_bytes_max_ = std::min(options.memtable_bytes, options.memory_budget / 4);
   memtable_room_ = options.memory_budget / 2;
-  environment_.cache = std::make_shared<BlockCache>(CacheCapacity(memtable_room_));
+  environment_.cache =
+      std::make_shared<BlockCache>(CacheCapacity(memtable_room_), CacheCapacity(0));
   FileSystem* fs = environment_.fs;
   const bool may_create = options.create_if_missing && !options.read_only;
   ARROW_ASSIGN_OR_RAISE(bool there, fs->Exists(directory));

@@ -36,6 +36,7 @@ struct MemoryFileSystem::State {
   State(bool mappings, uint64_t number) : with_mappings(mappings), id(number) {}
 
   const bool with_mappings;
+  std::atomic<bool> memory_is_scarce{false};
   const uint64_t id;  // tells the file systems of this process apart
   mutable Mutex mutex;
   MemoryDisk disk MARBLE_GUARDED_BY(mutex);
@@ -137,6 +138,8 @@ class MemoryReadableFile : public ReadableFile, private Handle {
     ARROW_RETURN_NOT_OK(Copy(0, size_, buffer->mutable_data()));
     return arrow::SliceBuffer(buffer, 0, size_);  // read-only, as a mapping is
   }
+
+  bool WillRead(std::span<const uint8_t> /*mapped*/) override { return state_->memory_is_scarce; }
 
  private:
   arrow::Status CheckRange(int64_t offset, int64_t length) const {
@@ -447,6 +450,8 @@ void MemoryFileSystem::set_capacity_bytes(int64_t bytes) {
   MutexLock lock(&state_->mutex);
   state_->capacity = bytes;
 }
+
+void MemoryFileSystem::set_memory_is_scarce(bool scarce) { state_->memory_is_scarce = scarce; }
 
 int64_t MemoryFileSystem::used_bytes() const {
   MutexLock lock(&state_->mutex);

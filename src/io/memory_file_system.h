@@ -76,6 +76,10 @@ class MemoryFileSystem : public FileSystem {
   void set_capacity_bytes(int64_t bytes);
   int64_t used_bytes() const;
 
+  /// Mapped files say, or say no longer, that their pages are not in memory when they are asked
+  /// for: as if there were more files than memory.
+  void set_memory_is_scarce(bool scarce);
+
   /// Damage on the device, behind everybody's back: survives LoseUnsynced. Open mappings keep what
   /// they showed.
   arrow::Status Damage(const std::string& path, int64_t offset, uint8_t xor_mask);

@@ -1,5 +1,6 @@
 #include "sst/block_cache.h"
 
+#include <algorithm>
 #include <list>
 #include <unordered_map>
 #include <utility>
@@ -42,8 +43,12 @@ struct BlockCache::Shard {
       MARBLE_GUARDED_BY(mutex);
 };
 
-BlockCache::BlockCache(int64_t capacity_bytes)
-    : shards_(std::make_unique<Shard[]>(kShards)), capacity_(capacity_bytes) {}
+BlockCache::BlockCache(int64_t capacity_bytes, int64_t most_bytes)
+    : shards_(std::make_unique<Shard[]>(kShards)),
+      rows_(Share(std::max(capacity_bytes, most_bytes))),
+      capacity_(capacity_bytes) {
+  rows_.SetCapacity(Share(capacity_bytes));
+}
 
 BlockCache::~BlockCache() = default;
 
@@ -68,7 +73,7 @@ std::shared_ptr<const Block> BlockCache::Find(uint64_t file, int64_t block) {
 
 void BlockCache::Insert(uint64_t file, int64_t block, std::shared_ptr<const Block> value,
                         int64_t bytes) {
-  if (bytes > capacity()) return;
+  if (bytes > room()) return;
   const int at = ShardOf(file, block);
   Shard& shard = shards_[at];
   // Freed after the mutex: dropping a block may free many buffers.
@@ -93,20 +98,20 @@ void BlockCache::Insert(uint64_t file, int64_t block, std::shared_ptr<const Bloc
 }
 
 void BlockCache::Shrink(int first_shard) {
-  for (int i = 0; i < kShards && bytes() > capacity(); ++i) {
+  for (int i = 0; i < kShards && bytes() > room(); ++i) {
     Shard& shard = shards_[(first_shard + i) % kShards];
     // The block just inserted is the first of its shard and stays unless nothing else is left.
     const size_t keep = i == 0 ? 1 : 0;
     std::list<CacheEntry> evicted;
     MutexLock lock(&shard.mutex);
-    while (bytes() > capacity() && shard.entries.size() > keep) {
+    while (bytes() > room() && shard.entries.size() > keep) {
       const auto last = std::prev(shard.entries.end());
       bytes_ -= last->bytes;
       shard.index.erase(last->key);
       evicted.splice(evicted.end(), shard.entries, last);
     }
   }
-  if (bytes() <= capacity()) return;
+  if (bytes() <= room()) return;
   // A capacity that shrank below the one block left.
   Shard& shard = shards_[first_shard];
   std::list<CacheEntry> evicted;
@@ -135,7 +140,29 @@ void BlockCache::EraseFile(uint64_t file) {
 
 void BlockCache::SetCapacity(int64_t bytes) {
   capacity_ = bytes;
+  Fit();
+}
+
+void BlockCache::Fit() {
+  rows_.SetCapacity(Share(capacity() - taken_));
   Shrink(0);
+}
+
+bool BlockCache::TryTake(int64_t bytes) {
+  const int64_t taken = taken_.fetch_add(bytes) + bytes;
+  if (taken > Share(capacity())) {
+    taken_ -= bytes;
+    return false;
+  }
+  pinned_bytes_ += bytes;
+  Fit();
+  return true;
+}
+
+void BlockCache::GiveBack(int64_t bytes) {
+  taken_ -= bytes;
+  pinned_bytes_ -= bytes;
+  Fit();
 }
 
 }  // namespace marble

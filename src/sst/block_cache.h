@@ -1,10 +1,14 @@
-// A sharded LRU cache of decoded blocks (compressed files, files without mapping) and the
-// accounting of memory that SSTable readers pin. One per database; thread-safe, one mutex a shard.
+// A sharded LRU cache of decoded blocks (compressed files, files without mapping), which shares its
+// capacity with a cache of rows (row_cache.h), and the accounting of memory that SSTable readers
+// pin. One per database; thread-safe, one mutex a shard.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+
+#include "sst/row_cache.h"
 
 namespace marble {
 
@@ -12,15 +16,30 @@ struct Block;  // sst_reader.h
 
 class BlockCache {
  public:
-  explicit BlockCache(int64_t capacity_bytes);
+  /// `most_bytes`: what SetCapacity may ask for at most, if that is more.
+  explicit BlockCache(int64_t capacity_bytes, int64_t most_bytes = 0);
   ~BlockCache();
 
   std::shared_ptr<const Block> Find(uint64_t file, int64_t block);
   /// Keeps `value` (of `bytes`) if it fits; evicts the least recently used. The shards share one
   /// capacity: a full cache makes room in the shard that grows, then in the others.
   void Insert(uint64_t file, int64_t block, std::shared_ptr<const Block> value, int64_t bytes);
+  /// Rows: as RowCache says. They get three quarters of the capacity at most, and push blocks out.
+  bool FindRow(uint64_t reader, const PointQuery& query, FoundValue* out) {
+    return rows_.Find(reader, query, out);
+  }
+  void OfferRow(uint64_t reader, const PointQuery& query, const FoundValue& row) {
+    if (rows_.Offer(reader, query, row)) Shrink(0);
+  }
+  int64_t row_bytes() const { return rows_.bytes(); }
+  int64_t row_hits() const { return rows_.hits(); }
   /// Forgets all blocks of a file that was deleted.
   void EraseFile(uint64_t file);
+
+  /// Takes bytes of the capacity, until they are given back, for what somebody else keeps in its
+  /// place: three quarters at most. False if they are not to be had.
+  bool TryTake(int64_t bytes);
+  void GiveBack(int64_t bytes);
 
   void AddPinned(int64_t bytes) { pinned_bytes_ += bytes; }
   int64_t pinned_bytes() const { return pinned_bytes_; }
@@ -34,12 +53,19 @@ class BlockCache {
   struct Shard;
   static constexpr int kShards = 16;
 
+  static int64_t Share(int64_t capacity) { return std::max<int64_t>(capacity, 0) / 4 * 3; }
+  /// What others leave to blocks.
+  int64_t room() const { return capacity() - taken_ - rows_.bytes(); }
+  /// To what the capacity and taken_ are now.
+  void Fit();
   static int ShardOf(uint64_t file, int64_t block);
   /// Evicts until the cache is within its capacity, beginning with `first_shard`.
   void Shrink(int first_shard);
 
   std::unique_ptr<Shard[]> shards_;
+  RowCache rows_;
   std::atomic<int64_t> capacity_;
+  std::atomic<int64_t> taken_{0};
   std::atomic<int64_t> bytes_{0};
   std::atomic<int64_t> pinned_bytes_{0};
   std::atomic<int64_t> hits_{0};

@@ -139,11 +139,13 @@ KvColumns KvBlocks::Columns(int64_t block) const {
   return out;
 }
 
-void KvBlocks::PrefetchRow(int64_t block, int64_t row) const {
+void KvBlocks::PrefetchRow(int64_t block, int64_t row, bool with_sequence) const {
   const Layout at = LayoutOf(block);
   PrefetchString(KeysOf(at), row);
   PrefetchString(ValuesOf(at), row);
-  if (at.slot->sequences != 0) PrefetchLine(at.Find(at.slot->sequences) + row * 8);
+  if (with_sequence && at.slot->sequences != 0) {
+    PrefetchLine(at.Find(at.slot->sequences) + row * 8);
+  }
   if (at.slot->kinds != 0) PrefetchLine(at.Find(at.slot->kinds) + row);
 }
 

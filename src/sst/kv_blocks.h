@@ -55,7 +55,7 @@ class KvBlocks {
     if (block >= alike_.blocks) PrefetchLine(&slots_[block]);
   }
   /// What leads to the row's key and value: themselves, if all of the column are of one width.
-  void PrefetchRow(int64_t block, int64_t row) const;
+  void PrefetchRow(int64_t block, int64_t row, bool with_sequence) const;
   /// Key and value, where PrefetchRow has not.
   void PrefetchValue(int64_t block, int64_t row) const;
   /// False if the row's offsets leave the column: damage.
@@ -68,6 +68,12 @@ class KvBlocks {
     const Layout at = LayoutOf(block);
     return at.slot->sequences == 0 ? constant_sequence_
                                    : LoadLittle<uint64_t>(at.Find(at.slot->sequences) + row * 8);
+  }
+  /// Where that is in the file; empty if it is nowhere.
+  std::string_view SequenceBytes(int64_t block, int64_t row) const {
+    const Layout at = LayoutOf(block);
+    if (at.slot->sequences == 0) return {};
+    return {reinterpret_cast<const char*>(at.Find(at.slot->sequences)) + row * 8, 8};
   }
   RowKind Kind(int64_t block, int64_t row) const {
     const Layout at = LayoutOf(block);

@@ -1,7 +1,8 @@
 // Guesses, from how long a mapped file's bytes take to be touched, whether they have to be read
 // from the device: then what will be touched next is asked for beforehand, so that the device works
 // on all of it at once. Asking costs a system call or two, too much where all is in memory: an
-// access may be slow for other reasons, so that it takes an answer "absent" to go on asking.
+// access may be slow for other reasons, so that it takes an answer "absent" to go on asking. Of a
+// file just opened nothing is known: the first few accesses ask.
 //
 // Thread-safe without locks; the guess may be wrong at no cost but time.
 #pragma once
@@ -38,6 +39,8 @@ class ScarceMemory {
     if (absent) AskAtLeast(kAsksIfAbsent);
   }
 
+  /// Were bytes found absent of late?
+  bool IsScarce() const { return asks_left_.load(std::memory_order_relaxed) > kAsksIfSlow; }
   /// Is it worth asking? Says so for a number of times after bytes were last found absent, and for
   /// a few after an access was slow.
   bool ShouldAsk() {
@@ -61,7 +64,7 @@ class ScarceMemory {
     }
   }
 
-  std::atomic<int32_t> asks_left_{0};
+  std::atomic<int32_t> asks_left_{kAsksIfSlow};
 };
 
 }  // namespace marble

@@ -10,6 +10,7 @@
 
 #include <marble/error.h>
 
+#include "sst/body_compression.h"
 #include "sst/offsets.h"
 
 namespace marble {
@@ -28,11 +29,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
     std::shared_ptr<arrow::Buffer> metadata, std::shared_ptr<arrow::Buffer> body,
     const std::shared_ptr<arrow::Schema>& schema, std::span<const int> columns,
     arrow::MemoryPool* pool) {
+  const std::span<const uint8_t> bytes(body->data(), static_cast<size_t>(body->size()));
+  ARROW_RETURN_NOT_OK(CheckBodyClaims(View(*metadata), bytes));
   ARROW_ASSIGN_OR_RAISE(const auto message,
                         arrow::ipc::Message::Open(std::move(metadata), std::move(body)));
-  if (message->type() != arrow::ipc::MessageType::RECORD_BATCH) {
-    return arrow::Status::Invalid("the message is no record batch");
-  }
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   options.memory_pool = pool;
@@ -80,7 +80,10 @@ arrow::Result<std::unique_ptr<SstFile>> SstFile::Open(SstReaderOptions options,
   return file;
 }
 
-SstFile::~SstFile() { options_.cache->AddPinned(-pinned_bytes_); }
+SstFile::~SstFile() {
+  options_.cache->AddPinned(-pinned_bytes_);
+  if (copied_bytes_ != nullptr) options_.cache->GiveBack(copied_bytes_->size());
+}
 
 void SstFile::Pin(int64_t bytes) {
   pinned_bytes_ += bytes;
@@ -171,6 +174,22 @@ arrow::Status SstFile::OpenLookup() {
     bloom_filter_ = *filter;
   }
   return arrow::Status::OK();
+}
+
+void SstFile::CopyPointIndex() {
+  if (copying_.exchange(true)) return;
+  const int64_t length = lookup_bytes_->size();
+  if (!options_.cache->TryTake(length)) return;
+  // What fails here is met again, and told, by the lookups that go on as before.
+  auto bytes = pages_->Read(lookup_offset_, length, options_.pool);
+  const auto index = bytes.ok() ? PointIndex::Open(View(**bytes), meta_.rows) : bytes.status();
+  if (!index.ok()) {
+    options_.cache->GiveBack(length);
+    return;
+  }
+  copied_bytes_ = *std::move(bytes);
+  copied_index_ = *index;
+  lookup_index_.store(&copied_index_, std::memory_order_release);
 }
 
 arrow::Status SstFile::OpenTombstones() {

@@ -2,6 +2,7 @@
 // by the reader; immutable after Open except for the record of checked pages; thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,7 +35,16 @@ class SstFile {
   const StoredSchema& schema() const { return *options_.schema; }
   const BlockIndex& blocks() const { return blocks_; }
   /// Valid where the table asked for one and the file has rows.
-  const PointIndex& point_index() const { return point_index_; }
+  const PointIndex& point_index() const { return *lookup_index_.load(std::memory_order_acquire); }
+  /// The same where it lies in the mapping; nullptr if it does not, or no longer.
+  const PointIndex* mapped_point_index() const {
+    const bool mapped = mapping_ != nullptr && &point_index() == &point_index_;
+    return mapped ? &point_index_ : nullptr;
+  }
+  /// Copies a mapped point index into memory of its own, if the cache has room for it: for files
+  /// whose index is read from the device again and again. Tries it once.
+  void CopyPointIndex();
+  int64_t PointIndexPages() const { return lookup_bytes_->size() / kSstPageBytes + 1; }
   const RowLocator& locator() const { return locator_; }
   const BloomFilter& bloom_filter() const { return bloom_filter_; }
   const RangeTombstoneSet& tombstones() const { return tombstones_; }
@@ -133,6 +143,10 @@ class SstFile {
   std::shared_ptr<arrow::Buffer> lookup_bytes_;  // of the point index or bloom filter
   int64_t lookup_offset_ = 0;
   PointIndex point_index_;
+  std::shared_ptr<arrow::Buffer> copied_bytes_;  // set by CopyPointIndex, with what follows
+  PointIndex copied_index_;
+  std::atomic<const PointIndex*> lookup_index_{&point_index_};
+  std::atomic<bool> copying_{false};
   BloomFilter bloom_filter_;
   RowLocator locator_;
   std::vector<RangeTombstone> tombstone_list_;

@@ -1,6 +1,7 @@
 #include "sst/sst_reader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -30,6 +31,12 @@ constexpr int64_t kKvBlockOverhead = 512;
 // many whenever half of them are used up.
 constexpr int64_t kReadAheadMin = int64_t{64} << 10;
 constexpr int64_t kReadAheadMax = int64_t{2} << 20;
+
+/// No two readers of the process have one, so that what is kept of a file's rows is of this file.
+uint64_t NewReaderId() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 // A row of a file, by its block.
 struct RowPlace {
@@ -71,20 +78,21 @@ class SstReaderImpl final : public SstReader {
     const auto begin = reinterpret_cast<const uint8_t*>(mapped.data()) - file_->mapping()->data();
     memory_.Note(file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size())));
   }
+  /// Asks for the line of the point index where the key belongs.
+  void WillReadIndex(uint64_t hash);
   void Prefetch(uint64_t hash) override;
   PointProbe Probe(uint64_t hash) const override;
-  void PrefetchRow(const PointProbe& probe) override {
-    if (!IsReady(probe)) return;
-    kv_->PrefetchRow(probe.block, probe.row);
-    if (memory_.ShouldAsk()) WillReadRow(probe.block, probe.row);
+  void PrefetchRow(const PointQuery& query, const PointProbe& probe) override {
+    if (IsReady(probe)) PrefetchPlace({probe.block, probe.row}, NeedsSequence(query));
   }
   void PrefetchValue(const PointProbe& probe) const override {
     if (IsReady(probe)) kv_->PrefetchValue(probe.block, probe.row);
   }
-  Status FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot, const PointProbe& probe,
-                    FoundValue* out) override;
-  Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
-                   FoundValue* out) override;
+  Status FindProbed(const PointQuery& query, const PointProbe& probe, FoundValue* out) override;
+  Status FindValue(const PointQuery& query, FoundValue* out) override;
+  bool FindCopied(const PointQuery& query, FoundValue* out) override {
+    return KeepsCopies(query) && file_->options().cache->FindRow(id_, query, out);
+  }
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
 
@@ -120,9 +128,21 @@ class SstReaderImpl final : public SstReader {
   /// (found). Without a point index there is no row but a block: visit gets row -1.
   template <typename Visit>
   Status VisitCandidates(std::string_view key, uint64_t hash, Visit visit);
-  /// Row of the newest version of `key` with sequence <= `snapshot` in a block, -1 if none. Sets
-  /// `*is_key` if the key is there at all. `row`: the first row of a candidate, or -1 to search for
-  /// it.
+  /// Is everything in the file visible to the snapshot?
+  bool SeesAll(uint64_t snapshot) const { return meta().sequence_max <= snapshot; }
+  bool NeedsSequence(const PointQuery& query) const {
+    return query.want_sequence || !SeesAll(query.snapshot);
+  }
+  /// Copies of rows are the newest of their keys, and do not know their sequences.
+  bool KeepsCopies(const PointQuery& query) const {
+    return memory_.IsScarce() && kv_ != nullptr && !NeedsSequence(query);
+  }
+  void OfferCopy(const PointQuery& query, const FoundValue& row) const {
+    if (KeepsCopies(query)) file_->options().cache->OfferRow(id_, query, row);
+  }
+  /// Row of the newest version of `key` with sequence <= `snapshot` in a block, -1 if none.
+  /// kSequenceMax looks at no sequence. Sets `*is_key` if the key is there at all. `row`: the first
+  /// row of a candidate, or -1 to search for it.
   template <typename Access>
   static Status FindVersion(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
                             bool* is_key, int64_t* version);
@@ -130,13 +150,16 @@ class SstReaderImpl final : public SstReader {
   static Status LowerBound(Access* access, std::string_view key, int64_t* row);
   /// What FindValue does in one block.
   template <typename Access>
-  static Status ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
-                        bool* is_key, FoundValue* out);
-  /// Asks for a row of a ready block.
-  void WillReadRow(int64_t block, int64_t row) {
+  Status ValueIn(Access* access, const PointQuery& query, int64_t row, bool* is_key,
+                 FoundValue* out) const;
+  /// Fetches a row of a ready block, from the device too if memory is scarce.
+  void PrefetchPlace(RowPlace at, bool with_sequence) {
+    kv_->PrefetchRow(at.block, at.row, with_sequence);
+    if (!memory_.ShouldAsk()) return;
     std::string_view bytes;
-    if (kv_->Key(block, row, &bytes)) WillRead(bytes);
-    if (kv_->Value(block, row, &bytes)) WillRead(bytes);
+    if (kv_->Key(at.block, at.row, &bytes)) WillRead(bytes);
+    if (kv_->Value(at.block, at.row, &bytes)) WillRead(bytes);
+    if (with_sequence) WillRead(kv_->SequenceBytes(at.block, at.row));
   }
   /// Asks for a block that will be checked as a whole.
   void WillReadBlock(int64_t block) {
@@ -153,8 +176,10 @@ class SstReaderImpl final : public SstReader {
   }
 
   const std::unique_ptr<SstFile> file_;
+  const uint64_t id_ = NewReaderId();
   std::unique_ptr<KvBlocks> kv_;  // for mapped, uncompressed key-value files
   ScarceMemory memory_;
+  std::atomic<int64_t> index_reads_{0};  // from the device, about
 };
 
 Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
@@ -259,9 +284,21 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) {
   }
 }
 
+void SstReaderImpl::WillReadIndex(uint64_t hash) {
+  const PointIndex* index = file_->mapped_point_index();
+  if (index == nullptr) return;
+  const std::string_view line = index->HomeLineBytes(hash);
+  const auto begin = reinterpret_cast<const uint8_t*>(line.data()) - file_->mapping()->data();
+  const bool absent = file_->WillRead(begin, begin + static_cast<int64_t>(line.size()));
+  memory_.Note(absent);
+  if (!absent) return;
+  // More often than there are pages: some were dropped after they had been read.
+  if (++index_reads_ > file_->PointIndexPages()) file_->CopyPointIndex();
+}
+
 void SstReaderImpl::Prefetch(uint64_t hash) {
   if (file_->point_index().valid()) {
-    if (memory_.ShouldAsk()) WillRead(file_->point_index().HomeLineBytes(hash));
+    if (memory_.ShouldAsk()) WillReadIndex(hash);
     file_->point_index().Prefetch(hash);
   } else if (file_->bloom_filter().valid()) {
     file_->bloom_filter().Prefetch(hash);
@@ -287,17 +324,20 @@ PointProbe SstReaderImpl::Probe(uint64_t hash) const {
   return probe;
 }
 
-Status SstReaderImpl::FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot,
-                                 const PointProbe& probe, FoundValue* out) {
+Status SstReaderImpl::FindProbed(const PointQuery& query, const PointProbe& probe,
+                                 FoundValue* out) {
   if (probe.state == PointProbe::State::kAbsent) return Status::OK();
   if (IsReady(probe)) {
-    const ScarceMemory::Watch watch(&memory_, hash % 16 == 0);
+    const ScarceMemory::Watch watch(&memory_, query.hash % 16 == 0);
     KvBlockAccess access(file_.get(), kv_.get(), probe.block);
     bool is_key = false;
-    ARROW_RETURN_NOT_OK(ValueIn(&access, key, probe.row, snapshot, &is_key, out));
-    if (is_key) return Status::OK();
+    ARROW_RETURN_NOT_OK(ValueIn(&access, query, probe.row, &is_key, out));
+    if (is_key) {
+      if (out->found) OfferCopy(query, *out);
+      return Status::OK();
+    }
   }
-  return FindValue(key, hash, snapshot, /*pin=*/false, out);
+  return FindValue(query, out);
 }
 
 template <typename Visit>
@@ -362,7 +402,7 @@ Status SstReaderImpl::FindVersion(Access* access, std::string_view key, int64_t 
     ARROW_RETURN_NOT_OK(access->KeyAt(row, &candidate));
     if (candidate != key) return Status::OK();
     *is_key = true;
-    if (access->SequenceAt(row) <= snapshot) {
+    if (snapshot == kSequenceMax || access->SequenceAt(row) <= snapshot) {
       *version = row;
       return Status::OK();
     }
@@ -371,40 +411,42 @@ Status SstReaderImpl::FindVersion(Access* access, std::string_view key, int64_t 
 }
 
 template <typename Access>
-Status SstReaderImpl::ValueIn(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
-                              bool* is_key, FoundValue* out) {
+Status SstReaderImpl::ValueIn(Access* access, const PointQuery& query, int64_t row, bool* is_key,
+                              FoundValue* out) const {
+  const uint64_t snapshot = SeesAll(query.snapshot) ? kSequenceMax : query.snapshot;
   int64_t version;
-  ARROW_RETURN_NOT_OK(FindVersion(access, key, row, snapshot, is_key, &version));
+  ARROW_RETURN_NOT_OK(FindVersion(access, query.key, row, snapshot, is_key, &version));
   if (version < 0) return Status::OK();
   out->found = true;
-  out->sequence = access->SequenceAt(version);
+  if (query.want_sequence) out->sequence = access->SequenceAt(version);
   out->kind = access->KindAt(version);
   return access->ValueAt(version, &out->value);
 }
 
-Status SstReaderImpl::FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
-                                FoundValue* out) {
+Status SstReaderImpl::FindValue(const PointQuery& query, FoundValue* out) {
   if (!file_->schema().is_key_value()) return Status::Invalid("FindValue needs a key-value table");
-  const ScarceMemory::Watch watch(&memory_, hash % 16 == 0);
-  return VisitCandidates(key, hash, [&](RowPlace at, bool* is_key) -> Status {
+  if (FindCopied(query, out)) return Status::OK();
+  const ScarceMemory::Watch watch(&memory_, query.hash % 16 == 0);
+  return VisitCandidates(query.key, query.hash, [&](RowPlace at, bool* is_key) -> Status {
     if (kv_ != nullptr) {
       if (at.row >= 0 && kv_->IsReady(at.block)) {
-        kv_->PrefetchRow(at.block, at.row);
-        if (memory_.ShouldAsk()) WillReadRow(at.block, at.row);
+        PrefetchPlace(at, NeedsSequence(query));
       } else if (memory_.ShouldAsk()) {
         WillReadBlock(at.block);
       }
       ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(at.block));
       if (usable) {
         KvBlockAccess access(file_.get(), kv_.get(), at.block);
-        ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, out));
-        if (pin && out->found) out->owner = file_->mapping();
+        ARROW_RETURN_NOT_OK(ValueIn(&access, query, at.row, is_key, out));
+        if (!out->found) return Status::OK();
+        OfferCopy(query, *out);
+        if (query.pin) out->owner = file_->mapping();
         return Status::OK();
       }
     }
     ARROW_ASSIGN_OR_RAISE(auto block, GetBlock(at.block));
     KvColumnsAccess access(file_.get(), &block->kv.rows, at.block);
-    ARROW_RETURN_NOT_OK(ValueIn(&access, key, at.row, snapshot, is_key, out));
+    ARROW_RETURN_NOT_OK(ValueIn(&access, query, at.row, is_key, out));
     if (out->found) out->owner = std::move(block);
     return Status::OK();
   });

@@ -20,6 +20,7 @@
 #include "sst/block_cache.h"
 #include "sst/file_meta.h"
 #include "sst/kv_columns.h"
+#include "sst/point_query.h"
 #include "sst/range_tombstone.h"
 #include "sst/scarce_memory.h"
 
@@ -39,15 +40,6 @@ struct FoundRow {
   RowKind kind = RowKind::kPut;
   std::shared_ptr<const Block> block;
   int64_t row = 0;
-};
-
-/// A key's value where it lies.
-struct FoundValue {
-  bool found = false;
-  RowKind kind = RowKind::kPut;
-  uint64_t sequence = 0;
-  std::string_view value;             // null pointer if it is null
-  std::shared_ptr<const void> owner;  // keeps `value` alive, if set
 };
 
 /// What a file's index says of a key; kept between the stages of a lookup of many.
@@ -117,23 +109,25 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// in memory. For those whom memory() tells to ask.
   virtual void WillRead(std::string_view mapped) = 0;
 
-  /// Point lookups: the newest row of `key` with sequence <= `snapshot` (a delete counts as found);
-  /// nullopt or not `found` if there is none. `hash` = HashKey(key). Range tombstones are not
-  /// looked at. FindValue needs a key-value table and a fresh `out`; without `pin` the value is
+  /// Point lookups: the newest row of the key with sequence <= `snapshot` (a delete counts as
+  /// found); nullopt or not `found` if there is none. `hash` = HashKey(key). Range tombstones are
+  /// not looked at. FindValue needs a key-value table and a fresh `out`; without `pin` the value is
   /// valid while this reader lives for mapped files, so callers that copy at once need no owner;
   /// blocks from the cache always set `owner`.
   virtual void Prefetch(uint64_t hash) = 0;
-  virtual arrow::Status FindValue(std::string_view key, uint64_t hash, uint64_t snapshot, bool pin,
-                                  FoundValue* out) = 0;
+  virtual arrow::Status FindValue(const PointQuery& query, FoundValue* out) = 0;
+  /// What FindValue finds, if the file is mapped and memory was scarce of late, so that the row was
+  /// copied when it was asked for before. False says nothing of the row.
+  virtual bool FindCopied(const PointQuery& query, FoundValue* out) = 0;
   /// Further stages for many lookups at once, each after the one before for all keys, so that they
   /// wait for memory together: what the index says, then the row's place, then its key and value.
   /// They do nothing where that would need a page that was not checked yet. FindProbed is FindValue
   /// without a pin.
   virtual PointProbe Probe(uint64_t hash) const = 0;
-  virtual void PrefetchRow(const PointProbe& probe) = 0;
+  virtual void PrefetchRow(const PointQuery& query, const PointProbe& probe) = 0;
   virtual void PrefetchValue(const PointProbe& probe) const = 0;
-  virtual arrow::Status FindProbed(std::string_view key, uint64_t hash, uint64_t snapshot,
-                                   const PointProbe& probe, FoundValue* out) = 0;
+  virtual arrow::Status FindProbed(const PointQuery& query, const PointProbe& probe,
+                                   FoundValue* out) = 0;
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
 

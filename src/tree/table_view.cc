@@ -86,8 +86,8 @@ class Candidates {
 };
 
 /// Looks a key up in one source after the other. `Lookup` asks one source and keeps what it finds:
-/// Status AskMemtable(const Source&, hash), Status AskFile(const TableFile&, SstReader*, hash),
-/// bool found(), bool IsVisible(covering), void Drop().
+/// Status AskMemtable(const Source&, hash), Status AskFile(const TableFile&, SstReader*, hash,
+/// covering), bool found(), bool IsVisible(covering), void Drop().
 template <typename Lookup>
 arrow::Status Find(const TableView& view, std::string_view key, const ValueLookupOptions& options,
                    Lookup* lookup) {
@@ -114,7 +114,7 @@ arrow::Status Find(const TableView& view, std::string_view key, const ValueLooku
       if (file == nullptr || IsOutdated(*file, covering)) continue;
       ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
       covering = std::max(covering, CoveringIn(*file, *reader, key, snapshot));
-      ARROW_RETURN_NOT_OK(lookup->AskFile(*file, reader, hash));
+      ARROW_RETURN_NOT_OK(lookup->AskFile(*file, reader, hash, covering));
     }
     if (!lookup->found()) continue;
     if (!lookup->IsVisible(covering)) lookup->Drop();
@@ -134,8 +134,14 @@ struct ValueLookup {
     if (options.pin && out->found) out->owner = source.memtable;
     return arrow::Status::OK();
   }
-  arrow::Status AskFile(const TableFile& file, SstReader* reader, uint64_t hash) {
-    ARROW_RETURN_NOT_OK(reader->FindValue(key, hash, options.snapshot, options.pin, out));
+  arrow::Status AskFile(const TableFile& file, SstReader* reader, uint64_t hash,
+                        uint64_t covering) {
+    const PointQuery query{.key = key,
+                           .hash = hash,
+                           .snapshot = options.snapshot,
+                           .pin = options.pin,
+                           .want_sequence = covering > 0};
+    ARROW_RETURN_NOT_OK(reader->FindValue(query, out));
     if (options.pin && out->found && out->owner == nullptr) {
       ARROW_ASSIGN_OR_RAISE(out->owner, file.shared_reader());
     }
@@ -155,7 +161,7 @@ struct RowLookup {
   arrow::Status AskMemtable(const Source& source, uint64_t hash) {
     return source.memtable->GetRow(key, hash, snapshot).Value(&row);
   }
-  arrow::Status AskFile(const TableFile&, SstReader* reader, uint64_t hash) {
+  arrow::Status AskFile(const TableFile&, SstReader* reader, uint64_t hash, uint64_t) {
     return reader->GetRow(key, hash, snapshot).Value(&row);
   }
   bool found() const { return row.has_value(); }
@@ -205,9 +211,11 @@ class ManyLookups {
     size_t asked = 0;  // of asked_: the keys that some file of the run may hold
     for (size_t p = 0; p < size_; ++p) {
       const size_t i = pending_[p];
-      files_[i] = FileToAsk(run, keys_[i], snapshot_);
-      if (files_[i] == nullptr || IsOutdated(*files_[i], covering_[i])) continue;
-      ARROW_ASSIGN_OR_RAISE(readers_[i], files_[i]->reader());
+      const TableFile* file = FileToAsk(run, keys_[i], snapshot_);
+      if (file == nullptr || IsOutdated(*file, covering_[i])) continue;
+      ARROW_ASSIGN_OR_RAISE(readers_[i], file->reader());
+      Cover(i, CoveringIn(*file, *readers_[i], keys_[i], snapshot_));
+      if (readers_[i]->FindCopied(QueryOf(i), &out_[i])) continue;
       readers_[i]->Prefetch(hashes_[i]);
       asked_[asked++] = pending_[p];
     }
@@ -216,13 +224,13 @@ class ManyLookups {
       const size_t i = asked_[a];
       probes_[a] = readers_[i]->Probe(hashes_[i]);
     }
-    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchRow(probes_[a]);
+    for (size_t a = 0; a < asked; ++a) {
+      readers_[asked_[a]]->PrefetchRow(QueryOf(asked_[a]), probes_[a]);
+    }
     for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchValue(probes_[a]);
     for (size_t a = 0; a < asked; ++a) {
       const size_t i = asked_[a];
-      Cover(i, CoveringIn(*files_[i], *readers_[i], keys_[i], snapshot_));
-      ARROW_RETURN_NOT_OK(
-          readers_[i]->FindProbed(keys_[i], hashes_[i], snapshot_, probes_[a], &out_[i]));
+      ARROW_RETURN_NOT_OK(readers_[i]->FindProbed(QueryOf(i), probes_[a], &out_[i]));
     }
     size_t left = 0;
     for (size_t p = 0; p < size_; ++p) {
@@ -230,6 +238,13 @@ class ManyLookups {
     }
     size_ = left;
     return arrow::Status::OK();
+  }
+
+  PointQuery QueryOf(size_t i) const {
+    return {.key = keys_[i],
+            .hash = hashes_[i],
+            .snapshot = snapshot_,
+            .want_sequence = covering_[i] > 0};
   }
 
   void Cover(size_t i, uint64_t sequence) { covering_[i] = std::max(covering_[i], sequence); }
@@ -250,7 +265,6 @@ class ManyLookups {
   std::array<uint64_t, kKeysTogether> covering_;
   std::array<uint8_t, kKeysTogether> asked_;
   std::array<PointProbe, kKeysTogether> probes_;  // in step with asked_
-  std::array<const TableFile*, kKeysTogether> files_;
   std::array<SstReader*, kKeysTogether> readers_;
 };
 

@@ -36,7 +36,8 @@ struct TableView {
 
 /// Point lookup over a view; `out` is fresh and stays so if the key is absent or deleted. Key-value
 /// tables only; `pin` as in SstReader::FindValue (the caller that does not pin copies while it
-/// holds the view), and the value of a memtable has the memtable as its owner then. With
+/// holds the view), and the value of a memtable has the memtable as its owner then. The row's
+/// sequence is not told. With
 /// `memory_only` a lookup that would have to ask a file returns Status with code Cancelled.
 struct ValueLookupOptions {
   uint64_t snapshot = kSequenceMax;

@@ -54,7 +54,14 @@ std::vector<ModelConfig> Configs() {
   ModelConfig memory{"memory_file_system", TinyOptions(),
                      With(Compression::kLz4, PointLookup::kPointIndex, 2048)};
   memory.binary_keys = true;
+  memory.in_memory = true;
   configs.push_back(memory);
+
+  ModelConfig scarce{"scarce_memory", TinyOptions(),
+                     With(Compression::kNone, PointLookup::kPointIndex, 2048)};
+  scarce.options.memory_budget = int64_t{16} << 20;  // enough for a cache of rows
+  scarce.in_memory = true;
+  configs.push_back(scarce);
 
   configs.push_back({"defaults", Options{}, TableOptions{}});
 
@@ -80,8 +87,9 @@ TEST_P(ModelTest, AgreesWithTheOracle) {
 
   const KeptDirectory directory("model_" + config.name);
   std::unique_ptr<MemoryFileSystem> memory;
-  if (config.name == "memory_file_system") {
+  if (config.in_memory) {
     memory = std::make_unique<MemoryFileSystem>();
+    memory->set_memory_is_scarce(config.name == "scarce_memory");
     config.options.file_system = memory.get();
   }
   const std::string where = memory != nullptr ? "/model" : directory.database();

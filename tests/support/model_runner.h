@@ -24,6 +24,7 @@ struct ModelConfig {
   std::string name;
   Options options;
   TableOptions table;         // primary_key is set for each table
+  bool in_memory = false;     // on a file system in memory
   bool binary_keys = false;   // of the key-value table; else utf8
   uint64_t key_count = 3000;  // keys in play in each table
   uint64_t bulk_rows = 600;   // of a batch that is meant to exceed the memtable; 0: none

@@ -1,6 +1,7 @@
 // Tests of the block cache: what it keeps, what it evicts, what it counts.
 #include "sst/block_cache.h"
 
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -102,6 +103,41 @@ TEST(BlockCache, AnEvictedBlockLivesWhileSomebodyHoldsIt) {
   EXPECT_FALSE(watch.expired());
   block.reset();
   EXPECT_TRUE(watch.expired());
+}
+
+TEST(BlockCache, RowsPushBlocksOutUpToTheirShare) {
+  constexpr int64_t kCapacity = int64_t{8} << 20;
+  BlockCache cache(kCapacity);
+  for (int64_t i = 0; i < 900; ++i) cache.Insert(1, i, SomeBlock(), kCapacity / 1000);
+  const std::string value(500, 'v');
+  FoundValue row;
+  row.found = true;
+  row.value = value;
+  for (uint64_t i = 0; i < 60000; ++i) {
+    const std::string key = std::to_string(i / 2);
+    cache.OfferRow(1, {.key = key, .hash = std::hash<std::string>()(key)}, row);
+    ASSERT_LE(cache.bytes() + cache.row_bytes(), kCapacity);
+  }
+  EXPECT_GT(cache.row_bytes(), kCapacity / 2);
+  EXPECT_GT(cache.bytes(), kCapacity / 5);
+  cache.SetCapacity(1000);
+  EXPECT_EQ(cache.row_bytes(), 0);
+  EXPECT_LE(cache.bytes(), 1000);
+}
+
+TEST(BlockCache, BytesThatOthersTakePushBlocksOutUntilTheyAreGivenBack) {
+  BlockCache cache(1000);
+  for (int64_t i = 0; i < 20; ++i) cache.Insert(1, i, SomeBlock(), 50);
+  EXPECT_EQ(cache.bytes(), 1000);
+  EXPECT_FALSE(cache.TryTake(800));
+  EXPECT_TRUE(cache.TryTake(600));
+  EXPECT_LE(cache.bytes(), 400);
+  EXPECT_EQ(cache.pinned_bytes(), 600);
+  EXPECT_FALSE(cache.TryTake(200)) << "three quarters at most";
+  cache.GiveBack(600);
+  for (int64_t i = 0; i < 20; ++i) cache.Insert(1, i, SomeBlock(), 50);
+  EXPECT_EQ(cache.bytes(), 1000);
+  EXPECT_EQ(cache.pinned_bytes(), 0);
 }
 
 TEST(BlockCache, ManyThreadsLeaveTheByteCountRight) {

@@ -82,12 +82,19 @@ TEST_P(Lookup, ASnapshotSeesTheNewestVersionUpToIt) {
     const uint64_t versions = 1 + key % 5;
     for (uint64_t snapshot = 0; snapshot < 70; snapshot += 5) {
       const uint64_t expected = std::min(snapshot / 10, versions);
-      const auto found = Find(file, reader.get(), KeyOf(key), snapshot);
-      ASSERT_EQ(found.has_value(), expected > 0) << key << " at " << snapshot;
-      if (expected == 0) continue;
-      EXPECT_EQ(found->sequence, expected * 10);
-      EXPECT_EQ(found->kind, expected == 3 ? RowKind::kDelete : RowKind::kPut);
-      EXPECT_EQ(found->value, expected == 3 ? "" : Numbered("v", expected));
+      for (const bool want_sequence : {true, false}) {
+        FoundValue found;
+        SST_ASSERT_OK(reader->FindValue({.key = KeyOf(key),
+                                         .hash = file.Hash(KeyOf(key)),
+                                         .snapshot = snapshot,
+                                         .want_sequence = want_sequence},
+                                        &found));
+        ASSERT_EQ(found.found, expected > 0) << key << " at " << snapshot;
+        if (expected == 0) continue;
+        EXPECT_EQ(found.sequence, want_sequence ? expected * 10 : 0);
+        EXPECT_EQ(found.kind, expected == 3 ? RowKind::kDelete : RowKind::kPut);
+        EXPECT_EQ(found.value, expected == 3 ? "" : Numbered("v", expected));
+      }
     }
   }
 }
@@ -216,12 +223,13 @@ TEST_P(Lookup, LookingUpInStagesFindsTheSame) {
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 600; ++i) {
       const std::string key = KeyOf(i);
-      reader->Prefetch(file.Hash(key));
+      const PointQuery query{.key = key, .hash = file.Hash(key)};
+      reader->Prefetch(query.hash);
       const PointProbe probe = reader->Probe(file.Hash(key));
-      reader->PrefetchRow(probe);
+      reader->PrefetchRow(query, probe);
       reader->PrefetchValue(probe);
       FoundValue found;
-      SST_ASSERT_OK(reader->FindProbed(key, file.Hash(key), kSequenceMax, probe, &found));
+      SST_ASSERT_OK(reader->FindProbed(query, probe, &found));
       EXPECT_EQ(found.found, i < 500);
       EXPECT_EQ(found.value, i < 500 ? "value of " + std::to_string(i) : "");
     }
@@ -229,6 +237,89 @@ TEST_P(Lookup, LookingUpInStagesFindsTheSame) {
       EXPECT_EQ(Find(file, reader.get(), KeyOf(i)).has_value(), i < 500);
     }
   }
+}
+
+TEST_P(Lookup, WhereMemoryIsScarceTheNextLookupFindsACopyOfTheRow) {
+  SstFixture file(KeyValueSchema(Table()), mapped());
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
+  file.fs.set_memory_is_scarce(true);
+  const auto reader = Get(file.Open());
+  const auto find = [&](int i, uint64_t snapshot, bool want_sequence) {
+    FoundValue found;
+    const std::string key = KeyOf(i);
+    const arrow::Status status = reader->FindValue({.key = key,
+                                                    .hash = file.Hash(key),
+                                                    .snapshot = snapshot,
+                                                    .pin = true,
+                                                    .want_sequence = want_sequence},
+                                                   &found);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    return found;
+  };
+  for (int round = 0; round < 3; ++round) {
+    const int64_t before = file.cache->row_hits();
+    for (int i = 0; i < 500; ++i) {
+      EXPECT_EQ(find(i, kSequenceMax, false).value, "value of " + std::to_string(i));
+    }
+    const bool copies = mapped() && std::get<1>(GetParam()) == Compression::kNone && round >= 1;
+    EXPECT_EQ(file.cache->row_hits() - before, copies ? 500 : 0) << round;
+  }
+  const int64_t before = file.cache->row_hits();
+  EXPECT_GT(find(7, kSequenceMax, true).sequence, 0u) << "a copy does not know it";
+  EXPECT_FALSE(find(7, 0, false).found) << "a copy does not know what an old snapshot sees";
+  EXPECT_EQ(file.cache->row_hits(), before);
+}
+
+TEST(SstReader, APointIndexThatIsReadAgainAndAgainIsCopiedIfThereIsRoom) {
+  for (const int64_t capacity : {int64_t{64} << 20, int64_t{1000}}) {
+    TableOptions options;
+    options.primary_key = {"key"};
+    SstFixture file(KeyValueSchema(options), /*with_mappings=*/true);
+    file.cache = std::make_shared<BlockCache>(capacity);
+    SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(5000))}));
+    file.fs.set_memory_is_scarce(true);
+    {
+      const auto reader = Get(file.Open());
+      const int64_t before = file.cache->pinned_bytes();
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 2; ++t) {
+        threads.emplace_back([&] {
+          for (int i = 0; i < 5000; ++i) {
+            const std::string key = KeyOf(i);
+            reader->Prefetch(file.Hash(key));
+            const auto found =
+                Get(FindValue(reader.get(), key, file.Hash(key), kSequenceMax, true));
+            ASSERT_TRUE(found.has_value());
+            ASSERT_EQ(found->value, "value of " + std::to_string(i));
+          }
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      const int64_t copied = file.cache->pinned_bytes() - before;
+      EXPECT_EQ(copied > 5000 * 5, capacity > 1000) << copied;
+      EXPECT_TRUE(reader->Verify().ok());
+    }
+    EXPECT_EQ(file.cache->pinned_bytes(), 0);
+  }
+}
+
+TEST(SstReader, CopiesOfRowsBelongToTheirReaderWhateverTheNumberOfItsFile) {
+  TableOptions options;
+  const auto cache = std::make_shared<BlockCache>(64 << 20);
+  for (const std::string value : {"one", "other"}) {
+    SstFixture file(KeyValueSchema(options), /*with_mappings=*/true);
+    file.cache = cache;
+    file.fs.set_memory_is_scarce(true);
+    SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, {{"a", value, 1}, {"b", value, 1}})}));
+    const auto reader = Get(file.Open());
+    for (int i = 0; i < 3; ++i) {
+      FoundValue found;
+      SST_ASSERT_OK(
+          reader->FindValue({.key = "a", .hash = file.Hash("a"), .want_sequence = false}, &found));
+      EXPECT_EQ(found.value, value);
+    }
+  }
+  EXPECT_EQ(cache->row_hits(), 4);
 }
 
 TEST_P(Lookup, PinnedMemoryIsGivenBackWhenTheReaderGoes) {

@@ -129,7 +129,8 @@ inline arrow::Result<std::optional<FoundValue>> FindValue(SstReader* reader, std
                                                           uint64_t hash, uint64_t snapshot,
                                                           bool pin) {
   FoundValue found;
-  ARROW_RETURN_NOT_OK(reader->FindValue(key, hash, snapshot, pin, &found));
+  const PointQuery query{.key = key, .hash = hash, .snapshot = snapshot, .pin = pin};
+  ARROW_RETURN_NOT_OK(reader->FindValue(query, &found));
   return found.found ? std::optional<FoundValue>(std::move(found)) : std::nullopt;
 }
 
