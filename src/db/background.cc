@@ -65,7 +65,9 @@ void OpenDatabase::WaitForJob(int thread) {
   } else {
     const int64_t appended = log_->bytes_appended();
     const bool woken = work_.wait_for(mutex_, kLogIdle) == std::cv_status::no_timeout;
-    if (!woken && log_->bytes_appended() == appended && !stop_jobs_.load()) ShrinkLog();
+    if (woken || log_->bytes_appended() != appended || stop_jobs_.load()) return;
+    writers_rest_ = true;
+    ShrinkLog();
   }
 }
 
@@ -79,7 +81,6 @@ void OpenDatabase::ShrinkLog() {
     RunSync(log_->PrepareSync());
     WarnIfError(Install({}, nullptr, nullptr));
   }
-  writers_rest_ = true;
   const auto paths = log_->TakeSpares();
   WarnIfError(paths.status());
   if (!paths.ok()) return;

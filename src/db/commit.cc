@@ -228,10 +228,10 @@ arrow::Result<LogPosition> OpenDatabase::AppendToLog(WriteVia via, uint64_t sequ
   header.kind = LogRecordKind::kCommit;
   header.first_sequence = sequence;
   header.count = record_.count();
-  const bool had_spares = log_->asked_ahead();
+  const bool asked_before = log_->asked_ahead();
   auto end = log_->Append(header, record_.Parts(), record_.payload_bytes(), via);
-  // The first thread is to give them back if nobody writes on.
-  if (log_->asked_ahead() && !had_spares) work_.notify_all();
+  // The first thread is to give back what was asked for if nobody writes on.
+  if (log_->asked_ahead() && !asked_before) work_.notify_all();
   if (!end.ok() && !IsRoomError(end.status())) FailWrites(end.status());
   return end;
 }

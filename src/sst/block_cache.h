@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "sst/row_cache.h"
 
@@ -66,6 +67,7 @@ class BlockCache {
   RowCache rows_;
   std::atomic<int64_t> capacity_;
   std::atomic<int64_t> taken_{0};
+  std::mutex fitting_;
   std::atomic<int64_t> bytes_{0};
   std::atomic<int64_t> pinned_bytes_{0};
   std::atomic<int64_t> hits_{0};

@@ -22,6 +22,16 @@ arrow::Result<BodyCompression> BodyCompressionOf(const FlatMessage& message, siz
   return Status::Invalid("the message is compressed by an unknown codec");
 }
 
+arrow::Result<std::span<const uint8_t>> StoredBuffer(const FlatMessage& message, size_t pair,
+                                                     std::span<const uint8_t> body) {
+  const auto offset = message.Load<int64_t>(pair);
+  const auto length = message.Load<int64_t>(pair + 8);
+  if (offset < 0 || length < 0 || length > static_cast<int64_t>(body.size()) - offset) {
+    return Status::Invalid("a buffer leaves the message");
+  }
+  return body.subspan(static_cast<size_t>(offset), static_cast<size_t>(length));
+}
+
 arrow::Result<int64_t> ContentLength(BodyCompression compression, std::span<const uint8_t> stored) {
   if (stored.empty()) return 0;
   const auto bytes = static_cast<int64_t>(stored.size()) - kContentLengthBytes;
@@ -48,14 +58,9 @@ Status CheckBodyClaims(std::string_view metadata, std::span<const uint8_t> body)
   const size_t count = message.Value<uint32_t>(vector, 0);
   const size_t buffers = message.Pairs(vector, count);
   if (buffers == 0) return Status::Invalid("the message does not say where its buffers are");
-  const auto body_bytes = static_cast<int64_t>(body.size());
   for (size_t i = 0; i < count; ++i) {
-    const auto offset = message.Load<int64_t>(buffers + i * kFlatPairBytes);
-    const auto length = message.Load<int64_t>(buffers + i * kFlatPairBytes + 8);
-    if (offset < 0 || length < 0 || length > body_bytes - offset) {
-      return Status::Invalid("a buffer leaves the message");
-    }
-    const auto stored = body.subspan(static_cast<size_t>(offset), static_cast<size_t>(length));
+    ARROW_ASSIGN_OR_RAISE(const auto stored,
+                          StoredBuffer(message, buffers + i * kFlatPairBytes, body));
     ARROW_RETURN_NOT_OK(ContentLength(compression, stored).status());
   }
   return Status::OK();

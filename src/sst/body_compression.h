@@ -24,6 +24,10 @@ inline constexpr int64_t kContentLengthBytes = 8;
 /// unknown.
 arrow::Result<BodyCompression> BodyCompressionOf(const FlatMessage& message, size_t header);
 
+/// The stored bytes of a buffer: the pair at `pair` of a message. Invalid if they leave the body.
+arrow::Result<std::span<const uint8_t>> StoredBuffer(const FlatMessage& message, size_t pair,
+                                                     std::span<const uint8_t> body);
+
 /// Bytes of the content of a buffer of a compressed body. Invalid if so many cannot come out of the
 /// stored ones.
 arrow::Result<int64_t> ContentLength(BodyCompression compression, std::span<const uint8_t> stored);

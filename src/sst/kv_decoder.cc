@@ -67,15 +67,10 @@ Result<Layout> ParseLayout(std::string_view metadata, Bytes body, size_t columns
     if (message.Load<int64_t>(node) != out.rows || (nulls != 0 && i != 1)) return Misshapen();
     if (i == 1) out.value_nulls = nulls;
   }
-  const auto body_bytes = static_cast<int64_t>(body.size());
   for (size_t i = 0; i < count; ++i) {
-    const auto offset = message.Load<int64_t>(buffers + i * kFlatPairBytes);
-    const auto length = message.Load<int64_t>(buffers + i * kFlatPairBytes + 8);
-    if (offset < 0 || length < 0 || offset > body_bytes || length > body_bytes - offset ||
-        offset % 8 != 0) {
-      return Misshapen();
-    }
-    out.buffers[i] = body.subspan(static_cast<size_t>(offset), static_cast<size_t>(length));
+    ARROW_ASSIGN_OR_RAISE(out.buffers[i],
+                          StoredBuffer(message, buffers + i * kFlatPairBytes, body));
+    if ((out.buffers[i].data() - body.data()) % 8 != 0) return Misshapen();
   }
   ARROW_ASSIGN_OR_RAISE(out.compression, BodyCompressionOf(message, header));
   return out;

@@ -94,13 +94,19 @@ struct RowCache::Shard {
   const std::shared_ptr<Segment>& SegmentOf(const Slot& slot) const MARBLE_REQUIRES(mutex) {
     return segments[slot.segment() - first_segment];
   }
-  /// Is the row at a slot that Has one that of `key`?
+  /// The header of the row at a slot that Has one, and the bytes behind it.
+  const char* Load(const Slot& slot, RowHeader* header) const MARBLE_REQUIRES(mutex) {
+    const char* at = SegmentOf(slot)->bytes.data() + slot.offset();
+    std::memcpy(header, at, sizeof(*header));
+    return at + sizeof(*header);
+  }
+  /// Is it the row of `key`?
   bool IsOf(const Slot& slot, uint64_t file, std::string_view key) const MARBLE_REQUIRES(mutex);
   FoundValue Row(const Slot& slot) const MARBLE_REQUIRES(mutex);
   /// The slot to give up for another key: an empty one, one without a row, or that with the oldest.
   Slot* Victim(Bucket* bucket, uint16_t tag) MARBLE_REQUIRES(mutex);
   /// Copies a row into the last segment.
-  Slot Append(const RowHeader& header, std::string_view key, std::string_view value, uint16_t tag,
+  Slot Append(uint64_t file, std::string_view key, const FoundValue& row, uint16_t tag,
               int64_t segments_max) MARBLE_REQUIRES(mutex);
   void KeepSegments(int64_t most) MARBLE_REQUIRES(mutex);
   int64_t bytes() const MARBLE_REQUIRES(mutex) {
@@ -110,20 +116,18 @@ struct RowCache::Shard {
 };
 
 bool RowCache::Shard::IsOf(const Slot& slot, uint64_t file, std::string_view key) const {
-  const char* at = SegmentOf(slot)->bytes.data() + slot.offset();
   RowHeader header;
-  std::memcpy(&header, at, sizeof(header));
-  return header.file == file && std::string_view(at + sizeof(header), header.key_bytes) == key;
+  const char* at = Load(slot, &header);
+  return header.file == file && std::string_view(at, header.key_bytes) == key;
 }
 
 FoundValue RowCache::Shard::Row(const Slot& slot) const {
-  const char* at = SegmentOf(slot)->bytes.data() + slot.offset();
   RowHeader header;
-  std::memcpy(&header, at, sizeof(header));
+  const char* at = Load(slot, &header);
   FoundValue row;
   row.found = true;
   row.kind = header.kind;
-  if (!header.is_null) row.value = {at + sizeof(header) + header.key_bytes, header.value_bytes};
+  if (!header.is_null) row.value = {at + header.key_bytes, header.value_bytes};
   row.owner = SegmentOf(slot);
   return row;
 }
@@ -145,9 +149,10 @@ Slot* RowCache::Shard::Victim(Bucket* bucket, uint16_t tag) {
   return offered != nullptr ? offered : oldest;
 }
 
-Slot RowCache::Shard::Append(const RowHeader& header, std::string_view key, std::string_view value,
+Slot RowCache::Shard::Append(uint64_t file, std::string_view key, const FoundValue& row,
                              uint16_t tag, int64_t segments_max) {
-  const int64_t length = RowBytes(key, value);
+  const RowHeader header = HeaderOf(file, key, row);
+  const int64_t length = RowBytes(key, row.value);
   if (segments.empty() || length > kSegmentBytes - used) {
     KeepSegments(segments_max - 1);
     segments.push_back(std::make_shared_for_overwrite<Segment>());
@@ -156,7 +161,7 @@ Slot RowCache::Shard::Append(const RowHeader& header, std::string_view key, std:
   char* at = segments.back()->bytes.data() + used;
   std::memcpy(at, &header, sizeof(header));
   at = std::ranges::copy(key, at + sizeof(header)).out;
-  std::ranges::copy(value, at);
+  std::ranges::copy(row.value, at);
   const auto segment = first_segment + static_cast<uint32_t>(segments.size()) - 1;
   const Slot slot(tag, segment, used);
   used += length;
@@ -198,7 +203,7 @@ bool RowCache::Find(uint64_t file, const PointQuery& query, FoundValue* out) {
     // The segment that is going to go first takes no row with it that is still asked for.
     if (slot.segment() - shard->first_segment < most / 2 &&
         static_cast<int64_t>(shard->segments.size()) >= most) {
-      slot = shard->Append(HeaderOf(file, query.key, *out), query.key, out->value, place.tag, most);
+      slot = shard->Append(file, query.key, *out, place.tag, most);
     }
     bytes_.fetch_add(shard->bytes() - before, std::memory_order_relaxed);
     hits_.fetch_add(1, std::memory_order_relaxed);
@@ -232,7 +237,7 @@ bool RowCache::Offer(uint64_t file, const PointQuery& query, const FoundValue& r
   if (full && !offered) {
     *slot = Slot(place.tag, /*segment=*/0, /*offset=*/0);
   } else {
-    *slot = shard->Append(HeaderOf(file, query.key, row), query.key, row.value, place.tag, most);
+    *slot = shard->Append(file, query.key, row, place.tag, most);
   }
   const int64_t grown = shard->bytes() - before;
   bytes_.fetch_add(grown, std::memory_order_relaxed);

@@ -74,9 +74,14 @@ class SstReaderImpl final : public SstReader {
   void ReadAhead(int64_t block, BlockWalk* walk) override;
   ScarceMemory* memory() override { return &memory_; }
   void WillRead(std::string_view mapped) override {
-    if (file_->mapping() == nullptr || mapped.empty()) return;
+    if (file_->mapping() != nullptr && !mapped.empty()) AskFor(mapped);
+  }
+  /// Asks for bytes of the mapping. True if they are absent.
+  bool AskFor(std::string_view mapped) {
     const auto begin = reinterpret_cast<const uint8_t*>(mapped.data()) - file_->mapping()->data();
-    memory_.Note(file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size())));
+    const bool absent = file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size()));
+    memory_.Note(absent);
+    return absent;
   }
   /// Asks for the line of the point index where the key belongs.
   void WillReadIndex(uint64_t hash);
@@ -286,12 +291,7 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) {
 
 void SstReaderImpl::WillReadIndex(uint64_t hash) {
   const PointIndex* index = file_->mapped_point_index();
-  if (index == nullptr) return;
-  const std::string_view line = index->HomeLineBytes(hash);
-  const auto begin = reinterpret_cast<const uint8_t*>(line.data()) - file_->mapping()->data();
-  const bool absent = file_->WillRead(begin, begin + static_cast<int64_t>(line.size()));
-  memory_.Note(absent);
-  if (!absent) return;
+  if (index == nullptr || !AskFor(index->HomeLineBytes(hash))) return;
   // More often than there are pages: some were dropped after they had been read.
   if (++index_reads_ > file_->PointIndexPages()) file_->CopyPointIndex();
 }
