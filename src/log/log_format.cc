@@ -129,16 +129,4 @@ bool DecodeLogRecordHeader(const char* bytes, LogRecordHeader* header, uint64_t*
   return true;
 }
 
-uint64_t LogRecordChecksum(std::string_view checked_header,
-                           std::span<const std::string_view> payload_parts, uint64_t seed) {
-  XXH3_state_t state;
-  XXH3_INITSTATE(&state);  // reset compares the new seed with the one in the state
-  XXH3_64bits_reset_withSeed(&state, seed);
-  XXH3_64bits_update(&state, checked_header.data(), checked_header.size());
-  for (const std::string_view part : payload_parts) {
-    XXH3_64bits_update(&state, part.data(), part.size());
-  }
-  return XXH3_64bits_digest(&state);
-}
-
 }  // namespace marble

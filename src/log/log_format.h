@@ -22,7 +22,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -85,9 +84,6 @@ void EncodeLogRecordHeader(const LogRecordHeader& header, uint64_t checksum, cha
 /// Reads the 64 bytes of a record header. False if they are none; whether the record verifies is
 /// another question. Any bytes are fine.
 bool DecodeLogRecordHeader(const char* bytes, LogRecordHeader* header, uint64_t* checksum);
-/// Checksum of the first kLogRecordCheckedBytes of a record header and a payload.
-uint64_t LogRecordChecksum(std::string_view checked_header,
-                           std::span<const std::string_view> payload_parts, uint64_t seed);
 
 /// Bytes a record takes in the file, header and padding included.
 inline int64_t LogRecordBytes(uint64_t payload_bytes) {

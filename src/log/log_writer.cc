@@ -93,8 +93,8 @@ arrow::Status SegmentWriter::AppendLarge(const LogRecordHeader& header,
   char bytes[kLogRecordHeaderBytes];
   EncodeLogRecordHeader(header, 0, bytes);
   const uint64_t checksum =
-      LogRecordChecksum({bytes, static_cast<size_t>(kLogRecordCheckedBytes)}, parts,
-                        LogSeed(number_, static_cast<uint64_t>(offset_)));
+      ChecksumOfParts({bytes, static_cast<size_t>(kLogRecordCheckedBytes)}, parts,
+                      LogSeed(number_, static_cast<uint64_t>(offset_)));
   EncodeLogRecordHeader(header, checksum, bytes);
   std::vector<std::string_view> all;
   all.reserve(parts.size() + 2);
@@ -123,8 +123,8 @@ arrow::Status ManifestWriter::AppendAndSync(const LogRecordHeader& header,
   char bytes[kLogRecordHeaderBytes];
   EncodeLogRecordHeader(full, 0, bytes);
   const uint64_t checksum =
-      LogRecordChecksum({bytes, static_cast<size_t>(kLogRecordCheckedBytes)}, {&payload, 1},
-                        LogSeed(number_, static_cast<uint64_t>(offset_)));
+      ChecksumOfParts({bytes, static_cast<size_t>(kLogRecordCheckedBytes)}, {&payload, 1},
+                      LogSeed(number_, static_cast<uint64_t>(offset_)));
   EncodeLogRecordHeader(full, checksum, bytes);
   ARROW_RETURN_NOT_OK(file_->Append({bytes, sizeof(bytes)}));
   ARROW_RETURN_NOT_OK(file_->Append(payload));
