@@ -129,12 +129,12 @@ step_asan() {
 # The crash tests recover on several threads. Those that fork are left out: Arrow's allocators have
 # fork handlers that are taken for a misuse of locks.
 step_tsan() {
-  bash tools/build.sh tsan concurrency_test tree_test crash_test
+  bash tools/build.sh tsan concurrency_test base_test tree_test crash_test
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
     MARBLE_STRESS_ROUNDS=400 MARBLE_POWER_CUTS=60 GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
-    --tests-regex '^(concurrency_test|tree_test|crash_test)$'
+    --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)$'
 }
 
 steps=("$@")

@@ -43,6 +43,7 @@ struct Options {
   /// Bytes of level 1; each deeper level holds ten times as much.
   int64_t level_base_bytes = int64_t{1} << 30;
   /// Threads for flush and compaction. One of them is kept for flushes when there are two or more.
+  /// Up to as many more read ahead of long scans, begun with the first one.
   int background_threads = 2;
   /// Map SSTables into memory. Without it every block is read into the block cache.
   bool use_mappings = true;

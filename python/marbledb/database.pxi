@@ -36,7 +36,7 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
     log_segment_bytes, target_file_bytes, level_base_bytes : int or str
         Sizes of a log segment, of a compaction's output files, and of level 1.
     background_threads : int
-        Threads for flush and compaction.
+        Threads for flush and compaction, and up to as many more that read ahead of long scans.
     use_mappings : bool
         Map files into memory; without it every block goes through the block cache.
     auto_compaction : bool

@@ -19,6 +19,7 @@
 
 namespace marble {
 
+class Helpers;
 struct LiveTable;
 
 /// A table of an open database. Shared by the catalog and everything that reads it.
@@ -63,6 +64,8 @@ class DatabaseCore : public std::enable_shared_from_this<DatabaseCore> {
 
   virtual uint64_t hash_seed() const = 0;
   virtual arrow::MemoryPool* pool() const = 0;
+  /// For reads of many blocks; they do nothing any more once the database is closed.
+  virtual Helpers* helpers() const = 0;
 };
 
 }  // namespace marble

@@ -273,6 +273,7 @@ Stats OpenDatabase::GetStats() const {
 }
 
 void OpenDatabase::StopThreads() {
+  helpers_->Stop();
   {
     MutexLock lock(&mutex_);
     stop_jobs_.store(true);

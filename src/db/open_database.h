@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/helper_threads.h"
 #include "base/mutex.h"
 #include "db/commit_record.h"
 #include "db/core.h"
@@ -69,6 +70,7 @@ class OpenDatabase : public DatabaseCore {
   void ReleaseSnapshot(uint64_t sequence) override;
   uint64_t hash_seed() const override { return environment_.hash_seed; }
   arrow::MemoryPool* pool() const override { return environment_.pool; }
+  Helpers* helpers() const override { return helpers_.get(); }
 
  private:
   OpenDatabase() : tables_(&environment_) {}
@@ -286,6 +288,7 @@ class OpenDatabase : public DatabaseCore {
   std::atomic<uint64_t> last_sequence_{0};
   std::atomic<bool> stop_jobs_{false};
   std::vector<std::thread> threads_;
+  std::unique_ptr<HelperThreads> helpers_;
 };
 
 /// How long a call that has to wait puts up with a full disk: jobs are tried again twice in it.

@@ -79,6 +79,7 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   environment_.directory = directory;
   environment_.options = options;
   environment_.fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
+  helpers_ = std::make_unique<HelperThreads>(options.background_threads);
   // Spares take an eighth of the budget, memtables up to half, the block cache what they leave.
   environment_.pool = AcquireMemoryPool(options.memory_budget / 8);
   memtable_bytes_max_ = std::min(options.memtable_bytes, options.memory_budget / 4);

@@ -27,21 +27,6 @@ Result<EncodedKeys> KeysOf(const SstFile& file, int64_t block, int64_t rows,
   return keys;
 }
 
-// Which columns of the file a request needs, ascending.
-std::vector<int> FileColumns(const SstFile& file, const BlockEntry& entry,
-                             const std::vector<int>& columns, bool want_keys) {
-  std::vector<int> all = columns;
-  if (want_keys && !file.schema().is_append()) {
-    const std::vector<int>& keys = file.schema().codec()->columns();
-    all.insert(all.end(), keys.begin(), keys.end());
-  }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  if (file.sequence_column() >= 0) all.push_back(file.sequence_column());
-  if (file.kind_column() >= 0 && entry.has_kinds) all.push_back(file.kind_column());
-  return all;
-}
-
 }  // namespace
 
 std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vector<int>& columns) {
@@ -54,6 +39,21 @@ std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vec
     fields.push_back(stored->field(columns[i]));
   }
   return is_whole ? stored : arrow::schema(std::move(fields));
+}
+
+std::vector<int> FileColumns(const SstFile& file, int64_t block, const std::vector<int>& columns,
+                             bool want_keys) {
+  std::vector<int> all = columns;
+  if (want_keys && !file.schema().is_append()) {
+    const std::vector<int>& keys = file.schema().codec()->columns();
+    all.insert(all.end(), keys.begin(), keys.end());
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  if (file.sequence_column() >= 0) all.push_back(file.sequence_column());
+  if (file.kind_column() >= 0 && file.blocks().Entry(block).has_kinds)
+    all.push_back(file.kind_column());
+  return all;
 }
 
 std::vector<int> AllColumns(const SstFile& file) {
@@ -73,7 +73,7 @@ Status CheckKinds(const SstFile& file, const uint8_t* kinds, int64_t rows) {
 Result<RowBatch> DecodeRows(const SstFile& file, int64_t block, const std::vector<int>& columns,
                             bool want_keys, int64_t* memory) {
   const BlockEntry entry = file.blocks().Entry(block);
-  const std::vector<int> file_columns = FileColumns(file, entry, columns, want_keys);
+  const std::vector<int> file_columns = FileColumns(file, block, columns, want_keys);
   *memory = 0;
   std::shared_ptr<arrow::RecordBatch> decoded;
   if (!file_columns.empty()) {

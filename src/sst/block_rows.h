@@ -25,6 +25,10 @@ arrow::Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const Row
 /// The fields of some stored columns, in that order.
 std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vector<int>& columns);
 
+/// Indices into the file's schema, ascending, of what DecodeRows decodes.
+std::vector<int> FileColumns(const SstFile& file, int64_t block, const std::vector<int>& columns,
+                             bool want_keys);
+
 /// All stored columns: 0, 1, ...
 std::vector<int> AllColumns(const SstFile& file);
 

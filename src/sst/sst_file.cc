@@ -41,6 +41,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
   return arrow::ipc::ReadRecordBatch(*message, schema, &no_dictionaries, options);
 }
 
+constexpr uint64_t kColumnsBeyond = uint64_t{1} << 63;
+
 template <typename Offset>
 bool ColumnAscends(const arrow::ArrayData& data) {
   const auto* offsets = data.GetValues<Offset>(1);
@@ -149,6 +151,10 @@ arrow::Status SstFile::OpenBlockIndex() {
   Pin(blocks_.bytes());
   if (blocks_.num_blocks() != record_batches_) {
     return Damage("the footer has another number of blocks than the index", location.offset);
+  }
+  if (zero_copy_) {
+    checked_ = std::make_unique<std::atomic<uint64_t>[]>(blocks_.num_blocks());
+    Pin(blocks_.num_blocks() * static_cast<int64_t>(sizeof(checked_[0])));
   }
   return arrow::Status::OK();
 }
@@ -274,8 +280,9 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
     return Damage("the block has another number of rows than the block index says", at);
   }
   if (zero_copy_) {
-    for (const auto& data : batch->column_data()) ARROW_RETURN_NOT_OK(VerifyBuffers(*data));
     *memory = 0;
+    if (IsChecked(block, columns)) return batch;
+    for (const auto& data : batch->column_data()) ARROW_RETURN_NOT_OK(VerifyBuffers(*data));
   } else {
     // Slices of the read buffer, or decompressed buffers: the larger of the two bounds both.
     *memory = std::max(mapping_ == nullptr ? length + length / 8 : 0,
@@ -286,7 +293,17 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
   for (const auto& data : batch->column_data()) {
     if (!AllOffsetsAscend(*data)) return Damage("offsets of a column descend", at);
   }
+  if (zero_copy_) {
+    const uint64_t done = ColumnBits(columns) & ~kColumnsBeyond;
+    checked_[block].fetch_or(done, std::memory_order_release);
+  }
   return batch;
+}
+
+uint64_t SstFile::ColumnBits(std::span<const int> columns) {
+  uint64_t bits = 0;
+  for (const int column : columns) bits |= column < 63 ? uint64_t{1} << column : kColumnsBeyond;
+  return bits;
 }
 
 arrow::Status SstFile::CheckAllBytes() const {

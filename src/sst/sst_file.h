@@ -97,10 +97,17 @@ class SstFile {
   }
 
   /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for,
-  /// checks their bytes and validates them. `memory` receives the bytes the batch keeps allocated.
+  /// checks their bytes and validates them; of zero-copy files once, as the bytes stay the same.
+  /// `memory` receives the bytes the batch keeps allocated.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> DecodeBlock(int64_t block,
                                                                  std::span<const int> columns,
                                                                  int64_t* memory) const;
+
+  /// Has a zero-copy file's block been decoded with all of these columns before?
+  bool IsChecked(int64_t block, std::span<const int> columns) const {
+    const uint64_t wanted = ColumnBits(columns);
+    return (checked_[block].load(std::memory_order_acquire) & wanted) == wanted;
+  }
 
   /// Reads and checks every byte of the file anew.
   arrow::Status CheckAllBytes() const;
@@ -124,6 +131,8 @@ class SstFile {
   arrow::Result<std::shared_ptr<arrow::Buffer>> PinSection(const SectionLocation& location);
   arrow::Status VerifyBuffers(const arrow::ArrayData& data) const;
   void Pin(int64_t bytes);
+  /// One bit a column. The last one stands for those beyond 63 and is never set.
+  static uint64_t ColumnBits(std::span<const int> columns);
 
   const SstReaderOptions options_;
   const FileMeta meta_;
@@ -140,7 +149,8 @@ class SstFile {
 
   std::shared_ptr<arrow::Buffer> block_index_bytes_;
   BlockIndex blocks_;
-  std::shared_ptr<arrow::Buffer> lookup_bytes_;  // of the point index or bloom filter
+  std::unique_ptr<std::atomic<uint64_t>[]> checked_;  // of zero-copy files: columns of each block
+  std::shared_ptr<arrow::Buffer> lookup_bytes_;       // of the point index or bloom filter
   int64_t lookup_offset_ = 0;
   PointIndex point_index_;
   std::shared_ptr<arrow::Buffer> copied_bytes_;  // set by CopyPointIndex, with what follows

@@ -70,6 +70,7 @@ class SstReaderImpl final : public SstReader {
   Result<int64_t> FindBlock(std::string_view key) const override;
   Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                              bool want_keys) override;
+  bool IsReady(int64_t block, const std::vector<int>& columns, bool want_keys) const override;
 
   void ReadAhead(int64_t block, BlockWalk* walk) override;
   ScarceMemory* memory() override { return &memory_; }
@@ -252,6 +253,14 @@ Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>&
   ARROW_ASSIGN_OR_RAISE(const auto whole, GetBlock(block));
   if (file_->schema().is_key_value()) return KvRows(*file_, whole->kv, columns, want_keys);
   return SelectRows(*file_, block, whole->rows, columns, want_keys);
+}
+
+bool SstReaderImpl::IsReady(int64_t block, const std::vector<int>& columns, bool want_keys) const {
+  if (!file_->zero_copy()) return false;
+  if (kv_ != nullptr && kv_->IsReady(block)) return true;
+  const KeyCodec* codec = file_->schema().codec();
+  if (want_keys && codec != nullptr && !codec->is_single_binary()) return false;
+  return file_->IsChecked(block, FileColumns(*file_, block, columns, want_keys));
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> SstReaderImpl::ReadZoneMaps() {

@@ -98,6 +98,10 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   virtual arrow::Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                                             bool want_keys) = 0;
 
+  /// Would ReadBlock only compute addresses, because the bytes have been checked before and keys
+  /// need no encoding?
+  virtual bool IsReady(int64_t block, const std::vector<int>& columns, bool want_keys) const = 0;
+
   /// Called before each block of a walk is read: from the third block in a row on (the second, if
   /// memory() tells to ask), in either direction, starts reading what comes next from the disk.
   /// Mapped files only.

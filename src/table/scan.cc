@@ -184,7 +184,8 @@ arrow::Result<Selection> ApplyFilter(const ScanPlan& plan, const arrow::RecordBa
   return selection;
 }
 
-arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const ReadPoint& point,
+arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core,
+                                                        const ReadPoint& point,
                                                         const ScanPlan& plan) {
   ReadRequest request;
   request.columns = plan.read_columns;
@@ -192,6 +193,7 @@ arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const ReadPoint& point,
   request.direction = plan.direction;
   request.snapshot = point.sequence;
   request.want_keys = false;
+  request.helpers = core.helpers();
   int64_t batch_rows_first = 0;
   if (plan.limit >= 0) {
     batch_rows_first = std::clamp(plan.limit, std::min(kLimitedBatchRowsMin, plan.batch_rows_max),
@@ -303,19 +305,19 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenScan(
     std::shared_ptr<const Snapshot> snapshot) {
   std::unique_ptr<SortedReader> source;
   if (!plan.range.IsEmpty() && plan.limit != 0) {
-    ARROW_ASSIGN_OR_RAISE(source, OpenSource(point, plan));
+    ARROW_ASSIGN_OR_RAISE(source, OpenSource(*core, point, plan));
   }
   return std::make_shared<ScanReader>(std::move(core), std::move(plan), std::move(source),
                                       std::move(snapshot));
 }
 
-arrow::Result<int64_t> CountScan(const ReadPoint& point, ScanPlan plan) {
+arrow::Result<int64_t> CountScan(const DatabaseCore& core, const ReadPoint& point, ScanPlan plan) {
   if (plan.range.IsEmpty() || plan.limit == 0) return 0;
   plan.read_columns = plan.filter_columns;
   for (size_t i = 0; i < plan.filter_positions.size(); ++i) {
     plan.filter_positions[i] = static_cast<int>(i);
   }
-  ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(point, plan));
+  ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(core, point, plan));
   int64_t count = 0;
   while (plan.limit < 0 || count < plan.limit) {
     ARROW_ASSIGN_OR_RAISE(auto next, source->Next());

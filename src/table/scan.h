@@ -54,6 +54,6 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenScan(
     std::shared_ptr<const Snapshot> snapshot);
 
 /// Number of rows that the scan would return; no columns but those of the filter are read.
-arrow::Result<int64_t> CountScan(const ReadPoint& point, ScanPlan plan);
+arrow::Result<int64_t> CountScan(const DatabaseCore& core, const ReadPoint& point, ScanPlan plan);
 
 }  // namespace marble

@@ -174,7 +174,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> DatabaseTable::Scan(
 arrow::Result<int64_t> DatabaseTable::Count(const ScanOptions& options) const {
   ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
   ARROW_ASSIGN_OR_RAISE(ScanPlan plan, PlanScan(*table_, options));
-  return CountScan(point, std::move(plan));
+  return CountScan(*core_, point, std::move(plan));
 }
 
 }  // namespace

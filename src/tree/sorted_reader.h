@@ -11,6 +11,8 @@
 
 namespace marble {
 
+class Helpers;
+
 enum class Direction { kForward, kReverse };
 
 /// What a reader of a source should deliver.
@@ -25,6 +27,9 @@ struct ReadRequest {
   bool want_keys = true;
   /// Rows of a batch to aim at where the source is free to choose (memtables).
   int64_t batch_rows = 4096;
+  /// Read the next blocks of files while the caller is busy with those before; nullptr for none.
+  /// Must outlive the reader.
+  Helpers* helpers = nullptr;
 };
 
 /// Delivers the rows of one source within a range as batches: in key order, or last batch first

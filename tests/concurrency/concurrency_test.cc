@@ -210,12 +210,8 @@ TEST_F(ConcurrencyTest, CommitOfRowsAndAttachedFilesIsSeenWholeWithoutASnapshot)
   ASSERT_OK(database->Close());
 }
 
-/// A scan gives ids 0..count-1 once each, in order, or downward.
-arrow::Status CheckEachOnce(const Table& table, int64_t count, bool reverse) {
-  ScanOptions options;
-  options.reverse = reverse;
-  options.batch_rows_max = 100;
-  ARROW_ASSIGN_OR_RAISE(auto reader, table.Scan(options));
+/// The reader gives ids 0..count-1 once each, in order, or downward.
+arrow::Status CheckIds(arrow::RecordBatchReader* reader, int64_t count, bool reverse) {
   int64_t expected = 0;
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
@@ -232,6 +228,14 @@ arrow::Status CheckEachOnce(const Table& table, int64_t count, bool reverse) {
   }
   if (expected != count) return arrow::Status::Invalid(expected, " rows of ", count);
   return arrow::Status::OK();
+}
+
+arrow::Status CheckEachOnce(const Table& table, int64_t count, bool reverse) {
+  ScanOptions options;
+  options.reverse = reverse;
+  options.batch_rows_max = 100;
+  ARROW_ASSIGN_OR_RAISE(auto reader, table.Scan(options));
+  return CheckIds(reader.get(), count, reverse);
 }
 
 TEST_F(ConcurrencyTest, ScanDuringFlushAndCompactionSeesEachRowOnce) {
@@ -396,6 +400,44 @@ TEST_F(ConcurrencyTest, CloseWhileOthersReadAndWriteRefusesThemCleanly) {
   const auto value = (*reopened)->Get("k");
   ASSERT_OK(value);
   EXPECT_EQ(value->value_or("absent"), std::to_string(acknowledged));
+}
+
+// Long scans have their blocks read by helpers, who check pages for each other, and go when the
+// database is closed.
+TEST_F(ConcurrencyTest, LongScansThatBeganBeforeCloseReadEachRowOnce) {
+  constexpr int64_t kRows = 60'000;
+  for (const auto& [name, compression] :
+       {std::pair{"plain", Compression::kNone}, std::pair{"lz4", Compression::kLz4}}) {
+    TableOptions options;
+    options.primary_key = {"id"};
+    options.block_bytes = 2048;
+    options.compression = compression;
+    ASSERT_OK(database_->CreateTable(name, PairSchema(), options));
+    ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_, name));
+    ASSERT_OK_AND_ASSIGN(const auto batch, PairBatch(0, kRows, 1));
+    ASSERT_OK(table->Insert(batch));
+  }
+  for (int64_t opens = 0; opens < Rounds(400) / 10; ++opens) {
+    ASSERT_OK(database_->Close());
+    ASSERT_OK_AND_ASSIGN(database_, Database::Open(path_, CrashOptions()));
+    std::atomic<int> begun = 0;
+    Threads threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.Start([&, i]() -> arrow::Status {
+        ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(database_, i % 2 == 0 ? "plain" : "lz4"));
+        ScanOptions options;
+        options.reverse = i > 1;
+        ARROW_ASSIGN_OR_RAISE(auto reader, table->Scan(options));
+        ++begun;
+        return CheckIds(reader.get(), kRows, options.reverse);
+      });
+    }
+    threads.Start([&] {
+      while (begun.load() < 4 && !threads.stopped()) std::this_thread::yield();
+      return database_->Close();
+    });
+    ASSERT_OK(threads.JoinFirst(5));
+  }
 }
 
 TEST_F(ConcurrencyTest, CloseWaitsForWritesThatAreUnderWay) {

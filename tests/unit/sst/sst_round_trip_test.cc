@@ -374,6 +374,46 @@ TEST(SstReader, ZoneMapsAreReadBack) {
   EXPECT_EQ(min.GetView(2), KeyOf(0));
 }
 
+TEST(SstReader, ABlockIsReadyForTheColumnsThatWereRead) {
+  arrow::FieldVector fields = {arrow::field("id", arrow::int64(), false)};
+  std::vector<std::shared_ptr<arrow::Array>> columns = {FromJson(arrow::int64(), "[1, 2, 3]")};
+  for (int i = 1; i < 70; ++i) {
+    fields.push_back(arrow::field(Numbered("c", i), arrow::int64()));
+    columns.push_back(FromJson(arrow::int64(), "[4, null, 6]"));
+  }
+  TableOptions options;
+  options.primary_key = {"id"};
+  SstFixture file(MakeSchema(fields, options));
+  file.writer_options.constant_sequence = 7;
+  file.writer_options.with_kinds = false;
+  const auto batch = arrow::RecordBatch::Make(file.schema->stored_schema(), 3, columns);
+  SST_ASSERT_OK(file.Write({MakeRows(*file.schema, batch)}));
+  const auto reader = Get(file.Open());
+  EXPECT_FALSE(reader->IsReady(0, {1, 5}, false));
+  Get(reader->ReadBlock(0, {5, 1, 0}, false));
+  EXPECT_TRUE(reader->IsReady(0, {1, 5}, false));
+  EXPECT_TRUE(reader->IsReady(0, {0, 5}, false));
+  EXPECT_FALSE(reader->IsReady(0, {5, 6}, false));
+  EXPECT_FALSE(reader->IsReady(0, {5}, true)) << "keys of this type are encoded each time";
+  // There is a mark for 63 columns.
+  Get(reader->ReadBlock(0, {62, 63, 69}, false));
+  EXPECT_TRUE(reader->IsReady(0, {62}, false));
+  EXPECT_FALSE(reader->IsReady(0, {63}, false));
+  EXPECT_FALSE(reader->IsReady(0, {64}, false));
+}
+
+TEST(SstReader, ABlockThatMustBeReadOrDecompressedIsNeverReady) {
+  TableOptions compressed;
+  compressed.compression = Compression::kLz4;
+  for (const bool mapped : {false, true}) {
+    SstFixture file(KeyValueSchema(mapped ? compressed : TableOptions()));
+    SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(100))}));
+    const auto reader = Get(file.Open(mapped));
+    Get(reader->ReadBlock(0, {0, 1}, false));
+    EXPECT_FALSE(reader->IsReady(0, {0, 1}, false)) << "mapped: " << mapped;
+  }
+}
+
 TEST(SstReader, BatchesOutliveTheReaderAndTheFile) {
   SstFixture file(KeyValueSchema());
   const std::vector<KvRow> rows = ManyRows(100);

@@ -1,0 +1,73 @@
+// A read that another thread may do before its result is wanted.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/helper_threads.h"
+
+namespace marble {
+
+/// `T` is what the read gives. Owned and used by one thread.
+template <typename T>
+class EarlyRead {
+ public:
+  using Work = std::function<T()>;
+
+  /// Asks `helpers` to do `work`, which must not throw; nullptr leaves it to Take.
+  EarlyRead(Work work, Helpers* helpers) : shared_(std::make_shared<Shared>(std::move(work))) {
+    if (helpers != nullptr) helpers->Help([shared = shared_] { shared->RunUnlessBegun(); });
+  }
+  EarlyRead(const EarlyRead&) = delete;
+  EarlyRead& operator=(const EarlyRead&) = delete;
+
+  /// What nobody has begun is not done any more; what somebody has is waited for, so that nothing
+  /// that `work` holds is in use afterwards.
+  ~EarlyRead() {
+    if (shared_->Begin()) {
+      shared_->work = nullptr;
+    } else {
+      shared_->WaitUntilDone();
+      shared_->result.reset();
+    }
+  }
+
+  /// The result, once. Never waits for a free helper: work that has not begun is done here.
+  T Take() {
+    shared_->RunUnlessBegun();
+    shared_->WaitUntilDone();
+    return *std::exchange(shared_->result, std::nullopt);
+  }
+
+ private:
+  enum class State { kWaiting, kRunning, kDone };
+
+  struct Shared {
+    explicit Shared(Work to_do) : work(std::move(to_do)) {}
+
+    /// True for one caller ever, who alone may touch `work`.
+    bool Begin() {
+      State expected = State::kWaiting;
+      return state.compare_exchange_strong(expected, State::kRunning);
+    }
+    void RunUnlessBegun() {
+      if (!Begin()) return;
+      result.emplace(work());
+      work = nullptr;  // with what it holds, before anybody goes on
+      state.store(State::kDone);
+      state.notify_all();
+    }
+    void WaitUntilDone() { state.wait(State::kRunning); }
+
+    std::atomic<State> state{State::kWaiting};
+    Work work;
+    std::optional<T> result;
+  };
+
+  const std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace marble
