@@ -18,19 +18,19 @@ namespace marble {
 class KvBlockAccess {
  public:
   KvBlockAccess(const SstFile* file, const KvBlocks* blocks, int64_t block)
-      : file_(file), blocks_(blocks), block_(block) {}
+      : file_(file), blocks_(blocks), block_(block), layout_(blocks->LayoutOf(block)) {}
 
   int64_t num_rows() const { return file_->blocks().FirstRow(block_ + 1) - FirstRow(); }
   arrow::Status KeyAt(int64_t row, std::string_view* key) const {
-    if (blocks_->Key(block_, row, key)) [[likely]] {
+    if (blocks_->Key(layout_, row, key)) [[likely]] {
       return arrow::Status::OK();
     }
     return file_->Damage("a row's offsets are out of range", MessageOffset());
   }
-  uint64_t SequenceAt(int64_t row) const { return blocks_->Sequence(block_, row); }
-  RowKind KindAt(int64_t row) const { return blocks_->Kind(block_, row); }
+  uint64_t SequenceAt(int64_t row) const { return blocks_->Sequence(layout_, row); }
+  RowKind KindAt(int64_t row) const { return blocks_->Kind(layout_, row); }
   arrow::Status ValueAt(int64_t row, std::string_view* value) const {
-    if (blocks_->Value(block_, row, value)) [[likely]] {
+    if (blocks_->Value(layout_, row, value)) [[likely]] {
       return arrow::Status::OK();
     }
     return file_->Damage("a row's offsets are out of range", MessageOffset());
@@ -43,6 +43,7 @@ class KvBlockAccess {
   const SstFile* file_;
   const KvBlocks* blocks_;
   int64_t block_;
+  KvBlocks::Layout layout_;
 };
 
 /// The columns of a key-value block in memory.

@@ -81,18 +81,9 @@ arrow::Result<BlockIndex> BlockIndex::Open(std::string_view section, uint64_t ro
   for (int64_t i = 0; i < index.block_count_; ++i) {
     ARROW_RETURN_NOT_OK(index.CheckEntry(i, data_end));
   }
-  if (blocks > 0) index.GatherLastKeys();
+  index.last_keys_ =
+      KeySearch(blocks, [&index](size_t i) { return index.LastKey(static_cast<int64_t>(i)); });
   return index;
-}
-
-void BlockIndex::GatherLastKeys() {
-  // The keys ascend, so that all have what the first and the last have.
-  const std::string_view first = LastKey(0);
-  const std::string_view last = LastKey(block_count_ - 1);
-  const auto differ = std::ranges::mismatch(first, last);
-  common_ = static_cast<size_t>(differ.in1 - first.begin());
-  last_keys_.reserve(static_cast<size_t>(block_count_));
-  for (int64_t i = 0; i < block_count_; ++i) last_keys_.push_back(KeyPrefix(LastKey(i), common_));
 }
 
 arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
@@ -134,14 +125,9 @@ BlockEntry BlockIndex::Entry(int64_t block) const {
 }
 
 int64_t BlockIndex::Find(std::string_view key) const {
-  if (last_keys_.empty()) return 0;
-  const std::string_view common = LastKey(0).substr(0, common_);
-  if (const int order = key.substr(0, common_).compare(common); order != 0) {
-    return order < 0 ? 0 : block_count_;
-  }
-  const auto [begin, end] = std::ranges::equal_range(last_keys_, KeyPrefix(key, common_));
-  int64_t first = begin - last_keys_.begin();
-  int64_t behind = end - last_keys_.begin();
+  const KeySearch::Place place = last_keys_.Find(key);
+  auto first = static_cast<int64_t>(place.first);
+  auto behind = static_cast<int64_t>(place.behind);
   while (first < behind) {
     const int64_t middle = first + (behind - first) / 2;
     if (LastKey(middle) < key) {

@@ -20,6 +20,7 @@
 
 #include "base/coding.h"
 #include "base/prefetch.h"
+#include "row/key_search.h"
 
 namespace marble {
 
@@ -76,7 +77,7 @@ class BlockIndex {
   /// First block whose last key is >= `key`; num_blocks() if none.
   int64_t Find(std::string_view key) const;
   /// Memory beside the section.
-  int64_t bytes() const { return static_cast<int64_t>(last_keys_.size() * sizeof(uint64_t)); }
+  int64_t bytes() const { return last_keys_.bytes(); }
   /// The block that holds row `row` (< row count).
   int64_t FindRow(int64_t row) const;
 
@@ -86,17 +87,13 @@ class BlockIndex {
   }
   std::string_view Key(uint64_t begin, uint64_t end) const { return {keys_ + begin, end - begin}; }
   arrow::Status CheckEntry(int64_t block, int64_t data_end) const;
-  void GatherLastKeys();
 
   const char* entries_ = nullptr;
   const char* keys_ = nullptr;
   uint64_t key_bytes_ = 0;
   int64_t block_count_ = 0;
   int64_t row_count_ = 0;
-  // The last keys by the eight bytes behind what all have in common: what a search looks at lies
-  // together, and few of the keys themselves have to be compared.
-  size_t common_ = 0;
-  std::vector<uint64_t> last_keys_;
+  KeySearch last_keys_;
 };
 
 }  // namespace marble

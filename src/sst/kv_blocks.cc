@@ -139,36 +139,23 @@ KvColumns KvBlocks::Columns(int64_t block) const {
   return out;
 }
 
-void KvBlocks::PrefetchRow(int64_t block, int64_t row, bool with_sequence) const {
-  const Layout at = LayoutOf(block);
+bool KvBlocks::PrefetchRow(const Layout& at, int64_t row, bool with_sequence) const {
   PrefetchString(KeysOf(at), row);
   PrefetchString(ValuesOf(at), row);
   if (with_sequence && at.slot->sequences != 0) {
     PrefetchLine(at.Find(at.slot->sequences) + row * 8);
   }
   if (at.slot->kinds != 0) PrefetchLine(at.Find(at.slot->kinds) + row);
+  return at.slot->keys.width == 0 || at.slot->values.width == 0;
 }
 
-void KvBlocks::PrefetchValue(int64_t block, int64_t row) const {
-  const Layout at = LayoutOf(block);
+void KvBlocks::PrefetchValue(const Layout& at, int64_t row) const {
   std::string_view bytes;
-  if (at.slot->keys.width == 0 && KeysOf(at).At(row, &bytes)) PrefetchLine(bytes.data());
-  if (at.slot->values.width == 0 && Value(block, row, &bytes) && !bytes.empty()) {
+  if (at.slot->keys.width == 0 && Key(at, row, &bytes)) PrefetchLine(bytes.data());
+  if (at.slot->values.width == 0 && Value(at, row, &bytes) && !bytes.empty()) {
     PrefetchLine(bytes.data());
     PrefetchLine(bytes.data() + std::min<size_t>(bytes.size() - 1, 64));
   }
-}
-
-bool KvBlocks::Value(int64_t block, int64_t row, std::string_view* value) const {
-  const Layout at = LayoutOf(block);
-  if (at.slot->value_validity != 0) {
-    const uint8_t* bits = at.Find(at.slot->value_validity);
-    if (((bits[row >> 3] >> (row & 7)) & 1) == 0) {
-      *value = {};
-      return true;
-    }
-  }
-  return ValuesOf(at).At(row, value);
 }
 
 }  // namespace marble

@@ -25,64 +25,6 @@ namespace marble {
 
 class KvBlocks {
  public:
-  /// `file` must be zero-copy and of a key-value table, and outlive this.
-  explicit KvBlocks(const SstFile* file);
-
-  int64_t bytes() const {
-    return static_cast<int64_t>(sizeof(Slot) + sizeof(states_[0])) * file_->blocks().num_blocks();
-  }
-
-  /// Checks the block's pages and fills its line if that was not done before. False if the block
-  /// does not fit a line (which the writer's blocks do); then it must be read in the general way.
-  arrow::Result<bool> Ensure(int64_t block) {
-    if (IsReady(block)) [[likely]] {
-      return true;
-    }
-    if (StateOf(block) == State::kGeneral) return false;
-    return Fill(block);
-  }
-
-  // The following need Ensure(block) to have given true (the prefetches: IsReady) and a row of the
-  // block.
-
-  bool IsReady(int64_t block) const {
-    const State state = StateOf(block);
-    return state == State::kAlike || state == State::kReady;
-  }
-  KvColumns Columns(int64_t block) const;
-  void PrefetchSlot(int64_t block) const {
-    PrefetchLine(&states_[block]);
-    if (block >= alike_.blocks) PrefetchLine(&slots_[block]);
-  }
-  /// What leads to the row's key and value: themselves, if all of the column are of one width.
-  void PrefetchRow(int64_t block, int64_t row, bool with_sequence) const;
-  /// Key and value, where PrefetchRow has not.
-  void PrefetchValue(int64_t block, int64_t row) const;
-  /// False if the row's offsets leave the column: damage.
-  bool Key(int64_t block, int64_t row, std::string_view* key) const {
-    return KeysOf(LayoutOf(block)).At(row, key);
-  }
-  /// A null value is a view with a null pointer, an empty one has none.
-  bool Value(int64_t block, int64_t row, std::string_view* value) const;
-  uint64_t Sequence(int64_t block, int64_t row) const {
-    const Layout at = LayoutOf(block);
-    return at.slot->sequences == 0 ? constant_sequence_
-                                   : LoadLittle<uint64_t>(at.Find(at.slot->sequences) + row * 8);
-  }
-  /// Where that is in the file; empty if it is nowhere.
-  std::string_view SequenceBytes(int64_t block, int64_t row) const {
-    const Layout at = LayoutOf(block);
-    if (at.slot->sequences == 0) return {};
-    return {reinterpret_cast<const char*>(at.Find(at.slot->sequences)) + row * 8, 8};
-  }
-  RowKind Kind(int64_t block, int64_t row) const {
-    const Layout at = LayoutOf(block);
-    return at.slot->kinds == 0 ? RowKind::kPut : static_cast<RowKind>(at.Find(at.slot->kinds)[row]);
-  }
-
- private:
-  // kAlike: as the common slot says, kReady: as its own says, kGeneral: neither can.
-  enum class State : uint8_t { kUnknown = 0, kAlike, kReady, kGeneral };
   // Buffers begin at multiples of this in the file, so 32 bits reach 256 GiB.
   static constexpr int64_t kUnit = 64;
 
@@ -107,14 +49,6 @@ class KvBlocks {
   };
   static_assert(sizeof(Slot) == 64);
 
-  /// The first blocks of the file, as many as lie at equal distances.
-  struct Alike {
-    int64_t blocks = 0;
-    int64_t distance = 0;  // bytes, a multiple of kUnit
-    bool known = false;    // is the slot set? Guarded by fill_
-    Slot slot;             // as if of block 0
-  };
-
   /// A slot and the address that its places count from.
   struct Layout {
     const Slot* slot;
@@ -123,11 +57,84 @@ class KvBlocks {
     const uint8_t* Find(uint32_t place) const { return base + int64_t{place} * kUnit; }
   };
 
-  State StateOf(int64_t block) const { return states_[block].load(std::memory_order_acquire); }
+  /// `file` must be zero-copy and of a key-value table, and outlive this.
+  explicit KvBlocks(const SstFile* file);
+
+  int64_t bytes() const {
+    return static_cast<int64_t>(sizeof(Slot) + sizeof(states_[0])) * file_->blocks().num_blocks();
+  }
+
+  /// Checks the block's pages and fills its line if that was not done before. False if the block
+  /// does not fit a line (which the writer's blocks do); then it must be read in the general way.
+  arrow::Result<bool> Ensure(int64_t block) {
+    if (IsReady(block)) [[likely]] {
+      return true;
+    }
+    if (StateOf(block) == State::kGeneral) return false;
+    return Fill(block);
+  }
+
+  // What follows needs Ensure(block) to have given true, or IsReady, and rows of the block.
+
+  bool IsReady(int64_t block) const {
+    const State state = StateOf(block);
+    return state == State::kAlike || state == State::kReady;
+  }
+  KvColumns Columns(int64_t block) const;
+  void PrefetchSlot(int64_t block) const {
+    PrefetchLine(&states_[block]);
+    if (block >= alike_.blocks) PrefetchLine(&slots_[block]);
+  }
+  /// The block's, for the following.
   Layout LayoutOf(int64_t block) const {
     return StateOf(block) == State::kAlike ? Layout{&alike_.slot, base_ + block * alike_.distance}
                                            : Layout{&slots_[block], base_};
   }
+  /// What leads to the row's key and value: themselves, if all of the column are of one width; true
+  /// if not, and PrefetchValue has more to do.
+  bool PrefetchRow(const Layout& at, int64_t row, bool with_sequence) const;
+  /// Key and value, where PrefetchRow has not.
+  void PrefetchValue(const Layout& at, int64_t row) const;
+  /// False if the row's offsets leave the column: damage.
+  bool Key(const Layout& at, int64_t row, std::string_view* key) const {
+    return KeysOf(at).At(row, key);
+  }
+  /// A null value is a view with a null pointer, an empty one has none.
+  bool Value(const Layout& at, int64_t row, std::string_view* value) const {
+    if (at.slot->value_validity != 0) {
+      const uint8_t* bits = at.Find(at.slot->value_validity);
+      if (((bits[row >> 3] >> (row & 7)) & 1) == 0) {
+        *value = {};
+        return true;
+      }
+    }
+    return ValuesOf(at).At(row, value);
+  }
+  uint64_t Sequence(const Layout& at, int64_t row) const {
+    return at.slot->sequences == 0 ? constant_sequence_
+                                   : LoadLittle<uint64_t>(at.Find(at.slot->sequences) + row * 8);
+  }
+  /// Where that is in the file; empty if it is nowhere.
+  std::string_view SequenceBytes(const Layout& at, int64_t row) const {
+    if (at.slot->sequences == 0) return {};
+    return {reinterpret_cast<const char*>(at.Find(at.slot->sequences)) + row * 8, 8};
+  }
+  RowKind Kind(const Layout& at, int64_t row) const {
+    return at.slot->kinds == 0 ? RowKind::kPut : static_cast<RowKind>(at.Find(at.slot->kinds)[row]);
+  }
+
+ private:
+  // kAlike: as the common slot says, kReady: as its own says, kGeneral: neither can.
+  enum class State : uint8_t { kUnknown = 0, kAlike, kReady, kGeneral };
+  /// The first blocks of the file, as many as lie at equal distances.
+  struct Alike {
+    int64_t blocks = 0;
+    int64_t distance = 0;  // bytes, a multiple of kUnit
+    bool known = false;    // is the slot set? Guarded by fill_
+    Slot slot;             // as if of block 0
+  };
+
+  State StateOf(int64_t block) const { return states_[block].load(std::memory_order_acquire); }
   KvStrings KeysOf(const Layout& at) const { return StringsOf(at, at.slot->keys, large_keys_); }
   KvStrings ValuesOf(const Layout& at) const {
     return StringsOf(at, at.slot->values, large_values_);

@@ -87,18 +87,20 @@ class SstReaderImpl final : public SstReader {
   /// Asks for the line of the point index where the key belongs.
   void WillReadIndex(uint64_t hash);
   void Prefetch(uint64_t hash) override;
+  bool FindCopiedOrPrefetch(const PointQuery& query, FoundValue* out) override {
+    if (FindCopied(query, out)) return true;
+    Prefetch(query.hash);
+    return false;
+  }
   PointProbe Probe(uint64_t hash) const override;
-  void PrefetchRow(const PointQuery& query, const PointProbe& probe) override {
-    if (IsReady(probe)) PrefetchPlace({probe.block, probe.row}, NeedsSequence(query));
+  bool PrefetchRow(const PointQuery& query, const PointProbe& probe) override {
+    return IsReady(probe) && PrefetchPlace({probe.block, probe.row}, NeedsSequence(query));
   }
   void PrefetchValue(const PointProbe& probe) const override {
-    if (IsReady(probe)) kv_->PrefetchValue(probe.block, probe.row);
+    if (IsReady(probe)) kv_->PrefetchValue(kv_->LayoutOf(probe.block), probe.row);
   }
   Status FindProbed(const PointQuery& query, const PointProbe& probe, FoundValue* out) override;
   Status FindValue(const PointQuery& query, FoundValue* out) override;
-  bool FindCopied(const PointQuery& query, FoundValue* out) override {
-    return KeepsCopies(query) && file_->options().cache->FindRow(id_, query, out);
-  }
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
 
@@ -143,6 +145,9 @@ class SstReaderImpl final : public SstReader {
   bool KeepsCopies(const PointQuery& query) const {
     return memory_.IsScarce() && kv_ != nullptr && !NeedsSequence(query);
   }
+  bool FindCopied(const PointQuery& query, FoundValue* out) {
+    return KeepsCopies(query) && file_->options().cache->FindRow(id_, query, out);
+  }
   void OfferCopy(const PointQuery& query, const FoundValue& row) const {
     if (KeepsCopies(query)) file_->options().cache->OfferRow(id_, query, row);
   }
@@ -158,14 +163,17 @@ class SstReaderImpl final : public SstReader {
   template <typename Access>
   Status ValueIn(Access* access, const PointQuery& query, int64_t row, bool* is_key,
                  FoundValue* out) const;
-  /// Fetches a row of a ready block, from the device too if memory is scarce.
-  void PrefetchPlace(RowPlace at, bool with_sequence) {
-    kv_->PrefetchRow(at.block, at.row, with_sequence);
-    if (!memory_.ShouldAsk()) return;
+  /// Fetches a row of a ready block, from the device too if memory is scarce; true if PrefetchValue
+  /// has more to fetch.
+  bool PrefetchPlace(RowPlace at, bool with_sequence) {
+    const KvBlocks::Layout layout = kv_->LayoutOf(at.block);
+    const bool is_more = kv_->PrefetchRow(layout, at.row, with_sequence);
+    if (!memory_.ShouldAsk()) return is_more;
     std::string_view bytes;
-    if (kv_->Key(at.block, at.row, &bytes)) WillRead(bytes);
-    if (kv_->Value(at.block, at.row, &bytes)) WillRead(bytes);
-    if (with_sequence) WillRead(kv_->SequenceBytes(at.block, at.row));
+    if (kv_->Key(layout, at.row, &bytes)) WillRead(bytes);
+    if (kv_->Value(layout, at.row, &bytes)) WillRead(bytes);
+    if (with_sequence) WillRead(kv_->SequenceBytes(layout, at.row));
+    return is_more;
   }
   /// Asks for a block that will be checked as a whole.
   void WillReadBlock(int64_t block) {

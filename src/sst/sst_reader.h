@@ -120,15 +120,16 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// blocks from the cache always set `owner`.
   virtual void Prefetch(uint64_t hash) = 0;
   virtual arrow::Status FindValue(const PointQuery& query, FoundValue* out) = 0;
-  /// What FindValue finds, if the file is mapped and memory was scarce of late, so that the row was
-  /// copied when it was asked for before. False says nothing of the row.
-  virtual bool FindCopied(const PointQuery& query, FoundValue* out) = 0;
+  /// True if `out` is what FindValue finds, because the file is mapped and memory was scarce of
+  /// late, so that the row was copied when it was asked for before. Else prefetches.
+  virtual bool FindCopiedOrPrefetch(const PointQuery& query, FoundValue* out) = 0;
   /// Further stages for many lookups at once, each after the one before for all keys, so that they
   /// wait for memory together: what the index says, then the row's place, then its key and value.
   /// They do nothing where that would need a page that was not checked yet. FindProbed is FindValue
   /// without a pin.
   virtual PointProbe Probe(uint64_t hash) const = 0;
-  virtual void PrefetchRow(const PointQuery& query, const PointProbe& probe) = 0;
+  /// True if PrefetchValue has more to fetch.
+  virtual bool PrefetchRow(const PointQuery& query, const PointProbe& probe) = 0;
   virtual void PrefetchValue(const PointProbe& probe) const = 0;
   virtual arrow::Status FindProbed(const PointQuery& query, const PointProbe& probe,
                                    FoundValue* out) = 0;

@@ -18,12 +18,6 @@ bool MostlyDeletes(const TableFile& file) {
          (file.meta().range_tombstones > 0 && file.meta().rows == 0);
 }
 
-std::shared_ptr<const Run> MakeRun(Files files) {
-  auto run = std::make_shared<Run>();
-  run->files = std::move(files);
-  return run;
-}
-
 Files OverlappingFiles(const Version& version, int level, const EncodedRange& range) {
   Files files;
   for (const auto& run : version.levels[level]) {
@@ -56,7 +50,7 @@ void Complete(const Version& version, int output_level, CompactionPlan* plan) {
       std::any_of(picked.begin(), picked.end(), [](const auto& file) { return HasDeletes(*file); });
   // Moving deletes to where nothing lies below would keep them for ever: rewrite instead.
   plan->trivial_move = below.empty() && plan->inputs.size() == 1 && !(deletes && plan->bottommost);
-  if (!below.empty()) plan->inputs.push_back(MakeRun(std::move(below)));
+  if (!below.empty()) plan->inputs.push_back(std::make_shared<const Run>(std::move(below)));
 }
 
 bool OverlapsAnother(const Version& version, const Run& run) {
@@ -139,7 +133,7 @@ std::optional<CompactionPlan> PickDeeper(const Version& version, int level,
   std::shared_ptr<const TableFile> file = CheapestFile(version, level);
   if (file == nullptr) return std::nullopt;
   CompactionPlan plan;
-  plan.inputs = {MakeRun({file})};
+  plan.inputs = {std::make_shared<const Run>(Files{file})};
   plan.reason = reason;
   Complete(version, level + 1, &plan);
   return plan;

@@ -72,6 +72,11 @@ class Memtable {
 
   /// Lowest and highest sequence written; valid when not empty.
   uint64_t sequence_min() const { return sequence_min_.load(std::memory_order_acquire); }
+  /// May it have rows or tombstones that `snapshot`, a published sequence, sees?
+  bool Concerns(uint64_t snapshot) const {
+    const uint64_t first = sequence_min();
+    return first != 0 && first <= snapshot;
+  }
   uint64_t sequence_max() const { return sequence_max_.load(std::memory_order_acquire); }
   /// Append tables: id of the first row; valid when not empty.
   virtual uint64_t first_row_id() const { return 0; }

@@ -59,9 +59,7 @@ class Concatenation : public SortedReader {
 
 /// May the source hold rows or tombstones of the range that `snapshot` sees?
 bool Concerns(const Source& source, const EncodedRange& range, uint64_t snapshot) {
-  if (source.memtable != nullptr) {
-    return !source.memtable->empty() && source.memtable->sequence_min() <= snapshot;
-  }
+  if (source.memtable != nullptr) return source.memtable->Concerns(snapshot);
   const auto [begin, end] = FilesInRange(*source.run, range);
   for (size_t i = begin; i < end; ++i) {
     const FileMeta& meta = source.run->files[i]->meta();

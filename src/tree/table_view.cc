@@ -95,14 +95,14 @@ arrow::Status Find(const TableView& view, std::string_view key, const ValueLooku
   const uint64_t hash = HashKey(key, view.hash_seed);
   for (const Source& source : view.sources) {
     if (source.memtable == nullptr) break;
-    source.memtable->Prefetch(hash);
+    if (source.memtable->Concerns(snapshot)) source.memtable->Prefetch(hash);
   }
   Candidates candidates(view, key, hash, snapshot);
   uint64_t covering = 0;
   for (size_t i = 0; i < view.sources.size(); ++i) {
     const Source& source = view.sources[i];
     if (source.memtable != nullptr) {
-      if (source.memtable->sequence_min() > snapshot) continue;
+      if (!source.memtable->Concerns(snapshot)) continue;
       covering = std::max(covering, CoveringIn(*source.memtable, key, snapshot));
       ARROW_RETURN_NOT_OK(lookup->AskMemtable(source, hash));
     } else if (options.memory_only) {
@@ -194,7 +194,7 @@ class ManyLookups {
   static_assert(kKeysTogether <= 256, "pending_ and asked_ hold bytes");
 
   arrow::Status Ask(const Memtable& memtable) {
-    if (memtable.sequence_min() > snapshot_) return arrow::Status::OK();
+    if (!memtable.Concerns(snapshot_)) return arrow::Status::OK();
     for (size_t p = 0; p < size_; ++p) memtable.Prefetch(hashes_[pending_[p]]);
     size_t left = 0;
     for (size_t p = 0; p < size_; ++p) {
@@ -215,8 +215,7 @@ class ManyLookups {
       if (file == nullptr || IsOutdated(*file, covering_[i])) continue;
       ARROW_ASSIGN_OR_RAISE(readers_[i], file->reader());
       Cover(i, CoveringIn(*file, *readers_[i], keys_[i], snapshot_));
-      if (readers_[i]->FindCopied(QueryOf(i), &out_[i])) continue;
-      readers_[i]->Prefetch(hashes_[i]);
+      if (readers_[i]->FindCopiedOrPrefetch(QueryOf(i), &out_[i])) continue;
       asked_[asked++] = pending_[p];
     }
     // Each stage waits for the memory of all keys together, not of one key after the other.
@@ -224,10 +223,11 @@ class ManyLookups {
       const size_t i = asked_[a];
       probes_[a] = readers_[i]->Probe(hashes_[i]);
     }
+    bool is_more = false;
     for (size_t a = 0; a < asked; ++a) {
-      readers_[asked_[a]]->PrefetchRow(QueryOf(asked_[a]), probes_[a]);
+      is_more |= readers_[asked_[a]]->PrefetchRow(QueryOf(asked_[a]), probes_[a]);
     }
-    for (size_t a = 0; a < asked; ++a) readers_[asked_[a]]->PrefetchValue(probes_[a]);
+    for (size_t a = 0; is_more && a < asked; ++a) readers_[asked_[a]]->PrefetchValue(probes_[a]);
     for (size_t a = 0; a < asked; ++a) {
       const size_t i = asked_[a];
       ARROW_RETURN_NOT_OK(readers_[i]->FindProbed(QueryOf(i), probes_[a], &out_[i]));

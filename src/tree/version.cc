@@ -20,8 +20,7 @@ void TableFile::MarkObsolete() const {
   pin_.RemoveAtLast();
 }
 
-arrow::Result<SstReader*> TableFile::reader() const {
-  if (SstReader* opened = opened_.load(std::memory_order_acquire)) return opened;
+arrow::Result<SstReader*> TableFile::OpenReader() const {
   std::lock_guard<std::mutex> lock(open_mutex_);
   if (reader_ == nullptr) {
     ARROW_ASSIGN_OR_RAISE(reader_, SstReader::Open(options_, meta_));
@@ -65,7 +64,17 @@ uint64_t Run::bytes() const {
   return bytes;
 }
 
-const TableFile* Run::Find(std::string_view key) const {
+Run::Run(std::vector<std::shared_ptr<const TableFile>> of, uint64_t number)
+    : files(std::move(of)), id(number) {
+  const auto unbounded = [](const auto& file) { return file->meta().unbounded_end; };
+  if (std::ranges::any_of(files, unbounded)) return;
+  bounds_ = KeySearch(2 * files.size(), [this](size_t i) -> std::string_view {
+    const FileMeta& meta = files[i / 2]->meta();
+    return i % 2 == 0 ? meta.smallest : meta.largest;
+  });
+}
+
+const TableFile* Run::FindByKeys(std::string_view key) const {
   // The last file whose smallest key is <= key is the only one that can hold it.
   auto above = std::upper_bound(
       files.begin(), files.end(), key,
@@ -113,16 +122,14 @@ namespace {
 /// Replaces the files of a level and sorts runs as the level demands.
 void Assemble(int level, std::vector<PlacedFile> files,
               std::vector<std::shared_ptr<const Run>>* runs) {
-  std::map<uint64_t, Run> by_id;
+  std::map<uint64_t, std::vector<std::shared_ptr<const TableFile>>> by_id;
   for (PlacedFile& placed : files) {
-    Run& run = by_id[level == 0 ? placed.run : 0];
-    run.id = level == 0 ? placed.run : 0;
-    run.files.push_back(std::move(placed.file));
+    by_id[level == 0 ? placed.run : 0].push_back(std::move(placed.file));
   }
   for (auto& [id, run] : by_id) {
-    std::sort(run.files.begin(), run.files.end(),
+    std::sort(run.begin(), run.end(),
               [](const auto& a, const auto& b) { return a->meta().smallest < b->meta().smallest; });
-    runs->push_back(std::make_shared<const Run>(std::move(run)));
+    runs->push_back(std::make_shared<const Run>(std::move(run), id));
   }
   std::sort(runs->begin(), runs->end(),
             [](const auto& a, const auto& b) { return a->sequence_max() > b->sequence_max(); });

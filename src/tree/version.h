@@ -10,6 +10,7 @@
 
 #include <arrow/result.h>
 
+#include "row/key_search.h"
 #include "sst/file_meta.h"
 #include "sst/sst_reader.h"
 #include "tree/file_pin.h"
@@ -28,7 +29,12 @@ class TableFile {
   const FileMeta& meta() const { return meta_; }
   const std::string& path() const { return options_.path; }
   /// Thread-safe; opens at the first call. Failures are not remembered.
-  arrow::Result<SstReader*> reader() const;
+  arrow::Result<SstReader*> reader() const {
+    if (SstReader* opened = opened_.load(std::memory_order_acquire)) [[likely]] {
+      return opened;
+    }
+    return OpenReader();
+  }
   arrow::Result<std::shared_ptr<SstReader>> shared_reader() const;
   void MarkObsolete() const;
 
@@ -37,6 +43,8 @@ class TableFile {
   bool MayContain(std::string_view key) const;
 
  private:
+  arrow::Result<SstReader*> OpenReader() const;
+
   const FileMeta meta_;
   const SstReaderOptions options_;
   // Before reader_, so that the reader has gone when the file is removed.
@@ -47,17 +55,32 @@ class TableFile {
   mutable std::atomic<bool> obsolete_{false};
 };
 
-/// Files that do not overlap, ascending by key.
-struct Run {
+/// Files that do not overlap, ascending by key. Immutable.
+class Run {
+ public:
+  explicit Run(std::vector<std::shared_ptr<const TableFile>> files, uint64_t id = 0);
+
+  const std::vector<std::shared_ptr<const TableFile>> files;
   /// Level 0: the number that the manifest groups its files by. 0 in deeper levels.
-  uint64_t id = 0;
-  std::vector<std::shared_ptr<const TableFile>> files;
+  const uint64_t id;
 
   uint64_t sequence_max() const;
   uint64_t sequence_min() const;
   uint64_t bytes() const;
   /// The file that may hold `key`, or nullptr. O(log files).
-  const TableFile* Find(std::string_view key) const;
+  const TableFile* Find(std::string_view key) const {
+    if (bounds_.size() == 0) return FindByKeys(key);
+    const auto [first, behind] = bounds_.Find(key);
+    if (first != behind) return FindByKeys(key);
+    // Behind a smallest key and before the largest one of the same file, or between two files.
+    return first % 2 == 1 ? files[first / 2].get() : nullptr;
+  }
+
+ private:
+  const TableFile* FindByKeys(std::string_view key) const;
+
+  // Smallest and largest key of each file in turn; empty if a file has no largest key.
+  KeySearch bounds_;
 };
 
 /// Immutable. Level 0: any number of runs, newest first; deeper levels: usually one.

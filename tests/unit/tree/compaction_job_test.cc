@@ -40,7 +40,7 @@ class CompactionJobTest : public ::testing::Test {
   }
 
   std::shared_ptr<const marble::Run> RunOf(const std::vector<FileMeta>& files) {
-    auto run = std::make_shared<marble::Run>();
+    std::vector<std::shared_ptr<const TableFile>> opened;
     for (const FileMeta& meta : files) {
       SstReaderOptions options;
       options.fs = &fs_;
@@ -48,9 +48,9 @@ class CompactionJobTest : public ::testing::Test {
       options.hash_seed = kHashSeed;
       options.schema = context_.schema;
       options.cache = cache_;
-      run->files.push_back(std::make_shared<TableFile>(meta, options));
+      opened.push_back(std::make_shared<TableFile>(meta, options));
     }
-    return run;
+    return std::make_shared<const marble::Run>(std::move(opened));
   }
 
   /// A run of random puts and deletes, and perhaps a deleted range.

@@ -46,7 +46,7 @@ class RunReaderTest : public ::testing::TestWithParam<Compression> {
         {arrow::field("id", arrow::int64(), false), arrow::field("note", arrow::utf8()),
          arrow::field("twice", arrow::int64())},
         options);
-    auto run = std::make_shared<marble::Run>();
+    std::vector<std::shared_ptr<const TableFile>> opened;
     for (int64_t i = 0; i < 2; ++i) {
       files_.push_back(std::make_unique<SstFixture>(schema_));
       SstFixture& file = *files_.back();
@@ -59,9 +59,9 @@ class RunReaderTest : public ::testing::TestWithParam<Compression> {
       options.schema = schema_;
       options.cache = file.cache;
       options.pool = arrow::default_memory_pool();
-      run->files.push_back(std::make_shared<TableFile>(file.meta, options));
+      opened.push_back(std::make_shared<TableFile>(file.meta, options));
     }
-    run_ = run;
+    run_ = std::make_shared<const marble::Run>(std::move(opened));
   }
 
   RowBatch Rows(int64_t first, int64_t count) const {

@@ -117,7 +117,7 @@ class TestView {
       return a.key != b.key ? a.key < b.key : a.sequence > b.sequence;
     });
     const RangeTombstoneSet set(tombstones);
-    auto run = std::make_shared<Run>();
+    std::vector<std::shared_ptr<const TableFile>> files;
     std::string lower;
     for (size_t f = 0; f <= cuts.size(); ++f) {
       EncodedRange range{lower, std::nullopt};
@@ -126,8 +126,9 @@ class TestView {
       std::copy_if(rows.begin(), rows.end(), std::back_inserter(part),
                    [&](const Row& row) { return range.Contains(row.key); });
       const Tombstones clipped = set.Clip(range.lower, range.upper);
-      if (!part.empty() || !clipped.empty()) run->files.push_back(WriteFile(part, clipped));
+      if (!part.empty() || !clipped.empty()) files.push_back(WriteFile(part, clipped));
     }
+    const auto run = std::make_shared<const Run>(std::move(files));
     view_->sources.insert(view_->sources.begin(), Source{nullptr, run});
     return run;
   }

@@ -1,0 +1,64 @@
+#include "tree/version.h"
+
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "io/memory_file_system.h"
+
+namespace marble {
+namespace {
+
+std::shared_ptr<const TableFile> FileOf(FileSystem* fs, FileMeta meta) {
+  SstReaderOptions options;
+  options.fs = fs;
+  options.path = "/db/" + meta.smallest;
+  return std::make_shared<const TableFile>(std::move(meta), options);
+}
+
+TEST(SortedRun, FindsTheFileOfEveryKeyAsTheFilesThemselvesSay) {
+  MemoryFileSystem fs;
+  std::mt19937 random(11);
+  const auto key = [&](size_t size_max) {
+    // Prefixes of eight bytes are often equal, bounds often met.
+    std::string made = "common";
+    for (size_t size = random() % size_max; size > 0; --size) made.push_back("ab\0"[random() % 3]);
+    return made;
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::set<std::string> bounds;
+    while (bounds.size() < 2 * (round % 9)) bounds.insert(key(14));
+    std::vector<std::shared_ptr<const TableFile>> files;
+    for (auto bound = bounds.begin(); bound != bounds.end();) {
+      FileMeta meta;
+      meta.smallest = *bound++;
+      meta.largest = *bound++;
+      // The end of one that is cut at a tombstone may be the beginning of the next.
+      meta.largest_exclusive = random() % 3 == 0;
+      if (meta.largest_exclusive && random() % 2 == 0 && bound != bounds.end())
+        meta.largest = *bound;
+      meta.unbounded_end = bound == bounds.end() && random() % 4 == 0;
+      if (meta.unbounded_end) meta.largest.clear();
+      files.push_back(FileOf(&fs, std::move(meta)));
+    }
+    const marble::Run run(files);
+    std::vector<std::string> wanted(bounds.begin(), bounds.end());
+    for (int i = 0; i < 100; ++i) wanted.push_back(key(i % 2 == 0 ? 14 : 3));
+    wanted.insert(wanted.end(), {"", "commo", "common", "d"});
+    for (const std::string& k : wanted) {
+      const TableFile* expected = nullptr;
+      for (const auto& file : files) {
+        if (file->MayContain(k)) expected = file.get();
+      }
+      ASSERT_EQ(run.Find(k), expected) << "round " << round << ", key " << k;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace marble
