@@ -156,7 +156,6 @@ arrow::Result<std::optional<BlockGroup>> RunReader::NextGroup() {
 
 void RunReader::AskForGroups() {
   const size_t wanted = alone() ? 1 : 1 + kGroupsAhead;
-  const bool may_help = !alone();
   while (!ended_ && groups_.size() < wanted) {
     auto group = NextGroup();
     if (!group.ok() || !group->has_value()) {
@@ -164,7 +163,8 @@ void RunReader::AskForGroups() {
       end_ = group.status();
       return;
     }
-    const bool early = may_help && !IsReady(*request_, **group);
+    // The first one is wanted at once.
+    const bool early = !groups_.empty() && !IsReady(*request_, **group);
     groups_.emplace_back(
         [request = request_, group = **std::move(group)] { return ReadGroup(*request, group); },
         early ? request_->helpers : nullptr);
