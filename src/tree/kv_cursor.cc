@@ -24,7 +24,7 @@ arrow::Status KvCursor::OpenSources() {
       sources_.emplace_back(source.run.get(), &walk_);
       continue;
     }
-    if (source.memtable->empty() || source.memtable->sequence_min() > walk_.snapshot) continue;
+    if (!source.memtable->Concerns(walk_.snapshot)) continue;
     // The memtables of key-value tables are of this kind (Memtable::Make).
     const auto* memtable = static_cast<const PointMemtable*>(source.memtable.get());
     ARROW_ASSIGN_OR_RAISE(auto runs, memtable->SortedRuns());

@@ -172,7 +172,7 @@ class SstFixture {
     return writer->Finish().Value(&meta);
   }
 
-  arrow::Result<std::shared_ptr<SstReader>> Open(bool use_mappings = true) {
+  SstReaderOptions ReaderOptions(bool use_mappings = true) {
     SstReaderOptions options;
     options.fs = &fs;
     options.path = path;
@@ -182,7 +182,11 @@ class SstFixture {
     options.cache = cache;
     options.use_mappings = use_mappings;
     options.pool = arrow::default_memory_pool();
-    return SstReader::Open(std::move(options), meta);
+    return options;
+  }
+
+  arrow::Result<std::shared_ptr<SstReader>> Open(bool use_mappings = true) {
+    return SstReader::Open(ReaderOptions(use_mappings), meta);
   }
 
   /// Opens and verifies: what must find every damage.

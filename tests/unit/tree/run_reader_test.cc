@@ -51,15 +51,7 @@ class RunReaderTest : public ::testing::TestWithParam<Compression> {
       files_.push_back(std::make_unique<SstFixture>(schema_));
       SstFixture& file = *files_.back();
       EXPECT_TRUE(file.Write({Rows(i * kFileRows, kFileRows)}).ok());
-      SstReaderOptions options;
-      options.fs = &file.fs;
-      options.path = file.path;
-      options.uuid = file.uuid;
-      options.hash_seed = file.hash_seed;
-      options.schema = schema_;
-      options.cache = file.cache;
-      options.pool = arrow::default_memory_pool();
-      opened.push_back(std::make_shared<TableFile>(file.meta, options));
+      opened.push_back(std::make_shared<TableFile>(file.meta, file.ReaderOptions()));
     }
     run_ = std::make_shared<const marble::Run>(std::move(opened));
   }
@@ -184,10 +176,8 @@ TEST_P(RunReaderTest, RowsBeforeADamageComeBeforeItsError) {
   std::vector<int64_t> helped;
   for (const auto& [helpers, ids] :
        {std::pair{static_cast<AtOnce*>(nullptr), &alone}, std::pair{&helpers_, &helped}}) {
-    ReadRequest request = Request(helpers);
-    request.columns = {0, 2};
-    const auto reader = NewRunReader(run_, request);
-    arrow::Status status = ReadIds(reader.get(), false, ids);
+    const auto reader = NewRunReader(run_, Request(helpers));
+    const arrow::Status status = ReadIds(reader.get(), false, ids);
     ASSERT_TRUE(IsCorruption(status)) << status.ToString();
     EXPECT_TRUE(IsCorruption(reader->Next().status())) << "the error does not stay";
   }
