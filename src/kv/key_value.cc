@@ -253,13 +253,13 @@ arrow::Status TableKeyValue::MultiGetPinned(std::span<const std::string_view> ke
   for (size_t begin = 0; begin < keys.size(); begin += kKeysAtOnce) {
     const size_t count = std::min(kKeysAtOnce, keys.size() - begin);
     const std::span<FoundValue> part(found.data(), count);
+    if (begin > 0) std::ranges::fill(part, FoundValue{});
     ARROW_RETURN_NOT_OK(FindValues(*point.view, keys.subspan(begin, count), point.sequence, part));
     for (size_t i = 0; i < count; ++i) {
       if (!found[i].found) continue;
       values->Set(begin + i, found[i].value);
       // Values of mapped files and memtables live as long as the view.
       if (found[i].owner != nullptr) values->Keep(std::move(found[i].owner));
-      found[i] = {};
     }
   }
   values->Keep(std::move(point.view));

@@ -47,6 +47,20 @@ inline uint64_t KeyPrefix(std::string_view key, size_t skip) {
   return __builtin_bswap64(prefix);
 }
 
+/// Are the keys equal? Without a call: most keys are short, and a lookup compares but one.
+inline bool IsSameKey(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  const char* left = a.data();
+  const char* right = b.data();
+  const size_t size = a.size();
+  if (size < 8) return std::memcmp(left, right, size) == 0;
+  // The last eight bytes may have been compared before in part.
+  for (size_t i = 0; i + 8 < size; i += 8) {
+    if (LoadLittle<uint64_t>(left + i) != LoadLittle<uint64_t>(right + i)) return false;
+  }
+  return LoadLittle<uint64_t>(left + size - 8) == LoadLittle<uint64_t>(right + size - 8);
+}
+
 /// Encoded keys of consecutive rows. A view with a shared owner: cheap to copy and slice.
 class EncodedKeys {
  public:

@@ -20,16 +20,6 @@ uint32_t CommonWidth(const Offset* offsets, int64_t rows) {
   return common ? static_cast<uint32_t>(width) : 0;
 }
 
-/// Fetches a row's string, or what leads to it.
-void PrefetchString(const KvStrings& strings, int64_t row) {
-  strings.Prefetch(row);
-  if (strings.width <= 1) return;
-  const char* bytes = strings.data + row * strings.width;
-  // The first two lines and what they lean into; then the processor's own prefetching takes over.
-  PrefetchLine(bytes + std::min<uint32_t>(strings.width - 1, 64));
-  if (strings.width > 65) PrefetchLine(bytes + std::min<uint32_t>(strings.width - 1, 127));
-}
-
 }  // namespace
 
 KvBlocks::KvBlocks(const SstFile* file)
@@ -137,16 +127,6 @@ KvColumns KvBlocks::Columns(int64_t block) const {
   out.rows = entry.rows;
   out.unique_keys = entry.unique_keys;
   return out;
-}
-
-bool KvBlocks::PrefetchRow(const Layout& at, int64_t row, bool with_sequence) const {
-  PrefetchString(KeysOf(at), row);
-  PrefetchString(ValuesOf(at), row);
-  if (with_sequence && at.slot->sequences != 0) {
-    PrefetchLine(at.Find(at.slot->sequences) + row * 8);
-  }
-  if (at.slot->kinds != 0) PrefetchLine(at.Find(at.slot->kinds) + row);
-  return at.slot->keys.width == 0 || at.slot->values.width == 0;
 }
 
 void KvBlocks::PrefetchValue(const Layout& at, int64_t row) const {

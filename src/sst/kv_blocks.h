@@ -6,6 +6,7 @@
 // Owned by the file's reader. Thread-safe; only the first look into a block takes a lock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -92,7 +93,15 @@ class KvBlocks {
   }
   /// What leads to the row's key and value: themselves, if all of the column are of one width; true
   /// if not, and PrefetchValue has more to do.
-  bool PrefetchRow(const Layout& at, int64_t row, bool with_sequence) const;
+  bool PrefetchRow(const Layout& at, int64_t row, bool with_sequence) const {
+    PrefetchString(KeysOf(at), row);
+    PrefetchString(ValuesOf(at), row);
+    if (with_sequence && at.slot->sequences != 0) {
+      PrefetchLine(at.Find(at.slot->sequences) + row * 8);
+    }
+    if (at.slot->kinds != 0) PrefetchLine(at.Find(at.slot->kinds) + row);
+    return at.slot->keys.width == 0 || at.slot->values.width == 0;
+  }
   /// Key and value, where PrefetchRow has not.
   void PrefetchValue(const Layout& at, int64_t row) const;
   /// False if the row's offsets leave the column: damage.
@@ -145,6 +154,15 @@ class KvBlocks {
             .bytes = strings.bytes,
             .width = strings.width,
             .large = large};
+  }
+  /// Fetches a row's string, or what leads to it.
+  static void PrefetchString(const KvStrings& strings, int64_t row) {
+    strings.Prefetch(row);
+    if (strings.width <= 1) return;
+    const char* bytes = strings.data + row * strings.width;
+    // The first two lines and what they lean into; then the processor's own prefetching takes over.
+    PrefetchLine(bytes + std::min<uint32_t>(strings.width - 1, 64));
+    if (strings.width > 65) PrefetchLine(bytes + std::min<uint32_t>(strings.width - 1, 127));
   }
   /// Counts blocks from the first on that lie at equal distances.
   void FindAlike();

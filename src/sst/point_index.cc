@@ -1,11 +1,6 @@
 #include "sst/point_index.h"
 
 #include <algorithm>
-#include <bit>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include "base/check.h"
 #include "base/prefetch.h"
@@ -15,13 +10,6 @@ namespace marble {
 namespace {
 
 constexpr uint64_t kEntriesPerLineAimedAt = 10;
-
-uint8_t TagOf(uint64_t hash) { return static_cast<uint8_t>(hash); }
-
-// The tag bits that fit above the row number in an entry's word.
-uint32_t ExtraTag(uint64_t hash, uint32_t row_bits) {
-  return row_bits == 32 ? 0 : static_cast<uint32_t>(hash >> 8) << row_bits;
-}
 
 uint32_t RowMask(uint32_t row_bits) { return row_bits == 32 ? ~0u : (1u << row_bits) - 1; }
 
@@ -66,8 +54,8 @@ std::string PointIndexBuilder::Finish(uint64_t rows) const {
       line = base + at * PointIndex::kLineBytes;
     }
     const int entry = line[12]++;
-    line[entry] = TagOf(hash);
-    StoreLittle<uint32_t>(line + 16 + 4 * entry, ExtraTag(hash, row_bits) | RowAt(i));
+    line[entry] = PointIndex::TagOf(hash);
+    StoreLittle<uint32_t>(line + 16 + 4 * entry, PointIndex::ExtraTag(hash, row_bits) | RowAt(i));
   }
   return section;
 }
@@ -91,28 +79,6 @@ arrow::Result<PointIndex> PointIndex::Open(std::string_view section, uint64_t ro
   index.row_mask_ = RowMask(index.row_bits_);
   index.lines_ = reinterpret_cast<const uint8_t*>(section.data()) + kHeaderBytes;
   return index;
-}
-
-uint32_t PointIndex::Match(uint64_t line, uint64_t hash) const {
-  const uint8_t* bytes = Line(line);
-  const uint32_t used = std::min<uint32_t>(bytes[12], kLineEntries);
-  uint32_t tags = 0;
-#if defined(__SSE2__)
-  const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
-  const __m128i wanted = _mm_set1_epi8(static_cast<char>(TagOf(hash)));
-  tags = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(all, wanted)));
-#else
-  for (int i = 0; i < kLineEntries; ++i) tags |= uint32_t{bytes[i] == TagOf(hash)} << i;
-#endif
-  tags &= (1u << used) - 1;
-  const uint32_t extra = ExtraTag(hash, row_bits_);
-  uint32_t matches = 0;
-  for (; tags != 0; tags &= tags - 1) {
-    const int entry = std::countr_zero(tags);
-    const auto word = LoadLittle<uint32_t>(bytes + 16 + 4 * entry);
-    if ((word & ~row_mask_) == extra) matches |= 1u << entry;
-  }
-  return matches;
 }
 
 }  // namespace marble

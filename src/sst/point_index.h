@@ -10,6 +10,11 @@
 // 2^32 rows or more get a bloom filter instead.
 #pragma once
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -84,6 +89,12 @@ class PointIndex {
   }
   bool Overflowed(uint64_t line) const { return Line(line)[13] != 0; }
 
+  static uint8_t TagOf(uint64_t hash) { return static_cast<uint8_t>(hash); }
+  /// The tag bits that fit above the row number in an entry's word.
+  static uint32_t ExtraTag(uint64_t hash, uint32_t row_bits) {
+    return row_bits == 32 ? 0 : static_cast<uint32_t>(hash >> 8) << row_bits;
+  }
+
  private:
   const uint8_t* Line(uint64_t line) const { return lines_ + line * kLineBytes; }
 
@@ -93,5 +104,28 @@ class PointIndex {
   uint32_t row_bits_ = 0;
   uint32_t row_mask_ = 0;
 };
+
+inline uint32_t PointIndex::Match(uint64_t line, uint64_t hash) const {
+  const uint8_t* bytes = Line(line);
+  const uint32_t used = bytes[12];
+  uint32_t tags = 0;
+#if defined(__SSE2__)
+  const __m128i all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(TagOf(hash)));
+  tags = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(all, wanted)));
+#else
+  for (int i = 0; i < kLineEntries; ++i) tags |= uint32_t{bytes[i] == TagOf(hash)} << i;
+#endif
+  tags &= (1u << (used & 31)) - 1;
+  tags &= (1u << kLineEntries) - 1;  // damaged bytes may say that more are used
+  const uint32_t extra = ExtraTag(hash, row_bits_);
+  uint32_t matches = 0;
+  for (; tags != 0; tags &= tags - 1) {
+    const int entry = std::countr_zero(tags);
+    const auto word = LoadLittle<uint32_t>(bytes + 16 + 4 * entry);
+    if ((word & ~row_mask_) == extra) matches |= 1u << entry;
+  }
+  return matches;
+}
 
 }  // namespace marble

@@ -182,6 +182,14 @@ arrow::Status SstFile::OpenLookup() {
   return arrow::Status::OK();
 }
 
+void SstFile::AskForIndexLine(uint64_t hash) {
+  // Read into memory, or copied there, it is not asked for.
+  if (mapping_ == nullptr || &point_index() != &point_index_) return;
+  if (!AskFor(point_index_.HomeLineBytes(hash))) return;
+  // More often than there are pages: some were dropped after they had been read.
+  if (++index_reads_ > lookup_bytes_->size() / kSstPageBytes + 1) CopyPointIndex();
+}
+
 void SstFile::CopyPointIndex() {
   if (copying_.exchange(true)) return;
   const int64_t length = lookup_bytes_->size();

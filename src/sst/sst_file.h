@@ -1,5 +1,6 @@
 // An open SSTable: its bytes (mapped or read), its sections and the decoding of its blocks. Owned
-// by the reader; immutable after Open except for the record of checked pages; thread-safe.
+// by the reader; immutable after Open except for what was checked and the guess about memory;
+// thread-safe.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include "sst/page_verifier.h"
 #include "sst/point_index.h"
 #include "sst/row_locator.h"
+#include "sst/scarce_memory.h"
 #include "sst/sst_reader.h"
 #include "sst/sst_tail.h"
 
@@ -36,15 +38,18 @@ class SstFile {
   const BlockIndex& blocks() const { return blocks_; }
   /// Valid where the table asked for one and the file has rows.
   const PointIndex& point_index() const { return *lookup_index_.load(std::memory_order_acquire); }
-  /// The same where it lies in the mapping; nullptr if it does not, or no longer.
-  const PointIndex* mapped_point_index() const {
-    const bool mapped = mapping_ != nullptr && &point_index() == &point_index_;
-    return mapped ? &point_index_ : nullptr;
+  /// Fetches what the point index or bloom filter says of a key, from the device too if memory is
+  /// scarce.
+  void PrefetchLookup(uint64_t hash) {
+    if (point_index().valid()) {
+      if (memory_.ShouldAsk()) [[unlikely]] {
+        AskForIndexLine(hash);
+      }
+      point_index().Prefetch(hash);
+    } else if (bloom_filter_.valid()) {
+      bloom_filter_.Prefetch(hash);
+    }
   }
-  /// Copies a mapped point index into memory of its own, if the cache has room for it: for files
-  /// whose index is read from the device again and again. Tries it once.
-  void CopyPointIndex();
-  int64_t PointIndexPages() const { return lookup_bytes_->size() / kSstPageBytes + 1; }
   const RowLocator& locator() const { return locator_; }
   const BloomFilter& bloom_filter() const { return bloom_filter_; }
   const RangeTombstoneSet& tombstones() const { return tombstones_; }
@@ -59,6 +64,16 @@ class SstFile {
   bool zero_copy() const { return zero_copy_; }
   const std::shared_ptr<arrow::Buffer>& mapping() const { return mapping_; }
 
+  /// Guesses whether the file's bytes are in memory; whoever touches many of them tells it.
+  ScarceMemory* memory() const { return &memory_; }
+  /// Asks for bytes of the mapping that will be touched soon: starts reading those that are not in
+  /// memory. True if some are not. For those whom memory() tells to ask.
+  bool AskFor(std::string_view mapped) const {
+    const bool absent =
+        file_->WillRead({reinterpret_cast<const uint8_t*>(mapped.data()), mapped.size()});
+    memory_.Note(absent);
+    return absent;
+  }
   /// Hint that the bytes [begin, end) of the mapping will be read in order; false if they are in
   /// memory.
   bool WillRead(int64_t begin, int64_t end) const {
@@ -131,6 +146,10 @@ class SstFile {
   arrow::Result<std::shared_ptr<arrow::Buffer>> PinSection(const SectionLocation& location);
   arrow::Status VerifyBuffers(const arrow::ArrayData& data) const;
   void Pin(int64_t bytes);
+  void AskForIndexLine(uint64_t hash);
+  /// Copies a mapped point index into memory of its own, if the cache has room for it: for files
+  /// whose index is read from the device again and again. Tries it once.
+  void CopyPointIndex();
   /// One bit a column. The last one stands for those beyond 63 and is never set.
   static uint64_t ColumnBits(std::span<const int> columns);
 
@@ -146,6 +165,7 @@ class SstFile {
   bool zero_copy_ = false;
   int64_t record_batches_ = 0;
   int64_t pinned_bytes_ = 0;
+  mutable ScarceMemory memory_;
 
   std::shared_ptr<arrow::Buffer> block_index_bytes_;
   BlockIndex blocks_;
@@ -157,6 +177,7 @@ class SstFile {
   PointIndex copied_index_;
   std::atomic<const PointIndex*> lookup_index_{&point_index_};
   std::atomic<bool> copying_{false};
+  std::atomic<int64_t> index_reads_{0};  // from the device, about
   BloomFilter bloom_filter_;
   RowLocator locator_;
   std::vector<RangeTombstone> tombstone_list_;

@@ -11,6 +11,7 @@
 #include "sst/block_rows.h"
 #include "sst/kv_blocks.h"
 #include "sst/kv_decoder.h"
+#include "sst/kv_lookup.h"
 #include "sst/sst_file.h"
 #include "sst/sst_verify.h"
 #include "sst/zone_map.h"
@@ -32,12 +33,6 @@ constexpr int64_t kKvBlockOverhead = 512;
 constexpr int64_t kReadAheadMin = int64_t{64} << 10;
 constexpr int64_t kReadAheadMax = int64_t{2} << 20;
 
-/// No two readers of the process have one, so that what is kept of a file's rows is of this file.
-uint64_t NewReaderId() {
-  static std::atomic<uint64_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
 // A row of a file, by its block.
 struct RowPlace {
   int64_t block;
@@ -48,7 +43,9 @@ class SstReaderImpl final : public SstReader {
  public:
   explicit SstReaderImpl(std::unique_ptr<SstFile> file) : file_(std::move(file)) {
     if (file_->zero_copy() && file_->schema().is_key_value()) {
-      kv_ = std::make_unique<KvBlocks>(file_.get());
+      lookup_ = std::make_unique<KvLookup>(file_.get());
+      kv_ = &lookup_->blocks();
+      kv_lookup_ = lookup_.get();
       file_->options().cache->AddPinned(kv_->bytes());
     }
   }
@@ -73,33 +70,11 @@ class SstReaderImpl final : public SstReader {
   bool IsReady(int64_t block, const std::vector<int>& columns, bool want_keys) const override;
 
   void ReadAhead(int64_t block, BlockWalk* walk) override;
-  ScarceMemory* memory() override { return &memory_; }
+  ScarceMemory* memory() override { return file_->memory(); }
   void WillRead(std::string_view mapped) override {
-    if (file_->mapping() != nullptr && !mapped.empty()) AskFor(mapped);
+    if (file_->mapping() != nullptr && !mapped.empty()) file_->AskFor(mapped);
   }
-  /// Asks for bytes of the mapping. True if they are absent.
-  bool AskFor(std::string_view mapped) {
-    const auto begin = reinterpret_cast<const uint8_t*>(mapped.data()) - file_->mapping()->data();
-    const bool absent = file_->WillRead(begin, begin + static_cast<int64_t>(mapped.size()));
-    memory_.Note(absent);
-    return absent;
-  }
-  /// Asks for the line of the point index where the key belongs.
-  void WillReadIndex(uint64_t hash);
-  void Prefetch(uint64_t hash) override;
-  bool FindCopiedOrPrefetch(const PointQuery& query, FoundValue* out) override {
-    if (FindCopied(query, out)) return true;
-    Prefetch(query.hash);
-    return false;
-  }
-  PointProbe Probe(uint64_t hash) const override;
-  bool PrefetchRow(const PointQuery& query, const PointProbe& probe) override {
-    return IsReady(probe) && PrefetchPlace({probe.block, probe.row}, NeedsSequence(query));
-  }
-  void PrefetchValue(const PointProbe& probe) const override {
-    if (IsReady(probe)) kv_->PrefetchValue(kv_->LayoutOf(probe.block), probe.row);
-  }
-  Status FindProbed(const PointQuery& query, const PointProbe& probe, FoundValue* out) override;
+  void Prefetch(uint64_t hash) override { file_->PrefetchLookup(hash); }
   Status FindValue(const PointQuery& query, FoundValue* out) override;
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
@@ -138,19 +113,6 @@ class SstReaderImpl final : public SstReader {
   Status VisitCandidates(std::string_view key, uint64_t hash, Visit visit);
   /// Is everything in the file visible to the snapshot?
   bool SeesAll(uint64_t snapshot) const { return meta().sequence_max <= snapshot; }
-  bool NeedsSequence(const PointQuery& query) const {
-    return query.want_sequence || !SeesAll(query.snapshot);
-  }
-  /// Copies of rows are the newest of their keys, and do not know their sequences.
-  bool KeepsCopies(const PointQuery& query) const {
-    return memory_.IsScarce() && kv_ != nullptr && !NeedsSequence(query);
-  }
-  bool FindCopied(const PointQuery& query, FoundValue* out) {
-    return KeepsCopies(query) && file_->options().cache->FindRow(id_, query, out);
-  }
-  void OfferCopy(const PointQuery& query, const FoundValue& row) const {
-    if (KeepsCopies(query)) file_->options().cache->OfferRow(id_, query, row);
-  }
   /// Row of the newest version of `key` with sequence <= `snapshot` in a block, -1 if none.
   /// kSequenceMax looks at no sequence. Sets `*is_key` if the key is there at all. `row`: the first
   /// row of a candidate, or -1 to search for it.
@@ -163,25 +125,10 @@ class SstReaderImpl final : public SstReader {
   template <typename Access>
   Status ValueIn(Access* access, const PointQuery& query, int64_t row, bool* is_key,
                  FoundValue* out) const;
-  /// Fetches a row of a ready block, from the device too if memory is scarce; true if PrefetchValue
-  /// has more to fetch.
-  bool PrefetchPlace(RowPlace at, bool with_sequence) {
-    const KvBlocks::Layout layout = kv_->LayoutOf(at.block);
-    const bool is_more = kv_->PrefetchRow(layout, at.row, with_sequence);
-    if (!memory_.ShouldAsk()) return is_more;
-    std::string_view bytes;
-    if (kv_->Key(layout, at.row, &bytes)) WillRead(bytes);
-    if (kv_->Value(layout, at.row, &bytes)) WillRead(bytes);
-    if (with_sequence) WillRead(kv_->SequenceBytes(layout, at.row));
-    return is_more;
-  }
   /// Asks for a block that will be checked as a whole.
-  void WillReadBlock(int64_t block) {
+  void AskForBlock(int64_t block) const {
     const BlockEntry entry = blocks().Entry(block);
-    memory_.Note(file_->WillRead(entry.message_offset, entry.message_end()));
-  }
-  bool IsReady(const PointProbe& probe) const {
-    return probe.state == PointProbe::State::kOneRow && kv_->IsReady(probe.block);
+    file_->memory()->Note(file_->WillRead(entry.message_offset, entry.message_end()));
   }
 
   RowPlace PlaceOf(uint32_t row) const {
@@ -190,10 +137,8 @@ class SstReaderImpl final : public SstReader {
   }
 
   const std::unique_ptr<SstFile> file_;
-  const uint64_t id_ = NewReaderId();
-  std::unique_ptr<KvBlocks> kv_;  // for mapped, uncompressed key-value files
-  ScarceMemory memory_;
-  std::atomic<int64_t> index_reads_{0};  // from the device, about
+  std::unique_ptr<KvLookup> lookup_;  // for mapped, uncompressed key-value files
+  KvBlocks* kv_ = nullptr;            // lookup_'s
 };
 
 Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
@@ -291,7 +236,7 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) {
   }
   // A short walk may end in this block, and asking is a system call. (Not to ask may make the
   // kernel read megabytes around what is touched.)
-  if (++walk->steps == 1 && !memory_.ShouldAsk()) return;
+  if (++walk->steps == 1 && !file_->memory()->ShouldAsk()) return;
   const int64_t asked = step == 1 ? walk->asked_end - end : begin - walk->asked_begin;
   if (walk->ahead > 0 && asked >= walk->ahead / 2) return;
   walk->ahead = std::clamp(2 * walk->ahead, kReadAheadMin, kReadAheadMax);
@@ -304,57 +249,6 @@ void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) {
     walk->asked_begin = std::max<int64_t>(begin - walk->ahead, 0);
     if (walk->asked_begin < to) file_->WillRead(walk->asked_begin, to);
   }
-}
-
-void SstReaderImpl::WillReadIndex(uint64_t hash) {
-  const PointIndex* index = file_->mapped_point_index();
-  if (index == nullptr || !AskFor(index->HomeLineBytes(hash))) return;
-  // More often than there are pages: some were dropped after they had been read.
-  if (++index_reads_ > file_->PointIndexPages()) file_->CopyPointIndex();
-}
-
-void SstReaderImpl::Prefetch(uint64_t hash) {
-  if (file_->point_index().valid()) {
-    if (memory_.ShouldAsk()) WillReadIndex(hash);
-    file_->point_index().Prefetch(hash);
-  } else if (file_->bloom_filter().valid()) {
-    file_->bloom_filter().Prefetch(hash);
-  }
-}
-
-PointProbe SstReaderImpl::Probe(uint64_t hash) const {
-  const PointIndex& index = file_->point_index();
-  if (kv_ == nullptr || !index.valid()) return {};
-  const uint64_t line = index.HomeLine(hash);
-  if (!file_->PointIndexTouched(line)) return {};
-  const uint32_t matches = index.Match(line, hash);
-  PointProbe probe;
-  if (matches == 0 && !index.Overflowed(line)) probe.state = PointProbe::State::kAbsent;
-  if (matches == 0 || (matches & (matches - 1)) != 0) return probe;
-  const uint32_t row = index.Row(line, std::countr_zero(matches));
-  if (row >= index.row_count()) return probe;
-  const RowPlace place = PlaceOf(row);
-  kv_->PrefetchSlot(place.block);
-  probe.state = PointProbe::State::kOneRow;
-  probe.block = static_cast<uint32_t>(place.block);
-  probe.row = static_cast<uint32_t>(place.row);
-  return probe;
-}
-
-Status SstReaderImpl::FindProbed(const PointQuery& query, const PointProbe& probe,
-                                 FoundValue* out) {
-  if (probe.state == PointProbe::State::kAbsent) return Status::OK();
-  if (IsReady(probe)) {
-    const ScarceMemory::Watch watch(&memory_, query.hash % 16 == 0);
-    KvBlockAccess access(file_.get(), kv_.get(), probe.block);
-    bool is_key = false;
-    ARROW_RETURN_NOT_OK(ValueIn(&access, query, probe.row, &is_key, out));
-    if (is_key) {
-      if (out->found) OfferCopy(query, *out);
-      return Status::OK();
-    }
-  }
-  return FindValue(query, out);
 }
 
 template <typename Visit>
@@ -442,21 +336,20 @@ Status SstReaderImpl::ValueIn(Access* access, const PointQuery& query, int64_t r
 
 Status SstReaderImpl::FindValue(const PointQuery& query, FoundValue* out) {
   if (!file_->schema().is_key_value()) return Status::Invalid("FindValue needs a key-value table");
-  if (FindCopied(query, out)) return Status::OK();
-  const ScarceMemory::Watch watch(&memory_, query.hash % 16 == 0);
+  if (lookup_ != nullptr && lookup_->Find(query, out)) {
+    if (query.pin && out->found && out->owner == nullptr) out->owner = file_->mapping();
+    return Status::OK();
+  }
+  const ScarceMemory::Watch watch(file_->memory(), query.hash % 16 == 0);
   return VisitCandidates(query.key, query.hash, [&](RowPlace at, bool* is_key) -> Status {
     if (kv_ != nullptr) {
-      if (at.row >= 0 && kv_->IsReady(at.block)) {
-        PrefetchPlace(at, NeedsSequence(query));
-      } else if (memory_.ShouldAsk()) {
-        WillReadBlock(at.block);
-      }
+      if (!kv_->IsReady(at.block) && file_->memory()->ShouldAsk()) AskForBlock(at.block);
       ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(at.block));
       if (usable) {
-        KvBlockAccess access(file_.get(), kv_.get(), at.block);
+        KvBlockAccess access(file_.get(), kv_, at.block);
         ARROW_RETURN_NOT_OK(ValueIn(&access, query, at.row, is_key, out));
         if (!out->found) return Status::OK();
-        OfferCopy(query, *out);
+        lookup_->OfferCopy(query, *out);
         if (query.pin) out->owner = file_->mapping();
         return Status::OK();
       }

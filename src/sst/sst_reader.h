@@ -26,6 +26,8 @@
 
 namespace marble {
 
+class KvLookup;
+
 /// A block in memory, with all stored columns.
 struct Block {
   // Keys are set only where they are the column's own bytes (one binary key column).
@@ -40,14 +42,6 @@ struct FoundRow {
   RowKind kind = RowKind::kPut;
   std::shared_ptr<const Block> block;
   int64_t row = 0;
-};
-
-/// What a file's index says of a key; kept between the stages of a lookup of many.
-struct PointProbe {
-  enum class State : uint8_t { kUnknown, kAbsent, kOneRow };
-  State state = State::kUnknown;
-  uint32_t block = 0;  // of the row that may be the key's first
-  uint32_t row = 0;
 };
 
 struct SstReaderOptions {
@@ -120,19 +114,9 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// blocks from the cache always set `owner`.
   virtual void Prefetch(uint64_t hash) = 0;
   virtual arrow::Status FindValue(const PointQuery& query, FoundValue* out) = 0;
-  /// True if `out` is what FindValue finds, because the file is mapped and memory was scarce of
-  /// late, so that the row was copied when it was asked for before. Else prefetches.
-  virtual bool FindCopiedOrPrefetch(const PointQuery& query, FoundValue* out) = 0;
-  /// Further stages for many lookups at once, each after the one before for all keys, so that they
-  /// wait for memory together: what the index says, then the row's place, then its key and value.
-  /// They do nothing where that would need a page that was not checked yet. FindProbed is FindValue
-  /// without a pin.
-  virtual PointProbe Probe(uint64_t hash) const = 0;
-  /// True if PrefetchValue has more to fetch.
-  virtual bool PrefetchRow(const PointQuery& query, const PointProbe& probe) = 0;
-  virtual void PrefetchValue(const PointProbe& probe) const = 0;
-  virtual arrow::Status FindProbed(const PointQuery& query, const PointProbe& probe,
-                                   FoundValue* out) = 0;
+  /// The steps of FindValue, for lookups of many keys; nullptr unless the file is mapped,
+  /// uncompressed and of a key-value table.
+  KvLookup* kv_lookup() const { return kv_lookup_; }
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
 
@@ -151,6 +135,9 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// Reads and checks every byte of the file, decodes and fully validates every block, and checks
   /// order, index, counts and bounds. The first damage is returned.
   virtual arrow::Status Verify() = 0;
+
+ protected:
+  KvLookup* kv_lookup_ = nullptr;
 };
 
 }  // namespace marble

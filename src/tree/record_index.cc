@@ -4,6 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/prefetch.h"
+#include "row/key_encoding.h"
 
 namespace marble {
 
@@ -35,11 +36,6 @@ const Record* RecordOf(uint64_t slot) {
 
 bool TagMatches(uint64_t slot, uint64_t hash) { return slot >> (kAddressBits - 3) == TagOf(hash); }
 
-bool SameKey(const Record* record, std::string_view key) {
-  return record->key_bytes == key.size() &&
-         std::memcmp(record->key_data(), key.data(), key.size()) == 0;
-}
-
 uint64_t Load(const uint64_t* slot) {
   // atomic_ref of const objects comes with C++26; loading does not write.
   return std::atomic_ref<uint64_t>(*const_cast<uint64_t*>(slot)).load(std::memory_order_acquire);
@@ -70,7 +66,7 @@ const Record* RecordIndex::Find(std::string_view key, uint64_t hash) const {
   Probe(table->Line(hash), begin, begin + table->slots, hash, kLineSlots, [&](uint64_t* place) {
     const uint64_t slot = Load(place);
     if (slot == 0) return true;
-    if (!TagMatches(slot, hash) || !SameKey(RecordOf(slot), key)) return false;
+    if (!TagMatches(slot, hash) || !IsSameKey(RecordOf(slot)->key(), key)) return false;
     found = RecordOf(slot);
     return true;
   });
@@ -85,7 +81,7 @@ void RecordIndex::Insert(Record* record, uint64_t hash) {
     const uint64_t slot = *place;  // only this thread writes it
     if (slot == 0) {
       ++keys_;
-    } else if (TagMatches(slot, hash) && SameKey(RecordOf(slot), record->key())) {
+    } else if (TagMatches(slot, hash) && IsSameKey(RecordOf(slot)->key(), record->key())) {
       record->older = RecordOf(slot);
     } else {
       return false;

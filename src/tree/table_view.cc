@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/checksum.h"
+#include "sst/kv_lookup.h"
 
 namespace marble {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 /// Sources whose index lines are prefetched together; more are asked without.
 constexpr size_t kPrefetchSources = 64;
 /// Keys of a batch lookup that are in flight together: their index lines fit the first-level cache.
-constexpr size_t kKeysTogether = 128;
+constexpr size_t kKeysTogether = 64;
 
 /// A found row is there unless it is a delete or older than a range tombstone over it.
 template <typename Found>
@@ -174,11 +175,15 @@ class ManyLookups {
  public:
   ManyLookups(const TableView& view, std::span<const std::string_view> keys, uint64_t snapshot,
               std::span<FoundValue> out)
-      : view_(view), keys_(keys), snapshot_(snapshot), out_(out), size_(keys.size()) {
+      : view_(view), snapshot_(snapshot), out_(out.data()), size_(keys.size()) {
     for (size_t i = 0; i < size_; ++i) {
       pending_[i] = static_cast<uint8_t>(i);
-      hashes_[i] = HashKey(keys_[i], view.hash_seed);
       covering_[i] = 0;
+      queries_[i] = {.key = keys[i],
+                     .hash = HashKey(keys[i], view.hash_seed),
+                     .snapshot = snapshot,
+                     .pin = false,
+                     .want_sequence = false};
     }
   }
 
@@ -191,81 +196,105 @@ class ManyLookups {
   }
 
  private:
-  static_assert(kKeysTogether <= 256, "pending_ and asked_ hold bytes");
+  static_assert(kKeysTogether <= 256, "pending_ holds bytes");
+
+  /// A key that a file is asked for.
+  struct Asked {
+    size_t key;
+    SstReader* reader;
+    KvLookup* lookup;  // the reader's, or nullptr
+    KvLookup::Place place;
+  };
 
   arrow::Status Ask(const Memtable& memtable) {
     if (!memtable.Concerns(snapshot_)) return arrow::Status::OK();
-    for (size_t p = 0; p < size_; ++p) memtable.Prefetch(hashes_[pending_[p]]);
-    size_t left = 0;
+    for (size_t p = 0; p < size_; ++p) memtable.Prefetch(queries_[pending_[p]].hash);
     for (size_t p = 0; p < size_; ++p) {
       const size_t i = pending_[p];
-      Cover(i, CoveringIn(memtable, keys_[i], snapshot_));
-      ARROW_RETURN_NOT_OK(memtable.FindValue(keys_[i], hashes_[i], snapshot_, &out_[i]));
-      if (!Settled(i)) pending_[left++] = static_cast<uint8_t>(i);
+      const PointQuery& query = queries_[i];
+      Cover(i, CoveringIn(memtable, query.key, snapshot_));
+      ARROW_RETURN_NOT_OK(memtable.FindValue(query.key, query.hash, snapshot_, &out_[i]));
     }
-    size_ = left;
+    DropSettled();
     return arrow::Status::OK();
   }
 
   arrow::Status Ask(const marble::Run& run) {
-    size_t asked = 0;  // of asked_: the keys that some file of the run may hold
+    asked_size_ = 0;
     for (size_t p = 0; p < size_; ++p) {
       const size_t i = pending_[p];
-      const TableFile* file = FileToAsk(run, keys_[i], snapshot_);
+      const TableFile* file = FileToAsk(run, queries_[i].key, snapshot_);
       if (file == nullptr || IsOutdated(*file, covering_[i])) continue;
-      ARROW_ASSIGN_OR_RAISE(readers_[i], file->reader());
-      Cover(i, CoveringIn(*file, *readers_[i], keys_[i], snapshot_));
-      if (readers_[i]->FindCopiedOrPrefetch(QueryOf(i), &out_[i])) continue;
-      asked_[asked++] = pending_[p];
+      ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
+      Cover(i, CoveringIn(*file, *reader, queries_[i].key, snapshot_));
+      KvLookup* lookup = reader->kv_lookup();
+      if (lookup == nullptr) {
+        reader->Prefetch(queries_[i].hash);
+      } else {
+        if (lookup->FindCopied(queries_[i], &out_[i])) continue;
+        lookup->Prefetch(queries_[i].hash);
+      }
+      Asked& asked = asked_[asked_size_++];
+      asked.key = i;
+      asked.reader = reader;
+      asked.lookup = lookup;
     }
-    // Each stage waits for the memory of all keys together, not of one key after the other.
-    for (size_t a = 0; a < asked; ++a) {
-      const size_t i = asked_[a];
-      probes_[a] = readers_[i]->Probe(hashes_[i]);
+    FetchRows();
+    for (size_t a = 0; a < asked_size_; ++a) {
+      const auto& [i, reader, lookup, place] = asked_[a];
+      if (lookup != nullptr && lookup->Find(queries_[i], place, &out_[i])) [[likely]] {
+        continue;
+      }
+      ARROW_RETURN_NOT_OK(reader->FindValue(queries_[i], &out_[i]));
     }
-    bool is_more = false;
-    for (size_t a = 0; a < asked; ++a) {
-      is_more |= readers_[asked_[a]]->PrefetchRow(QueryOf(asked_[a]), probes_[a]);
-    }
-    for (size_t a = 0; is_more && a < asked; ++a) readers_[asked_[a]]->PrefetchValue(probes_[a]);
-    for (size_t a = 0; a < asked; ++a) {
-      const size_t i = asked_[a];
-      ARROW_RETURN_NOT_OK(readers_[i]->FindProbed(QueryOf(i), probes_[a], &out_[i]));
-    }
-    size_t left = 0;
-    for (size_t p = 0; p < size_; ++p) {
-      if (!Settled(pending_[p])) pending_[left++] = pending_[p];
-    }
-    size_ = left;
+    DropSettled();
     return arrow::Status::OK();
   }
 
-  PointQuery QueryOf(size_t i) const {
-    return {.key = keys_[i],
-            .hash = hashes_[i],
-            .snapshot = snapshot_,
-            .want_sequence = covering_[i] > 0};
+  /// Each step waits for the memory of all keys together, not of one key after the other.
+  void FetchRows() {
+    for (Asked& asked : AllAsked()) {
+      if (asked.lookup != nullptr) asked.place = asked.lookup->Locate(queries_[asked.key].hash);
+    }
+    bool is_more = false;
+    for (const Asked& asked : AllAsked()) {
+      if (asked.lookup == nullptr) continue;
+      is_more |= asked.lookup->PrefetchRow(queries_[asked.key], asked.place);
+    }
+    if (!is_more) return;
+    for (const Asked& asked : AllAsked()) {
+      if (asked.lookup != nullptr) asked.lookup->PrefetchValue(asked.place);
+    }
+  }
+  std::span<Asked> AllAsked() { return {asked_.data(), asked_size_}; }
+
+  void Cover(size_t i, uint64_t sequence) {
+    if (sequence <= covering_[i]) return;
+    covering_[i] = sequence;
+    queries_[i].want_sequence = true;
   }
 
-  void Cover(size_t i, uint64_t sequence) { covering_[i] = std::max(covering_[i], sequence); }
-
-  bool Settled(size_t i) {
-    if (!out_[i].found) return false;
-    if (!IsVisible(out_[i], covering_[i])) out_[i] = {};
-    return true;
+  /// Keys whose row was found need no older source.
+  void DropSettled() {
+    size_t left = 0;
+    for (size_t p = 0; p < size_; ++p) {
+      const size_t i = pending_[p];
+      pending_[left] = static_cast<uint8_t>(i);
+      left += out_[i].found ? 0 : 1;
+      if (out_[i].found && !IsVisible(out_[i], covering_[i])) out_[i] = {};
+    }
+    size_ = left;
   }
 
   const TableView& view_;
-  const std::span<const std::string_view> keys_;
   const uint64_t snapshot_;
-  const std::span<FoundValue> out_;
+  FoundValue* const out_;
   size_t size_;  // of pending_
+  size_t asked_size_ = 0;
   std::array<uint8_t, kKeysTogether> pending_;
-  std::array<uint64_t, kKeysTogether> hashes_;
+  std::array<PointQuery, kKeysTogether> queries_;
   std::array<uint64_t, kKeysTogether> covering_;
-  std::array<uint8_t, kKeysTogether> asked_;
-  std::array<PointProbe, kKeysTogether> probes_;  // in step with asked_
-  std::array<SstReader*, kKeysTogether> readers_;
+  std::array<Asked, kKeysTogether> asked_;
 };
 
 }  // namespace
