@@ -11,6 +11,7 @@
 
 #include "base/coding.h"
 #include "base/prefetch.h"
+#include "row/key_encoding.h"
 #include "row/row_kind.h"
 
 namespace marble {
@@ -108,7 +109,7 @@ struct KvBlock {
 class KvSearch {
  public:
   KvSearch(const KvStrings* keys, int64_t rows, std::string_view key)
-      : keys_(keys), key_(key), end_(rows) {}
+      : keys_(keys), key_(key), prefix_(KeyPrefix(key, 0)), end_(rows) {}
 
   bool done() const { return begin_ == end_; }
   /// The row found, once it is done.
@@ -128,38 +129,36 @@ class KvSearch {
 
   /// Needs a search that is not done. False if a key on the way is damaged.
   bool Step() {
-    if (end_ - begin_ <= kProbes) return Finish();
-    const int64_t step = (end_ - begin_) / kProbes;
-    int64_t row = begin_ + step;
-    for (; row < end_; row += step) {
+    const bool is_last = end_ - begin_ <= kProbes;
+    const int64_t step = is_last ? 1 : (end_ - begin_) / kProbes;
+    const int64_t first = is_last ? begin_ : begin_ + step;
+    // All probes are looked at, which costs less than to guess wrong where to stop.
+    int64_t less = 0;
+    for (int64_t row = first; row < end_; row += step) {
       std::string_view probe;
       if (!keys_->At(row, &probe)) return false;
-      if (probe >= key_) break;
+      less += IsLess(probe) ? 1 : 0;
     }
-    begin_ = row - step + (row - step > begin_ ? 1 : 0);
-    end_ = std::min(row, end_);
+    const int64_t behind = first + less * step;  // the first probe that is not less
+    if (less > 0) begin_ = behind - step + 1;
+    end_ = is_last ? begin_ : std::min(behind, end_);
     return true;
   }
 
  private:
   static constexpr int64_t kProbes = 8;
 
-  bool Finish() {
-    while (begin_ < end_) {
-      const int64_t middle = begin_ + (end_ - begin_) / 2;
-      std::string_view probe;
-      if (!keys_->At(middle, &probe)) return false;
-      if (probe < key_) {
-        begin_ = middle + 1;
-      } else {
-        end_ = middle;
-      }
+  bool IsLess(std::string_view probe) const {
+    const uint64_t prefix = KeyPrefix(probe, 0);
+    if (prefix != prefix_) [[likely]] {
+      return prefix < prefix_;
     }
-    return true;
+    return probe < key_;
   }
 
   const KvStrings* keys_;
   std::string_view key_;
+  uint64_t prefix_;
   int64_t begin_ = 0;
   int64_t end_;  // the answer is in [begin, end]
 };

@@ -64,11 +64,12 @@ arrow::Status KvCursor::Arrive() {
 
 arrow::Result<std::span<const KvRow>> KvCursor::Next(size_t rows_max) {
   window_.Clear();
+  window_.rows.reserve(rows_max);
   while (!active_.empty() && window_.rows.size() < rows_max) {
     size_t best = 0;
     const KvSource* second = nullptr;
     Choose(&best, &second);
-    FindStretch(active_[best]->key());
+    if (tombstones_ != nullptr) FindStretch(active_[best]->key());
     if (second != nullptr && second->prefix() == active_[best]->prefix() &&
         second->key() == active_[best]->key()) {
       ARROW_RETURN_NOT_OK(TakeTied(best));
@@ -108,7 +109,7 @@ arrow::Status KvCursor::Take(size_t at, const KvSource* second, size_t rows_max)
       ARROW_RETURN_NOT_OK(source->Advance());
     }
   }
-  DropEnded();
+  if (source->at_end()) DropEnded();
   return arrow::Status::OK();
 }
 
@@ -151,16 +152,17 @@ void KvCursor::FindStretch(std::string_view key) {
   if (seen != fragment.sequences.end()) stretch_.sequence = *seen;
 }
 
-std::optional<std::string_view> KvCursor::PlainBound(const KvSource* second) const {
-  std::optional<std::string_view> bound;
+const std::string_view* KvCursor::PlainBound(const KvSource* second) const {
+  const std::string_view* bound = nullptr;
   if (!walk_.reverse()) {
-    bound = stretch_.end;
+    if (stretch_.end) bound = &*stretch_.end;
   } else if (!stretch_.begin.empty()) {
-    bound = stretch_.begin;
+    bound = &stretch_.begin;
   }
   if (second == nullptr) return bound;
-  if (!bound) return second->key();
-  return walk_.reverse() ? std::max(*bound, second->key()) : std::min(*bound, second->key());
+  const std::string_view& key = second->key();
+  if (bound == nullptr || (walk_.reverse() ? key > *bound : key < *bound)) return &key;
+  return bound;
 }
 
 arrow::Status KvCursor::SkipStretch(KvSource* source) const {

@@ -57,8 +57,8 @@ class KvCursor {
   /// Makes `stretch_` the one that holds `key`, which is the next to be taken.
   void FindStretch(std::string_view key);
   /// Where rows that are taken together from a source have to end: at the next key of `second` and
-  /// at the end of the stretch, whichever comes first.
-  std::optional<std::string_view> PlainBound(const KvSource* second) const;
+  /// at the end of the stretch, whichever comes first; nullptr if at neither.
+  const std::string_view* PlainBound(const KvSource* second) const;
   /// Passes over the rest of the stretch in a source that has nothing newer.
   arrow::Status SkipStretch(KvSource* source) const;
   void DropEnded();

@@ -18,13 +18,28 @@ constexpr int64_t kBlocksPerWatch = 8;
 
 bool IsWatched(int64_t block) { return block % kBlocksPerWatch == 0; }
 
-}  // namespace
+/// A key that a walk must not reach, or none (nullptr).
+class WalkBound {
+ public:
+  WalkBound(const std::string_view* key, bool reverse)
+      : key_(key), reverse_(reverse), prefix_(key == nullptr ? 0 : KeyPrefix(*key, 0)) {}
 
-void KvSource::SetKey(std::string_view key) {
-  key_ = key;
-  prefix_ = KeyPrefix(key, 0);
-  if (walk_->reverse()) prefix_ = ~prefix_;
-}
+  bool IsReachedBy(std::string_view key) const {
+    if (key_ == nullptr) return false;
+    const uint64_t prefix = KeyPrefix(key, 0);
+    if (prefix != prefix_) [[likely]] {
+      return (prefix > prefix_) != reverse_;
+    }
+    return reverse_ ? key <= *key_ : key >= *key_;
+  }
+
+ private:
+  const std::string_view* const key_;
+  const bool reverse_;
+  const uint64_t prefix_;
+};
+
+}  // namespace
 
 arrow::Status KvSource::Start() {
   at_end_ = false;
@@ -58,7 +73,7 @@ arrow::Status KvSource::Emit(KvWindow* window) const {
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::EmitPlain(std::optional<std::string_view> bound, size_t rows_max,
+arrow::Status KvSource::EmitPlain(const std::string_view* bound, size_t rows_max,
                                   KvWindow* window) {
   if (memtable_ != nullptr || !plain_) return arrow::Status::OK();
   return EmitBlockRows(bound, rows_max, window);
@@ -145,9 +160,9 @@ arrow::Status KvSource::SkipRunTo(std::string_view key, uint64_t sequence) {
 void KvSource::SkipFilesTo(std::optional<std::string_view> key, uint64_t sequence) {
   while (files_begin_ < files_end_) {
     const bool reverse = walk_->reverse();
-    const FileMeta& meta = run_->files[reverse ? files_end_ - 1 : files_begin_]->meta();
-    const bool before = !key || (reverse ? meta.smallest >= *key : EndsBefore(meta, *key));
-    if (!before || meta.sequence_max >= sequence) return;
+    const TableFile& file = *run_->files[reverse ? files_end_ - 1 : files_begin_];
+    const bool before = !key || (reverse ? file.meta().smallest >= *key : file.EndsBefore(*key));
+    if (!before || file.meta().sequence_max >= sequence) return;
     reverse ? --files_end_ : ++files_begin_;
   }
 }
@@ -160,6 +175,7 @@ arrow::Status KvSource::Settle() {
       at_end_ = true;
       return arrow::Status::OK();
     }
+    if (plain_) return StandOnPlainRow();
     bool visible = false;
     ARROW_RETURN_NOT_OK(ResolveGroup(&visible));
     if (visible) return arrow::Status::OK();
@@ -270,6 +286,16 @@ void KvSource::AskForValues() {
   reader_->WillRead({begin.data(), static_cast<size_t>(end.data() + end.size() - begin.data())});
 }
 
+arrow::Status KvSource::StandOnPlainRow() {
+  version_ = walk_->reverse() ? end_ - 1 : begin_;
+  std::string_view key;
+  if (!columns_.KeyAt(version_, &key)) return reader_->DamagedRow(block_);
+  group_ = 1;
+  kind_ = RowKind::kPut;
+  SetKey(key);
+  return arrow::Status::OK();
+}
+
 arrow::Status KvSource::ResolveGroup(bool* visible) {
   const bool reverse = walk_->reverse();
   int64_t first = reverse ? end_ - 1 : begin_;
@@ -288,8 +314,7 @@ arrow::Status KvSource::ResolveGroup(bool* visible) {
     if (reverse) first -= group_ - 1;
   }
   for (version_ = first; version_ < first + group_; ++version_) {
-    sequence_ = columns_.SequenceAt(version_);
-    if (sequence_ <= walk_->snapshot) break;
+    if (columns_.SequenceAt(version_) <= walk_->snapshot) break;
   }
   *visible = version_ < first + group_;
   if (!*visible) return arrow::Status::OK();
@@ -298,7 +323,7 @@ arrow::Status KvSource::ResolveGroup(bool* visible) {
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::EmitBlockRows(std::optional<std::string_view> bound, size_t rows_max,
+arrow::Status KvSource::EmitBlockRows(const std::string_view* bound, size_t rows_max,
                                       KvWindow* window) {
   const bool reverse = walk_->reverse();
   const auto left = static_cast<size_t>(end_ - begin_);
@@ -306,6 +331,7 @@ arrow::Status KvSource::EmitBlockRows(std::optional<std::string_view> bound, siz
   const auto count = static_cast<int64_t>(std::min(left, room));
   if (count == 0) return arrow::Status::OK();
   if (owner_ != nullptr) window->owners.push_back(owner_);
+  const WalkBound last(bound, reverse);
   int64_t i = 0;
   for (; i < count; ++i) {
     const int64_t row = reverse ? end_ - 1 - i : begin_ + i;
@@ -313,7 +339,8 @@ arrow::Status KvSource::EmitBlockRows(std::optional<std::string_view> bound, siz
     if (!columns_.KeyAt(row, &out.first) || !columns_.ValueAt(row, &out.second)) {
       return reader_->DamagedRow(block_);
     }
-    if (bound && (reverse ? out.first <= *bound : out.first >= *bound)) break;
+    if (last.IsReachedBy(out.first)) break;
+    PrefetchLine(out.second.data());  // mostly it is looked at next
     window->rows.push_back(out);
   }
   if (i == 0) return arrow::Status::OK();
@@ -346,7 +373,6 @@ arrow::Status KvSource::AdvanceMemtable() {
   at_end_ = record_ == nullptr;
   if (at_end_) return arrow::Status::OK();
   SetKey(record_->key());
-  sequence_ = record_->sequence();
   kind_ = record_->kind();
   return arrow::Status::OK();
 }

@@ -70,10 +70,12 @@ class KvSource {
 
   bool at_end() const { return at_end_; }
   // The following need a source that is not at its end.
-  std::string_view key() const { return key_; }
+  const std::string_view& key() const { return key_; }
   /// The key's first eight bytes as a number that is lower for the key that comes first.
   uint64_t prefix() const { return prefix_; }
-  uint64_t sequence() const { return sequence_; }
+  uint64_t sequence() const {
+    return memtable_ != nullptr ? record_->sequence() : columns_.SequenceAt(version_);
+  }
   bool is_delete() const { return kind_ == RowKind::kDelete; }
   // Bounds of the sequences of the rows around the present one (of its file or memtable).
   uint64_t sequence_min() const {
@@ -85,10 +87,10 @@ class KvSource {
 
   /// Appends the present row to the window.
   arrow::Status Emit(KvWindow* window) const;
-  /// Appends rows that come before the key `bound` in the walk's direction (nullopt: all), up to
+  /// Appends rows that come before the key `bound` in the walk's direction (nullptr: all), up to
   /// `rows_max` in the window, and advances over them, as far as that needs no look at kinds and
   /// sequences. May append none.
-  arrow::Status EmitPlain(std::optional<std::string_view> bound, size_t rows_max, KvWindow* window);
+  arrow::Status EmitPlain(const std::string_view* bound, size_t rows_max, KvWindow* window);
 
   /// Does the present key come before that of `other`?
   bool Before(const KvSource& other) const {
@@ -97,7 +99,11 @@ class KvSource {
   }
 
  private:
-  void SetKey(std::string_view key);
+  void SetKey(std::string_view key) {
+    key_ = key;
+    prefix_ = KeyPrefix(key, 0);
+    if (walk_->reverse()) prefix_ = ~prefix_;
+  }
   bool Passed(std::string_view key) const {
     return at_end_ || (walk_->reverse() ? key_ < key : key_ >= key);
   }
@@ -132,8 +138,9 @@ class KvSource {
   /// Finds the end of the group of versions that `row_` begins (in reverse: ends) and the version
   /// to show.
   arrow::Status ResolveGroup(bool* visible);
-  arrow::Status EmitBlockRows(std::optional<std::string_view> bound, size_t rows_max,
-                              KvWindow* window);
+  /// The same in a plain block, where each row is a key's only one and seen.
+  arrow::Status StandOnPlainRow();
+  arrow::Status EmitBlockRows(const std::string_view* bound, size_t rows_max, KvWindow* window);
 
   // --- A memtable.
   void StartMemtable();
@@ -145,7 +152,6 @@ class KvSource {
   RowKind kind_ = RowKind::kPut;
   std::string_view key_;
   uint64_t prefix_ = 0;
-  uint64_t sequence_ = 0;
 
   const Run* run_ = nullptr;
   size_t files_begin_ = 0;  // files not opened yet

@@ -206,20 +206,14 @@ arrow::Result<bool> RunReader::IsCovered(int64_t block) const {
 
 }  // namespace
 
-bool EndsBefore(const FileMeta& file, std::string_view key) {
-  if (file.unbounded_end || file.largest.empty()) return false;
-  return file.largest_exclusive ? file.largest <= key : file.largest < key;
-}
-
 std::pair<size_t, size_t> FilesInRange(const Run& run, const EncodedRange& range) {
   const auto& files = run.files;
-  const auto first = std::partition_point(files.begin(), files.end(), [&](const auto& file) {
-    return EndsBefore(file->meta(), range.lower);
-  });
-  const auto last = std::partition_point(first, files.end(), [&](const auto& file) {
-    return !range.upper.has_value() || file->meta().smallest < *range.upper;
-  });
-  return {static_cast<size_t>(first - files.begin()), static_cast<size_t>(last - files.begin())};
+  const size_t first = run.FirstFrom(range.lower);
+  if (!range.upper.has_value()) return {first, files.size()};
+  const auto last =
+      std::partition_point(files.begin() + static_cast<std::ptrdiff_t>(first), files.end(),
+                           [&](const auto& file) { return file->meta().smallest < *range.upper; });
+  return {first, static_cast<size_t>(last - files.begin())};
 }
 
 std::unique_ptr<SortedReader> NewRunReader(std::shared_ptr<const Run> run, ReadRequest request,

@@ -13,10 +13,6 @@
 
 namespace marble {
 
-/// Neither rows nor tombstones of `file` reach `key`. Files that state no bounds may reach
-/// everything.
-bool EndsBefore(const FileMeta& file, std::string_view key);
-
 /// Indices [first, second) of the files of `run` that may hold rows or tombstones of `range`. O(log
 /// files).
 std::pair<size_t, size_t> FilesInRange(const Run& run, const EncodedRange& range);

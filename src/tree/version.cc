@@ -40,10 +40,24 @@ bool TableFile::Overlaps(const EncodedRange& range) const {
   return meta_.largest_exclusive ? meta_.largest > range.lower : meta_.largest >= range.lower;
 }
 
+bool TableFile::EndsBefore(std::string_view key) const {
+  if (meta_.unbounded_end || meta_.largest.empty()) return false;
+  return meta_.largest_exclusive ? meta_.largest <= key : meta_.largest < key;
+}
+
 bool TableFile::MayContain(std::string_view key) const {
   if (key < meta_.smallest) return false;
   if (meta_.unbounded_end) return true;
   return meta_.largest_exclusive ? key < meta_.largest : key <= meta_.largest;
+}
+
+size_t Run::FirstFrom(std::string_view key) const {
+  if (bounds_.size() != 0) {
+    const auto [first, behind] = bounds_.Find(key);
+    if (first == behind) return first / 2;  // each file has two bounds
+  }
+  const auto ends_before = [key](const auto& file) { return file->EndsBefore(key); };
+  return static_cast<size_t>(std::ranges::partition_point(files, ends_before) - files.begin());
 }
 
 uint64_t Run::sequence_max() const {
@@ -66,8 +80,12 @@ uint64_t Run::bytes() const {
 
 Run::Run(std::vector<std::shared_ptr<const TableFile>> of, uint64_t number)
     : files(std::move(of)), id(number) {
-  const auto unbounded = [](const auto& file) { return file->meta().unbounded_end; };
-  if (std::ranges::any_of(files, unbounded)) return;
+  has_range_tombstones_ = std::ranges::any_of(
+      files, [](const auto& file) { return file->meta().range_tombstones != 0; });
+  const auto has_no_largest = [](const auto& file) {
+    return file->meta().unbounded_end || file->meta().largest.empty();
+  };
+  if (std::ranges::any_of(files, has_no_largest)) return;
   bounds_ = KeySearch(2 * files.size(), [this](size_t i) -> std::string_view {
     const FileMeta& meta = files[i / 2]->meta();
     return i % 2 == 0 ? meta.smallest : meta.largest;

@@ -41,6 +41,8 @@ class TableFile {
   /// May rows or tombstones of this file concern keys >= lower and < upper (nullopt = unbounded)?
   bool Overlaps(const EncodedRange& range) const;
   bool MayContain(std::string_view key) const;
+  /// Neither rows nor tombstones reach `key`. Files that state no bounds may reach everything.
+  bool EndsBefore(std::string_view key) const;
 
  private:
   arrow::Result<SstReader*> OpenReader() const;
@@ -67,6 +69,9 @@ class Run {
   uint64_t sequence_max() const;
   uint64_t sequence_min() const;
   uint64_t bytes() const;
+  bool has_range_tombstones() const { return has_range_tombstones_; }
+  /// The first file that does not end before `key`; files.size() if all do. O(log files).
+  size_t FirstFrom(std::string_view key) const;
   /// The file that may hold `key`, or nullptr. O(log files).
   const TableFile* Find(std::string_view key) const {
     if (bounds_.size() == 0) return FindByKeys(key);
@@ -79,6 +84,7 @@ class Run {
  private:
   const TableFile* FindByKeys(std::string_view key) const;
 
+  bool has_range_tombstones_ = false;
   // Smallest and largest key of each file in turn; empty if a file has no largest key.
   KeySearch bounds_;
 };

@@ -37,6 +37,7 @@ arrow::Result<TombstonesPtr> CollectTombstones(std::span<const Source> sources,
       consider(source.memtable->range_tombstones());
       continue;
     }
+    if (!source.run->has_range_tombstones()) continue;
     const auto [begin, end] = FilesInRange(*source.run, range);
     for (size_t i = begin; i < end; ++i) {
       const TableFile& file = *source.run->files[i];
