@@ -456,5 +456,18 @@ TEST(RowIds, AreBigEndianAndComeBack) {
   EXPECT_LT(ids[1], ids[2]);  // 255 and 256
 }
 
+TEST(SameKey, IsTrueOfEqualBytesOnly) {
+  for (size_t size = 0; size < 40; ++size) {
+    const std::string key(size, 'k');
+    EXPECT_TRUE(IsSameKey(key, std::string(key))) << size;
+    EXPECT_FALSE(IsSameKey(key, key + 'k')) << size;
+    for (size_t at = 0; at < size; ++at) {
+      std::string other = key;
+      other[at] = 'l';
+      EXPECT_FALSE(IsSameKey(key, other)) << size << " bytes, other at " << at;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace marble

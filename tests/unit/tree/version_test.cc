@@ -21,7 +21,7 @@ std::shared_ptr<const TableFile> FileOf(FileSystem* fs, FileMeta meta) {
   return std::make_shared<const TableFile>(std::move(meta), options);
 }
 
-TEST(SortedRun, FindsTheFileOfEveryKeyAsTheFilesThemselvesSay) {
+TEST(SortedRun, FindsTheFilesOfEveryKeyAsTheFilesThemselvesSay) {
   MemoryFileSystem fs;
   std::mt19937 random(11);
   const auto key = [&](size_t size_max) {
@@ -52,12 +52,30 @@ TEST(SortedRun, FindsTheFileOfEveryKeyAsTheFilesThemselvesSay) {
     wanted.insert(wanted.end(), {"", "commo", "common", "d"});
     for (const std::string& k : wanted) {
       const TableFile* expected = nullptr;
+      size_t before = 0;
       for (const auto& file : files) {
         if (file->MayContain(k)) expected = file.get();
+        if (file->EndsBefore(k)) ++before;
       }
       ASSERT_EQ(run.Find(k), expected) << "round " << round << ", key " << k;
+      ASSERT_EQ(run.FirstFrom(k), before) << "round " << round << ", key " << k;
     }
   }
+}
+
+TEST(SortedRun, FilesWithoutBoundsMayReachEverything) {
+  MemoryFileSystem fs;
+  const marble::Run run({FileOf(&fs, {}), FileOf(&fs, {})});
+  EXPECT_EQ(run.FirstFrom("key"), 0u);
+}
+
+TEST(SortedRun, KnowsWhetherAFileHasRangeTombstones) {
+  MemoryFileSystem fs;
+  FileMeta plain;
+  FileMeta with;
+  with.range_tombstones = 1;
+  EXPECT_FALSE(marble::Run({FileOf(&fs, plain)}).has_range_tombstones());
+  EXPECT_TRUE(marble::Run({FileOf(&fs, plain), FileOf(&fs, with)}).has_range_tombstones());
 }
 
 }  // namespace
