@@ -20,9 +20,9 @@ namespace marble {
 
 class KvLookup {
  public:
-  /// Where the only row that may be the key's is, if that is known.
+  /// Where the row is that is the key's, but for a chance in a million, if it is in reach.
   struct Place {
-    enum class State : uint8_t { kUnknown = 0, kAbsent, kOneRow };
+    enum class State : uint8_t { kUnknown = 0, kAbsent, kRow };
     State state;
     uint32_t row;  // of the block
     KvBlocks::Layout at;
@@ -38,7 +38,7 @@ class KvLookup {
     if (FindCopied(query, out)) return true;
     const ScarceMemory::Watch watch(file_->memory(), IsWatched(query));
     const Place place = Locate(query.hash);
-    if (place.state == Place::State::kOneRow) PrefetchRow(query, place);
+    if (place.state == Place::State::kRow) PrefetchRow(query, place);
     return Take(query, place, out);
   }
 
@@ -59,14 +59,14 @@ class KvLookup {
   /// Fetches what leads to the row's key and value, from the device too if memory is scarce; true
   /// if PrefetchValue has more to fetch.
   bool PrefetchRow(const PointQuery& query, const Place& place) const {
-    if (place.state != Place::State::kOneRow) return false;
+    if (place.state != Place::State::kRow) return false;
     if (file_->memory()->ShouldAsk()) [[unlikely]] {
       AskForRow(query, place);
     }
     return blocks_.PrefetchRow(place.at, place.row, NeedsSequence(query));
   }
   void PrefetchValue(const Place& place) const {
-    if (place.state == Place::State::kOneRow) blocks_.PrefetchValue(place.at, place.row);
+    if (place.state == Place::State::kRow) blocks_.PrefetchValue(place.at, place.row);
   }
   /// True if `out` is what SstReader::FindValue finds, without an owner; else `out` is as before.
   bool Find(const PointQuery& query, const Place& place, FoundValue* out) const {
@@ -105,19 +105,18 @@ inline KvLookup::Place KvLookup::Locate(uint64_t hash) const {
     line = index.NextLine(line);
     if (line == index.HomeLine(hash)) return {};
   }
-  if ((matches & (matches - 1)) != 0) return {};
   const uint32_t row = index.Row(line, std::countr_zero(matches));
   if (row >= index.row_count()) return {};
   const uint32_t block = file_->locator().Find(row);
   if (!blocks_.IsReady(block)) return {};
   blocks_.PrefetchSlot(block);
-  return {.state = Place::State::kOneRow,
+  return {.state = Place::State::kRow,
           .row = row - file_->locator().FirstRow(block),
           .at = blocks_.LayoutOf(block)};
 }
 
 inline bool KvLookup::Take(const PointQuery& query, const Place& place, FoundValue* out) const {
-  if (place.state != Place::State::kOneRow) return place.state == Place::State::kAbsent;
+  if (place.state != Place::State::kRow) return place.state == Place::State::kAbsent;
   std::string_view key;
   if (!blocks_.Key(place.at, place.row, &key) || !IsSameKey(key, query.key)) return false;
   uint64_t sequence = 0;

@@ -63,6 +63,18 @@ TEST(PointIndex, EveryKeyIsFoundAtItsRow) {
   }
 }
 
+TEST(PointIndex, ALineThatSaysItHasMoreEntriesThanItCanNamesNoneBehindThem) {
+  Built built;
+  Build(1, 1, &built);
+  std::string section = built.section;
+  char* line = section.data() + PointIndex::LineOffset(0);
+  line[PointIndex::kLineEntries] = '\xff';
+  const PointIndex index = PointIndex::Open(section, 1).ValueOrDie();
+  for (uint64_t hash = 0; hash < 256; ++hash) {
+    EXPECT_EQ(index.Match(0, hash) >> PointIndex::kLineEntries, 0u) << hash;
+  }
+}
+
 TEST(PointIndex, KeysOfTheLastLineWrapToTheFirst) {
   // 40 keys want the last of four lines.
   PointIndexBuilder builder;

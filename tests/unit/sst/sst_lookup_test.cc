@@ -245,6 +245,30 @@ TEST_P(Lookup, StepsFindTheSameAsSoonAsTheRowWasLookedUpBefore) {
   }
 }
 
+TEST(KvLookup, AKeyThatTheIndexTakesForAnotherOneIsNotFound) {
+  SstFixture file(KeyValueSchema());
+  const std::vector<KvRow> rows = ManyRows(100'000);
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, rows)}));
+  const auto reader = Get(file.Open());
+  for (const KvRow& row : rows) {
+    ASSERT_TRUE(Get(FindValue(reader.get(), row.key, file.Hash(row.key), kSequenceMax, false)));
+  }
+  KvLookup* lookup = reader->kv_lookup();
+  int taken = 0;  // one in a million
+  for (uint64_t i = 0; taken < 3 && i < 20'000'000; ++i) {
+    const std::string key = Numbered("stranger", i);
+    const PointQuery query{.key = key, .hash = file.Hash(key)};
+    const KvLookup::Place place = lookup->Locate(query.hash);
+    if (place.state != KvLookup::Place::State::kRow) continue;
+    ++taken;
+    FoundValue found;
+    EXPECT_FALSE(lookup->Find(query, place, &found)) << key;
+    EXPECT_FALSE(found.found) << key;
+    EXPECT_FALSE(Get(FindValue(reader.get(), key, query.hash, kSequenceMax, false))) << key;
+  }
+  EXPECT_EQ(taken, 3);
+}
+
 TEST_P(Lookup, WhereMemoryIsScarceTheNextLookupFindsACopyOfTheRow) {
   SstFixture file(KeyValueSchema(Table()), mapped());
   SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(500))}));
