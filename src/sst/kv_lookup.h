@@ -1,7 +1,7 @@
 // Point lookups in a mapped, uncompressed key-value file, as far as bytes do that were checked
 // before: plain loads, in steps, so that many lookups wait for memory together. What is left open
-// (a line or block that nobody has looked into yet, several candidates, an older version, damage)
-// the file's reader answers in the general way, and names the error.
+// (a line or block that nobody has looked into yet, an older version, a key that only looks like
+// the one wanted, damage) the file's reader answers in the general way, and names the error.
 //
 // Owned by the file's reader. Thread-safe.
 #pragma once
@@ -20,7 +20,7 @@ namespace marble {
 
 class KvLookup {
  public:
-  /// Where the row is that is the key's, but for a chance in a million, if it is in reach.
+  /// Where the row is that is the key's (but for a chance in a million), if that can be told.
   struct Place {
     enum class State : uint8_t { kUnknown = 0, kAbsent, kRow };
     State state;
@@ -38,7 +38,7 @@ class KvLookup {
     if (FindCopied(query, out)) return true;
     const ScarceMemory::Watch watch(file_->memory(), IsWatched(query));
     const Place place = Locate(query.hash);
-    if (place.state == Place::State::kRow) PrefetchRow(query, place);
+    PrefetchRow(query, place);
     return Take(query, place, out);
   }
 

@@ -40,17 +40,21 @@ arrow::Status KvCursor::Start(EncodedRange range, Direction direction) {
   active_.clear();
   walk_.range = std::move(range);
   walk_.direction = direction;
+  arriving_.clear();
   for (KvSource& source : sources_) {
     ARROW_RETURN_NOT_OK(source.Start());
-    active_.push_back(&source);
+    arriving_.push_back(&source);
   }
   ARROW_RETURN_NOT_OK(Arrive());
-  DropEnded();
+  for (KvSource& source : sources_) {
+    if (source.at_end()) continue;
+    active_.insert(active_.begin(), &source);
+    PutInPlace(0);
+  }
   return arrow::Status::OK();
 }
 
 arrow::Status KvCursor::Arrive() {
-  arriving_ = active_;
   while (!arriving_.empty()) {
     size_t left = 0;
     for (KvSource* source : arriving_) {
@@ -66,63 +70,65 @@ arrow::Result<std::span<const KvRow>> KvCursor::Next(size_t rows_max) {
   window_.Clear();
   window_.rows.reserve(rows_max);
   while (!active_.empty() && window_.rows.size() < rows_max) {
-    size_t best = 0;
-    const KvSource* second = nullptr;
-    Choose(&best, &second);
-    if (tombstones_ != nullptr) FindStretch(active_[best]->key());
-    if (second != nullptr && second->prefix() == active_[best]->prefix() &&
-        second->key() == active_[best]->key()) {
-      ARROW_RETURN_NOT_OK(TakeTied(best));
-    } else {
-      ARROW_RETURN_NOT_OK(Take(best, second, rows_max));
-    }
+    if (tombstones_ != nullptr) FindStretch(active_[0]->key());
+    const size_t tied = CountTied();
+    ARROW_RETURN_NOT_OK(tied > 1 ? TakeTied(tied) : Take(rows_max));
   }
   return std::span<const KvRow>(window_.rows);
 }
 
-void KvCursor::Choose(size_t* best, const KvSource** second) const {
-  const KvSource* first = active_[0];
-  for (size_t i = 1; i < active_.size(); ++i) {
-    const KvSource* source = active_[i];
-    if (source->Before(*first)) {
-      *second = first;
-      first = source;
-      *best = i;
-    } else if (*second == nullptr || source->Before(**second)) {
-      *second = source;
-    }
-  }
+bool KvCursor::Precedes(const KvSource* a, const KvSource* b) const {
+  if (a->prefix() != b->prefix()) return a->prefix() < b->prefix();
+  const int order = a->key().compare(b->key());
+  if (order != 0) return (order < 0) != walk_.reverse();
+  return a < b;  // the newer one
 }
 
-arrow::Status KvCursor::Take(size_t at, const KvSource* second, size_t rows_max) {
-  KvSource* source = active_[at];
+void KvCursor::PutInPlace(size_t at) {
+  KvSource* const source = active_[at];
+  if (source->at_end()) {
+    active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(at));
+    return;
+  }
+  for (; at + 1 < active_.size() && Precedes(active_[at + 1], source); ++at) {
+    active_[at] = active_[at + 1];
+  }
+  active_[at] = source;
+}
+
+size_t KvCursor::CountTied() const {
+  const KvSource* first = active_[0];
+  size_t tied = 1;
+  while (tied < active_.size() && active_[tied]->prefix() == first->prefix() &&
+         active_[tied]->key() == first->key()) {
+    ++tied;
+  }
+  return tied;
+}
+
+arrow::Status KvCursor::Take(size_t rows_max) {
+  KvSource* source = active_[0];
   const uint64_t covering = stretch_.sequence;
   const size_t before = window_.rows.size();
   if (covering > source->sequence_max()) {
     ARROW_RETURN_NOT_OK(SkipStretch(source));
   } else {
     if (covering <= source->sequence_min()) {
-      ARROW_RETURN_NOT_OK(source->EmitPlain(PlainBound(second), rows_max, &window_));
+      ARROW_RETURN_NOT_OK(source->EmitPlain(PlainBound(), rows_max, &window_));
     }
     if (window_.rows.size() == before) {
       ARROW_RETURN_NOT_OK(EmitVisible(*source));
       ARROW_RETURN_NOT_OK(source->Advance());
     }
   }
-  if (source->at_end()) DropEnded();
+  PutInPlace(0);
   return arrow::Status::OK();
 }
 
-arrow::Status KvCursor::TakeTied(size_t at) {
-  KvSource* newest = active_[at];
-  ARROW_RETURN_NOT_OK(EmitVisible(*newest));
-  // Its key is compared with until the last, so it moves last.
-  for (KvSource* source : active_) {
-    if (source == newest || source->prefix() != newest->prefix()) continue;
-    if (source->key() == newest->key()) ARROW_RETURN_NOT_OK(source->Advance());
-  }
-  ARROW_RETURN_NOT_OK(newest->Advance());
-  DropEnded();
+arrow::Status KvCursor::TakeTied(size_t tied) {
+  ARROW_RETURN_NOT_OK(EmitVisible(*active_[0]));
+  for (size_t i = 0; i < tied; ++i) ARROW_RETURN_NOT_OK(active_[i]->Advance());
+  for (size_t i = tied; i > 0; --i) PutInPlace(i - 1);
   return arrow::Status::OK();
 }
 
@@ -152,15 +158,15 @@ void KvCursor::FindStretch(std::string_view key) {
   if (seen != fragment.sequences.end()) stretch_.sequence = *seen;
 }
 
-const std::string_view* KvCursor::PlainBound(const KvSource* second) const {
+const std::string_view* KvCursor::PlainBound() const {
   const std::string_view* bound = nullptr;
   if (!walk_.reverse()) {
     if (stretch_.end) bound = &*stretch_.end;
   } else if (!stretch_.begin.empty()) {
     bound = &stretch_.begin;
   }
-  if (second == nullptr) return bound;
-  const std::string_view& key = second->key();
+  if (active_.size() == 1) return bound;
+  const std::string_view& key = active_[1]->key();
   if (bound == nullptr || (walk_.reverse() ? key > *bound : key < *bound)) return &key;
   return bound;
 }
@@ -169,10 +175,6 @@ arrow::Status KvCursor::SkipStretch(KvSource* source) const {
   if (walk_.reverse()) return source->SkipTo(stretch_.begin, stretch_.sequence);
   if (stretch_.end) return source->SkipTo(*stretch_.end, stretch_.sequence);
   return source->SkipRest(stretch_.sequence);
-}
-
-void KvCursor::DropEnded() {
-  std::erase_if(active_, [](const KvSource* source) { return source->at_end(); });
 }
 
 }  // namespace marble

@@ -46,27 +46,31 @@ class KvCursor {
   arrow::Status OpenSources();
   /// Lets all sources go to their first keys, step by step.
   arrow::Status Arrive();
-  /// Finds the source whose key comes next (the newest of equal ones) and the one after it.
-  void Choose(size_t* best, const KvSource** second) const;
-  /// Takes rows from the source `at`, whose key no other source has.
-  arrow::Status Take(size_t at, const KvSource* second, size_t rows_max);
-  /// Takes the newest row of a key that stands in several sources, the first of which is `at`.
-  arrow::Status TakeTied(size_t at);
+  /// Does the key of `a` come first, or is it the same and `a` the newer source?
+  bool Precedes(const KvSource* a, const KvSource* b) const;
+  /// Moves a source of active_ back to where its key belongs, or out if it is at its end. Those
+  /// behind it are in order.
+  void PutInPlace(size_t at);
+  /// How many sources stand on the next key: the first so many.
+  size_t CountTied() const;
+  /// Takes rows from the first source, whose key no other source has.
+  arrow::Status Take(size_t rows_max);
+  /// Takes the newest row of the key on which the first `tied` sources stand.
+  arrow::Status TakeTied(size_t tied);
   /// Hands out the present row of a source unless it is deleted.
   arrow::Status EmitVisible(const KvSource& source);
   /// Makes `stretch_` the one that holds `key`, which is the next to be taken.
   void FindStretch(std::string_view key);
-  /// Where rows that are taken together from a source have to end: at the next key of `second` and
-  /// at the end of the stretch, whichever comes first; nullptr if at neither.
-  const std::string_view* PlainBound(const KvSource* second) const;
+  /// Where rows that are taken together from the first source have to end: at the key of the second
+  /// and at the end of the stretch, whichever comes first; nullptr if at neither.
+  const std::string_view* PlainBound() const;
   /// Passes over the rest of the stretch in a source that has nothing newer.
   arrow::Status SkipStretch(KvSource* source) const;
-  void DropEnded();
 
   const std::shared_ptr<const TableView> view_;
   KvWalk walk_;
   std::vector<KvSource> sources_;  // newest first
-  std::vector<KvSource*> active_;  // those that are not at their end, newest first
+  std::vector<KvSource*> active_;  // those that are not at their end, by their keys
   std::vector<KvSource*> arriving_;
   std::shared_ptr<const RangeTombstoneSet> tombstones_;  // nullptr if there are none
   Stretch stretch_;                                      // all keys, if there are none

@@ -92,12 +92,6 @@ class KvSource {
   /// sequences. May append none.
   arrow::Status EmitPlain(const std::string_view* bound, size_t rows_max, KvWindow* window);
 
-  /// Does the present key come before that of `other`?
-  bool Before(const KvSource& other) const {
-    if (prefix_ != other.prefix_) return prefix_ < other.prefix_;
-    return walk_->reverse() ? key_ > other.key_ : key_ < other.key_;
-  }
-
  private:
   void SetKey(std::string_view key) {
     key_ = key;
