@@ -53,7 +53,7 @@ inline bool IsSameKey(std::string_view a, std::string_view b) {
   const char* left = a.data();
   const char* right = b.data();
   const size_t size = a.size();
-  if (size < 8) return std::memcmp(left, right, size) == 0;
+  if (size < 8) return size == 0 || std::memcmp(left, right, size) == 0;
   // The last eight bytes may have been compared before in part.
   for (size_t i = 0; i + 8 < size; i += 8) {
     if (LoadLittle<uint64_t>(left + i) != LoadLittle<uint64_t>(right + i)) return false;

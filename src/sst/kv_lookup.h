@@ -20,7 +20,8 @@ namespace marble {
 
 class KvLookup {
  public:
-  /// Where the row is that is the key's (but for a chance in a million), if that can be told.
+  /// Where the row is that may be the key's, if that can be told. If the file has the key it nearly
+  /// always is.
   struct Place {
     enum class State : uint8_t { kUnknown = 0, kAbsent, kRow };
     State state;
@@ -33,7 +34,7 @@ class KvLookup {
 
   KvBlocks& blocks() { return blocks_; }
 
-  /// All steps for one key: what Find below gives.
+  /// All steps for one key: what Find below gives, but that a copied row has an owner.
   bool Find(const PointQuery& query, FoundValue* out) {
     if (FindCopied(query, out)) return true;
     const ScarceMemory::Watch watch(file_->memory(), IsWatched(query));

@@ -1,6 +1,6 @@
 // An open SSTable: its bytes (mapped or read), its sections and the decoding of its blocks. Owned
-// by the reader; immutable after Open except for what was checked and the guess about memory;
-// thread-safe.
+// by the reader; immutable after Open except for what was checked, the guess about memory and where
+// the point index lies; thread-safe.
 #pragma once
 
 #include <atomic>

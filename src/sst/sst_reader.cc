@@ -1,7 +1,6 @@
 #include "sst/sst_reader.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -343,7 +342,9 @@ Status SstReaderImpl::FindValue(const PointQuery& query, FoundValue* out) {
   const ScarceMemory::Watch watch(file_->memory(), query.hash % 16 == 0);
   return VisitCandidates(query.key, query.hash, [&](RowPlace at, bool* is_key) -> Status {
     if (kv_ != nullptr) {
-      if (!kv_->IsReady(at.block) && file_->memory()->ShouldAsk()) AskForBlock(at.block);
+      // Without the row a search goes through the block, checked or not.
+      const bool is_large = at.row < 0 || !kv_->IsReady(at.block);
+      if (is_large && file_->memory()->ShouldAsk()) AskForBlock(at.block);
       ARROW_ASSIGN_OR_RAISE(const bool usable, kv_->Ensure(at.block));
       if (usable) {
         KvBlockAccess access(file_.get(), kv_, at.block);

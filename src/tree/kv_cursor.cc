@@ -47,7 +47,6 @@ arrow::Status KvCursor::Start(EncodedRange range, Direction direction) {
   }
   ARROW_RETURN_NOT_OK(Arrive());
   for (KvSource& source : sources_) {
-    if (source.at_end()) continue;
     active_.insert(active_.begin(), &source);
     PutInPlace(0);
   }

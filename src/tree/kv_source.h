@@ -111,7 +111,7 @@ class KvSource {
   arrow::Status SkipRunTo(std::string_view key, uint64_t sequence);
   /// Passes over files that are not opened, end before `key` (nullopt: all) and are older.
   void SkipFilesTo(std::optional<std::string_view> key, uint64_t sequence);
-  /// Stands on the first group of rows from `row_` on that the snapshot sees.
+  /// Stands on the first group of the rows left that the snapshot sees.
   arrow::Status Settle();
   /// Goes to the next block, of the next file if need be; false at the end of the run.
   arrow::Result<bool> NextBlock();
@@ -129,8 +129,8 @@ class KvSource {
   /// Starts reading the keys, the values of the first rows of the block that will be shown.
   void AskForKeys();
   void AskForValues();
-  /// Finds the end of the group of versions that `row_` begins (in reverse: ends) and the version
-  /// to show.
+  /// Finds the end of the group of versions that the first row left begins (in reverse: the last
+  /// one ends) and the version to show.
   arrow::Status ResolveGroup(bool* visible);
   /// The same in a plain block, where each row is a key's only one and seen.
   arrow::Status StandOnPlainRow();
