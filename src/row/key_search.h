@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bits.h"
 #include "row/key_encoding.h"
 
 namespace marble {
@@ -61,14 +62,12 @@ class KeySearch {
   /// Without branches, which would be guessed wrong every other time.
   size_t CountLess(uint64_t prefix) const {
     const uint64_t* at = prefixes_.data();
-    size_t left = size();
-    if (left == 0) return 0;
-    while (left > 1) {
-      const size_t half = left / 2;
-      at += at[half - 1] < prefix ? half : 0;
+    for (size_t left = size(); left > 0;) {
+      const size_t half = (left + 1) / 2;
+      at += half & MaskOf(at[half - 1] < prefix);
       left -= half;
     }
-    return static_cast<size_t>(at - prefixes_.data()) + (*at < prefix ? 1 : 0);
+    return static_cast<size_t>(at - prefixes_.data());
   }
 
   std::string common_;              // what all keys begin with

@@ -89,11 +89,12 @@ struct KvColumns {
            (sequences == nullptr ? sequence : sequence_max) <= snapshot;
   }
 
-  /// Fetches what leads to the row's version and value.
-  void PrefetchRow(int64_t row) const {
+  /// Fetches what leads to the row's version and value; to the value alone if it `IsPlain`.
+  void PrefetchRow(int64_t row, bool plain) const {
+    values.Prefetch(row);
+    if (plain) return;
     if (sequences != nullptr) PrefetchLine(sequences + row * 8);
     if (kinds != nullptr) PrefetchLine(kinds + row);
-    values.Prefetch(row);
   }
 };
 
@@ -132,13 +133,8 @@ class KvSearch {
     const bool is_last = end_ - begin_ <= kProbes;
     const int64_t step = is_last ? 1 : (end_ - begin_) / kProbes;
     const int64_t first = is_last ? begin_ : begin_ + step;
-    // All probes are looked at, which costs less than to guess wrong where to stop.
     int64_t less = 0;
-    for (int64_t row = first; row < end_; row += step) {
-      std::string_view probe;
-      if (!keys_->At(row, &probe)) return false;
-      less += IsLess(probe) ? 1 : 0;
-    }
+    if (!CountLessByPrefix(first, step, &less) && !CountLess(first, step, &less)) return false;
     const int64_t behind = first + less * step;  // the first probe that is not less
     if (less > 0) begin_ = behind - step + 1;
     end_ = is_last ? begin_ : std::min(behind, end_);
@@ -147,6 +143,34 @@ class KvSearch {
 
  private:
   static constexpr int64_t kProbes = 8;
+
+  // All probes are looked at, which costs less than to guess wrong where to stop.
+
+  /// Counts those of the probes `first`, `first` + `step`, ... that are less than the key. False if
+  /// one is damaged.
+  bool CountLess(int64_t first, int64_t step, int64_t* less) const {
+    *less = 0;
+    for (int64_t row = first; row < end_; row += step) {
+      std::string_view probe;
+      if (!keys_->At(row, &probe)) return false;
+      *less += IsLess(probe) ? 1 : 0;
+    }
+    return true;
+  }
+  /// The same where keys are of one width and eight bytes of each tell; false if they do not.
+  bool CountLessByPrefix(int64_t first, int64_t step, int64_t* less) const {
+    if (keys_->width < sizeof(prefix_)) return false;
+    const int64_t width = keys_->width;
+    const char* const data = keys_->data;
+    const uint64_t sought = prefix_;
+    bool tied = false;
+    for (int64_t row = first; row < end_; row += step) {
+      const uint64_t prefix = LoadBig64(data + row * width);
+      *less += prefix < sought ? 1 : 0;
+      tied |= prefix == sought;
+    }
+    return !tied;
+  }
 
   bool IsLess(std::string_view probe) const {
     const uint64_t prefix = KeyPrefix(probe, 0);

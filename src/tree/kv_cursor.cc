@@ -30,92 +30,90 @@ arrow::Status KvCursor::OpenSources() {
     ARROW_ASSIGN_OR_RAISE(auto runs, memtable->SortedRuns());
     sources_.emplace_back(memtable, std::move(runs), &walk_);
   }
+  heads_ = std::make_unique<Head[]>(sources_.size());
   ARROW_RETURN_NOT_OK(CollectTombstones(view_->sources, {}, walk_.snapshot).Value(&tombstones_));
   if (tombstones_ != nullptr) stretch_.end = "";  // no key: none was looked at
   return arrow::Status::OK();
 }
 
 arrow::Status KvCursor::Start(EncodedRange range, Direction direction) {
-  window_.Clear();
-  active_.clear();
+  open_ = 0;
   walk_.range = std::move(range);
   walk_.direction = direction;
-  arriving_.clear();
-  for (KvSource& source : sources_) {
-    ARROW_RETURN_NOT_OK(source.Start());
-    arriving_.push_back(&source);
-  }
+  for (KvSource& source : sources_) ARROW_RETURN_NOT_OK(source.Start());
   ARROW_RETURN_NOT_OK(Arrive());
-  for (KvSource& source : sources_) {
-    active_.insert(active_.begin(), &source);
-    PutInPlace(0);
+  // From the last to the first: those behind are in order.
+  open_ = sources_.size();
+  for (size_t i = sources_.size(); i > 0; --i) {
+    heads_[i - 1].source = &sources_[i - 1];
+    PutInPlace(i - 1);
   }
   return arrow::Status::OK();
 }
 
 arrow::Status KvCursor::Arrive() {
-  while (!arriving_.empty()) {
-    size_t left = 0;
-    for (KvSource* source : arriving_) {
-      ARROW_ASSIGN_OR_RAISE(const bool there, source->Arrive());
-      if (!there) arriving_[left++] = source;
+  for (bool all = false; !all;) {
+    all = true;
+    for (KvSource& source : sources_) {
+      if (source.arrived()) continue;
+      ARROW_RETURN_NOT_OK(source.Arrive());
+      all = all && source.arrived();
     }
-    arriving_.resize(left);
+    // Together, so that their waits for memory overlap.
+    for (const KvSource& source : sources_) source.Prefetch();
   }
   return arrow::Status::OK();
 }
 
 arrow::Result<std::span<const KvRow>> KvCursor::Next(size_t rows_max) {
-  window_.Clear();
-  window_.rows.reserve(rows_max);
-  while (!active_.empty() && window_.rows.size() < rows_max) {
-    if (tombstones_ != nullptr) FindStretch(active_[0]->key());
-    const size_t tied = CountTied();
-    ARROW_RETURN_NOT_OK(tied > 1 ? TakeTied(tied) : Take(rows_max));
+  window_.Reset(rows_max);
+  while (open_ > 0 && window_.size() < rows_max) {
+    if (tombstones_ != nullptr) FindStretch(heads_[0].source->key());
+    ARROW_RETURN_NOT_OK(IsTied() ? TakeTied() : Take(rows_max));
   }
-  return std::span<const KvRow>(window_.rows);
+  return window_.rows();
 }
 
-bool KvCursor::Precedes(const KvSource* a, const KvSource* b) const {
-  if (a->prefix() != b->prefix()) return a->prefix() < b->prefix();
-  const int order = a->key().compare(b->key());
+bool KvCursor::PrecedesByKey(const KvSource& a, const KvSource& b) const {
+  const int order = a.key().compare(b.key());
   if (order != 0) return (order < 0) != walk_.reverse();
-  return a < b;  // the newer one
+  return &a < &b;  // the newer one
 }
 
 void KvCursor::PutInPlace(size_t at) {
-  KvSource* const source = active_[at];
+  Head* const heads = heads_.get();
+  KvSource* const source = heads[at].source;
+  const Head head = {source->prefix(), source};
   if (source->at_end()) {
-    active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(at));
+    --open_;
+    for (; at < open_; ++at) heads[at] = heads[at + 1];
     return;
   }
-  for (; at + 1 < active_.size() && Precedes(active_[at + 1], source); ++at) {
-    active_[at] = active_[at + 1];
-  }
-  active_[at] = source;
+  for (; at + 1 < open_ && Precedes(heads[at + 1], head); ++at) heads[at] = heads[at + 1];
+  heads[at] = head;
 }
 
 size_t KvCursor::CountTied() const {
-  const KvSource* first = active_[0];
+  const Head& first = heads_[0];
   size_t tied = 1;
-  while (tied < active_.size() && active_[tied]->prefix() == first->prefix() &&
-         active_[tied]->key() == first->key()) {
+  while (tied < open_ && heads_[tied].prefix == first.prefix &&
+         heads_[tied].source->key() == first.source->key()) {
     ++tied;
   }
   return tied;
 }
 
 arrow::Status KvCursor::Take(size_t rows_max) {
-  KvSource* source = active_[0];
+  KvSource* const source = heads_[0].source;
   const uint64_t covering = stretch_.sequence;
-  const size_t before = window_.rows.size();
-  if (covering > source->sequence_max()) {
+  if (covering != 0 && covering > source->sequence_max()) {
     ARROW_RETURN_NOT_OK(SkipStretch(source));
   } else {
-    if (covering <= source->sequence_min()) {
+    const size_t before = window_.size();
+    if (source->is_plain() && (covering == 0 || covering <= source->sequence_min())) {
       ARROW_RETURN_NOT_OK(source->EmitPlain(PlainBound(), rows_max, &window_));
     }
-    if (window_.rows.size() == before) {
+    if (window_.size() == before) {
       ARROW_RETURN_NOT_OK(EmitVisible(*source));
       ARROW_RETURN_NOT_OK(source->Advance());
     }
@@ -124,9 +122,10 @@ arrow::Status KvCursor::Take(size_t rows_max) {
   return arrow::Status::OK();
 }
 
-arrow::Status KvCursor::TakeTied(size_t tied) {
-  ARROW_RETURN_NOT_OK(EmitVisible(*active_[0]));
-  for (size_t i = 0; i < tied; ++i) ARROW_RETURN_NOT_OK(active_[i]->Advance());
+arrow::Status KvCursor::TakeTied() {
+  const size_t tied = CountTied();
+  ARROW_RETURN_NOT_OK(EmitVisible(*heads_[0].source));
+  for (size_t i = 0; i < tied; ++i) ARROW_RETURN_NOT_OK(heads_[i].source->Advance());
   for (size_t i = tied; i > 0; --i) PutInPlace(i - 1);
   return arrow::Status::OK();
 }
@@ -157,17 +156,19 @@ void KvCursor::FindStretch(std::string_view key) {
   if (seen != fragment.sequences.end()) stretch_.sequence = *seen;
 }
 
-const std::string_view* KvCursor::PlainBound() const {
-  const std::string_view* bound = nullptr;
+WalkBound KvCursor::PlainBound() const {
+  WalkBound bound;
+  if (open_ > 1) bound = {&heads_[1].source->key(), heads_[1].prefix};
+  if (tombstones_ == nullptr) return bound;
+  const std::string_view* edge = nullptr;
   if (!walk_.reverse()) {
-    if (stretch_.end) bound = &*stretch_.end;
+    if (stretch_.end) edge = &*stretch_.end;
   } else if (!stretch_.begin.empty()) {
-    bound = &stretch_.begin;
+    edge = &stretch_.begin;
   }
-  if (active_.size() == 1) return bound;
-  const std::string_view& key = active_[1]->key();
-  if (bound == nullptr || (walk_.reverse() ? key > *bound : key < *bound)) return &key;
-  return bound;
+  if (edge == nullptr) return bound;
+  const uint64_t prefix = walk_.PrefixOf(*edge);
+  return walk_.IsReached(bound, *edge, prefix) ? bound : WalkBound{edge, prefix};
 }
 
 arrow::Status KvCursor::SkipStretch(KvSource* source) const {

@@ -46,32 +46,43 @@ class KvCursor {
   arrow::Status OpenSources();
   /// Lets all sources go to their first keys, step by step.
   arrow::Status Arrive();
+  /// A source that is not at its end, and the prefix of its key.
+  struct Head {
+    uint64_t prefix;
+    KvSource* source;
+  };
   /// Does the key of `a` come first, or is it the same and `a` the newer source?
-  bool Precedes(const KvSource* a, const KvSource* b) const;
-  /// Moves a source of active_ back to where its key belongs, or out if it is at its end. Those
-  /// behind it are in order.
+  bool Precedes(const Head& a, const Head& b) const {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : PrecedesByKey(*a.source, *b.source);
+  }
+  bool PrecedesByKey(const KvSource& a, const KvSource& b) const;
+  /// Moves a source of heads_ that went on back to where its key belongs, or out if it is at its
+  /// end. Those behind it are in order.
   void PutInPlace(size_t at);
+  bool IsTied() const {
+    return open_ > 1 && heads_[0].prefix == heads_[1].prefix && CountTied() > 1;
+  }
   /// How many sources stand on the next key: the first so many.
   size_t CountTied() const;
   /// Takes rows from the first source, whose key no other source has.
   arrow::Status Take(size_t rows_max);
-  /// Takes the newest row of the key on which the first `tied` sources stand.
-  arrow::Status TakeTied(size_t tied);
+  /// Takes the newest row of the key on which more than one source stands.
+  arrow::Status TakeTied();
   /// Hands out the present row of a source unless it is deleted.
   arrow::Status EmitVisible(const KvSource& source);
   /// Makes `stretch_` the one that holds `key`, which is the next to be taken.
   void FindStretch(std::string_view key);
   /// Where rows that are taken together from the first source have to end: at the key of the second
-  /// and at the end of the stretch, whichever comes first; nullptr if at neither.
-  const std::string_view* PlainBound() const;
+  /// and at the end of the stretch, whichever comes first.
+  WalkBound PlainBound() const;
   /// Passes over the rest of the stretch in a source that has nothing newer.
   arrow::Status SkipStretch(KvSource* source) const;
 
   const std::shared_ptr<const TableView> view_;
   KvWalk walk_;
   std::vector<KvSource> sources_;  // newest first
-  std::vector<KvSource*> active_;  // those that are not at their end, by their keys
-  std::vector<KvSource*> arriving_;
+  std::unique_ptr<Head[]> heads_;  // of those that are not at their end, by their keys
+  size_t open_ = 0;                // how many these are
   std::shared_ptr<const RangeTombstoneSet> tombstones_;  // nullptr if there are none
   Stretch stretch_;                                      // all keys, if there are none
   KvWindow window_;

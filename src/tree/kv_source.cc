@@ -18,27 +18,6 @@ constexpr int64_t kBlocksPerWatch = 8;
 
 bool IsWatched(int64_t block) { return block % kBlocksPerWatch == 0; }
 
-/// A key that a walk must not reach, or none (nullptr).
-class WalkBound {
- public:
-  WalkBound(const std::string_view* key, bool reverse)
-      : key_(key), reverse_(reverse), prefix_(key == nullptr ? 0 : KeyPrefix(*key, 0)) {}
-
-  bool IsReachedBy(std::string_view key) const {
-    if (key_ == nullptr) return false;
-    const uint64_t prefix = KeyPrefix(key, 0);
-    if (prefix != prefix_) [[likely]] {
-      return (prefix > prefix_) != reverse_;
-    }
-    return reverse_ ? key <= *key_ : key >= *key_;
-  }
-
- private:
-  const std::string_view* const key_;
-  const bool reverse_;
-  const uint64_t prefix_;
-};
-
 }  // namespace
 
 arrow::Status KvSource::Start() {
@@ -49,34 +28,50 @@ arrow::Status KvSource::Start() {
   return arrow::Status::OK();
 }
 
-arrow::Result<bool> KvSource::Arrive() {
-  if (memtable_ == nullptr) {
-    ARROW_RETURN_NOT_OK(StepRun());
-  } else {
-    ARROW_RETURN_NOT_OK(AdvanceMemtable());
-    step_ = Step::kThere;
-  }
-  return step_ == Step::kThere;
+arrow::Status KvSource::Arrive() {
+  if (memtable_ == nullptr) return StepRun();
+  step_ = Step::kThere;
+  return AdvanceMemtable();
 }
 
 arrow::Status KvSource::Emit(KvWindow* window) const {
-  if (memtable_ != nullptr) {
-    window->rows.emplace_back(key_, record_->value());
-    return arrow::Status::OK();
-  }
   std::string_view value;
-  if (!columns_.ValueAt(version_, &value)) return reader_->DamagedRow(block_);
-  if (owner_ != nullptr && (window->owners.empty() || window->owners.back() != owner_)) {
-    window->owners.push_back(owner_);
+  if (memtable_ != nullptr) {
+    value = record_->value();
+  } else if (!columns_.ValueAt(version_, &value)) {
+    return reader_->DamagedRow(block_);
   }
-  window->rows.emplace_back(key_, value);
+  *window->end() = {key_, value};
+  window->Append(1, owner_);
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::EmitPlain(const std::string_view* bound, size_t rows_max,
-                                  KvWindow* window) {
-  if (memtable_ != nullptr || !plain_) return arrow::Status::OK();
-  return EmitBlockRows(bound, rows_max, window);
+arrow::Status KvSource::EmitPlain(const WalkBound& bound, size_t rows_max, KvWindow* window) {
+  // A copy: what is written to the window cannot change it, so it stays in registers.
+  const KvColumns columns = columns_;
+  const bool reverse = walk_->reverse();
+  const auto left = static_cast<size_t>(end_ - begin_);
+  const auto count = static_cast<int64_t>(std::min(left, rows_max - window->size()));
+  KvRow* const out = window->end();
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = reverse ? end_ - 1 - i : begin_ + i;
+    std::string_view key;
+    std::string_view value;
+    if (!columns.KeyAt(row, &key)) return reader_->DamagedRow(block_);
+    const uint64_t prefix = walk_->PrefixOf(key);
+    if (walk_->IsReached(bound, key, prefix)) {
+      (reverse ? end_ : begin_) = reverse ? row + 1 : row;
+      window->Append(static_cast<size_t>(i), owner_);
+      StandOn(row, key, prefix);
+      return arrow::Status::OK();
+    }
+    if (!columns.ValueAt(row, &value)) return reader_->DamagedRow(block_);
+    PrefetchLine(value.data());  // mostly it is looked at next
+    out[i] = {key, value};
+  }
+  window->Append(static_cast<size_t>(count), owner_);
+  group_ = count;
+  return AdvanceRun();
 }
 
 arrow::Status KvSource::SkipTo(std::string_view key, uint64_t sequence) {
@@ -120,8 +115,16 @@ arrow::Status KvSource::StepRun() {
   }
   ARROW_RETURN_NOT_OK(step_ == Step::kLoad ? LoadBlock(TakeBlock()) : SearchBlock());
   step_ = searching() ? Step::kSearch : Step::kSettle;
-  if (!searching() && begin_ < end_) columns_.PrefetchRow(walk_->reverse() ? end_ - 1 : begin_);
   return arrow::Status::OK();
+}
+
+void KvSource::Prefetch() const {
+  if (memtable_ != nullptr) return;
+  if (searching()) {
+    search_->Prefetch();
+  } else if (step_ == Step::kSettle && begin_ < end_) {
+    columns_.PrefetchRow(walk_->reverse() ? end_ - 1 : begin_, plain_);
+  }
 }
 
 arrow::Status KvSource::AdvanceRun() {
@@ -191,7 +194,10 @@ arrow::Result<bool> KvSource::NextBlock() {
   ARROW_ASSIGN_OR_RAISE(const bool any, FindBlocks());
   if (!any) return false;
   ARROW_RETURN_NOT_OK(LoadBlock(TakeBlock()));
-  while (searching()) ARROW_RETURN_NOT_OK(SearchBlock());
+  while (searching()) {
+    search_->Prefetch();
+    ARROW_RETURN_NOT_OK(SearchBlock());
+  }
   return true;
 }
 
@@ -241,7 +247,6 @@ arrow::Status KvSource::LoadBlock(int64_t block) {
   if (reverse ? cut_above : cut_below) {
     const std::string_view edge = reverse ? *walk_->range.upper : walk_->range.lower;
     search_.emplace(&columns_.keys, columns_.rows, edge);
-    search_->Prefetch();
   }
   if (reverse && cut_below) return RowOf(walk_->range.lower).Value(&begin_);
   if (!reverse && cut_above) return RowOf(*walk_->range.upper).Value(&end_);
@@ -251,10 +256,7 @@ arrow::Status KvSource::LoadBlock(int64_t block) {
 arrow::Status KvSource::SearchBlock() {
   const ScarceMemory::Watch watch(reader_->memory(), IsWatched(block_));
   if (!search_->done() && !search_->Step()) return reader_->DamagedRow(block_);
-  if (!search_->done()) {
-    search_->Prefetch();
-    return arrow::Status::OK();
-  }
+  if (!search_->done()) return arrow::Status::OK();
   (walk_->reverse() ? end_ : begin_) = search_->row();
   search_.reset();
   AskForValues();
@@ -287,13 +289,19 @@ void KvSource::AskForValues() {
 }
 
 arrow::Status KvSource::StandOnPlainRow() {
-  version_ = walk_->reverse() ? end_ - 1 : begin_;
+  const int64_t row = walk_->reverse() ? end_ - 1 : begin_;
   std::string_view key;
-  if (!columns_.KeyAt(version_, &key)) return reader_->DamagedRow(block_);
+  if (!columns_.KeyAt(row, &key)) return reader_->DamagedRow(block_);
+  StandOn(row, key, walk_->PrefixOf(key));
+  return arrow::Status::OK();
+}
+
+void KvSource::StandOn(int64_t row, std::string_view key, uint64_t prefix) {
+  version_ = row;
   group_ = 1;
   kind_ = RowKind::kPut;
-  SetKey(key);
-  return arrow::Status::OK();
+  key_ = key;
+  prefix_ = prefix;
 }
 
 arrow::Status KvSource::ResolveGroup(bool* visible) {
@@ -323,37 +331,14 @@ arrow::Status KvSource::ResolveGroup(bool* visible) {
   return arrow::Status::OK();
 }
 
-arrow::Status KvSource::EmitBlockRows(const std::string_view* bound, size_t rows_max,
-                                      KvWindow* window) {
-  const bool reverse = walk_->reverse();
-  const auto left = static_cast<size_t>(end_ - begin_);
-  const size_t room = rows_max - window->rows.size();
-  const auto count = static_cast<int64_t>(std::min(left, room));
-  if (count == 0) return arrow::Status::OK();
-  if (owner_ != nullptr) window->owners.push_back(owner_);
-  const WalkBound last(bound, reverse);
-  int64_t i = 0;
-  for (; i < count; ++i) {
-    const int64_t row = reverse ? end_ - 1 - i : begin_ + i;
-    KvRow out;
-    if (!columns_.KeyAt(row, &out.first) || !columns_.ValueAt(row, &out.second)) {
-      return reader_->DamagedRow(block_);
-    }
-    if (last.IsReachedBy(out.first)) break;
-    PrefetchLine(out.second.data());  // mostly it is looked at next
-    window->rows.push_back(out);
-  }
-  if (i == 0) return arrow::Status::OK();
-  group_ = i;
-  return AdvanceRun();
-}
-
 // --- A memtable.
 
 void KvSource::StartMemtable() {
   merger_.emplace(memtable_->store().get(), sorted_, walk_->range, walk_->direction);
   uint64_t handle = 0;
+  merger_->Prefetch();
   ahead_ = merger_->Next(&handle) ? RecordStore::RecordOf(handle) : nullptr;
+  merger_->Prefetch();
 }
 
 arrow::Status KvSource::AdvanceMemtable() {

@@ -6,9 +6,11 @@
 // from must outlive it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -26,6 +28,12 @@ namespace marble {
 /// A key and its value, where they lie.
 using KvRow = std::pair<std::string_view, std::string_view>;
 
+/// A key that a walk must not reach, or none.
+struct WalkBound {
+  const std::string_view* key = nullptr;
+  uint64_t prefix = ~uint64_t{0};  // KvWalk::PrefixOf the key
+};
+
 /// Where a walk goes and what it sees; the same for all sources of a cursor.
 struct KvWalk {
   EncodedRange range;
@@ -33,17 +41,47 @@ struct KvWalk {
   uint64_t snapshot = kSequenceMax;
 
   bool reverse() const { return direction == Direction::kReverse; }
+  /// The key's first eight bytes as a number that is lower for the key that comes first.
+  uint64_t PrefixOf(std::string_view key) const {
+    const uint64_t prefix = KeyPrefix(key, 0);
+    return reverse() ? ~prefix : prefix;
+  }
+  bool IsReached(const WalkBound& bound, std::string_view key, uint64_t prefix) const {
+    if (prefix != bound.prefix) [[likely]] {
+      return prefix > bound.prefix;
+    }
+    return bound.key != nullptr && (reverse() ? key <= *bound.key : key >= *bound.key);
+  }
 };
 
 /// Rows handed out, and what keeps those alive whose memory does not live as long as the view.
-struct KvWindow {
-  std::vector<KvRow> rows;
-  std::vector<std::shared_ptr<const void>> owners;
-
-  void Clear() {
-    rows.clear();
-    owners.clear();
+class KvWindow {
+ public:
+  /// Empties it and makes room for `rows_max` rows.
+  void Reset(size_t rows_max) {
+    if (rows_max > capacity_) {
+      capacity_ = std::max(rows_max, 2 * capacity_);  // windows mostly grow
+      rows_ = std::make_unique_for_overwrite<KvRow[]>(capacity_);
+    }
+    size_ = 0;
+    owners_.clear();
   }
+  size_t size() const { return size_; }
+  std::span<const KvRow> rows() const { return {rows_.get(), size_}; }
+
+  /// Where the next rows go; Append counts them once they are there.
+  KvRow* end() { return rows_.get() + size_; }
+  /// `owner` keeps them; nullptr if the view does.
+  void Append(size_t rows, const std::shared_ptr<const void>& owner) {
+    size_ += rows;
+    if (owner != nullptr && (owners_.empty() || owners_.back() != owner)) owners_.push_back(owner);
+  }
+
+ private:
+  std::unique_ptr<KvRow[]> rows_;
+  size_t capacity_ = 0;
+  size_t size_ = 0;
+  std::vector<std::shared_ptr<const void>> owners_;
 };
 
 class KvSource {
@@ -53,11 +91,13 @@ class KvSource {
   KvSource(const PointMemtable* memtable, std::shared_ptr<const RunList> runs, const KvWalk* walk)
       : walk_(walk), memtable_(memtable), sorted_(std::move(runs)) {}
 
-  /// Begins to go to the first key of the walk's range, in its direction; then Arrive goes on until
-  /// it says true. Each step fetches what the next one looks at: a cursor that takes the steps of
-  /// all sources in turn waits for memory once for all of them.
+  /// Begins to go to the first key of the walk's range, in its direction; then Arrive goes on, step
+  /// by step, until it has arrived. Prefetch fetches what the next step looks at: a cursor that
+  /// takes the steps of all sources in turn waits for memory once for all of them.
   arrow::Status Start();
-  arrow::Result<bool> Arrive();
+  bool arrived() const { return step_ == Step::kThere; }
+  void Prefetch() const;
+  arrow::Status Arrive();
   /// Goes to the next key.
   arrow::Status Advance() { return memtable_ != nullptr ? AdvanceMemtable() : AdvanceRun(); }
   /// Passes over keys below `key`, in reverse over keys at and above it, whose rows are all older
@@ -71,8 +111,7 @@ class KvSource {
   bool at_end() const { return at_end_; }
   // The following need a source that is not at its end.
   const std::string_view& key() const { return key_; }
-  /// The key's first eight bytes as a number that is lower for the key that comes first.
-  uint64_t prefix() const { return prefix_; }
+  uint64_t prefix() const { return prefix_; }  // KvWalk::PrefixOf(key())
   uint64_t sequence() const {
     return memtable_ != nullptr ? record_->sequence() : columns_.SequenceAt(version_);
   }
@@ -87,16 +126,16 @@ class KvSource {
 
   /// Appends the present row to the window.
   arrow::Status Emit(KvWindow* window) const;
-  /// Appends rows that come before the key `bound` in the walk's direction (nullptr: all), up to
-  /// `rows_max` in the window, and advances over them, as far as that needs no look at kinds and
-  /// sequences. May append none.
-  arrow::Status EmitPlain(const std::string_view* bound, size_t rows_max, KvWindow* window);
+  /// Does it stand in a block that needs no look at kinds and sequences?
+  bool is_plain() const { return plain_; }
+  /// Appends rows of a plain block that come before `bound`, up to `rows_max` in the window, and
+  /// advances over them. May append none.
+  arrow::Status EmitPlain(const WalkBound& bound, size_t rows_max, KvWindow* window);
 
  private:
   void SetKey(std::string_view key) {
     key_ = key;
-    prefix_ = KeyPrefix(key, 0);
-    if (walk_->reverse()) prefix_ = ~prefix_;
+    prefix_ = walk_->PrefixOf(key);
   }
   bool Passed(std::string_view key) const {
     return at_end_ || (walk_->reverse() ? key_ < key : key_ >= key);
@@ -134,7 +173,7 @@ class KvSource {
   arrow::Status ResolveGroup(bool* visible);
   /// The same in a plain block, where each row is a key's only one and seen.
   arrow::Status StandOnPlainRow();
-  arrow::Status EmitBlockRows(const std::string_view* bound, size_t rows_max, KvWindow* window);
+  void StandOn(int64_t row, std::string_view key, uint64_t prefix);
 
   // --- A memtable.
   void StartMemtable();

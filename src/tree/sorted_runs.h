@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -20,6 +21,7 @@
 #include <arrow/memory_pool.h>
 #include <arrow/result.h>
 
+#include "base/bits.h"
 #include "base/mutex.h"
 #include "row/key_encoding.h"
 #include "tree/arena.h"
@@ -41,6 +43,8 @@ struct SortedRun {
 
 /// Runs from the oldest to the newest: of one key a later run has newer rows only.
 struct RunList {
+  static constexpr size_t kRunsMax = 8;
+
   std::vector<std::shared_ptr<const SortedRun>> runs;
   /// Rows of the source that they hold: the first so many.
   int64_t rows = 0;
@@ -54,9 +58,16 @@ const KeyEntry* LowerBound(const Source& source, const SortedRun& run, std::stri
   // A key shorter than what all keys share is below them all if it is a prefix of it.
   if (order != 0) return order < 0 ? run.end() : run.begin();
   const uint64_t prefix = KeyPrefix(key, common.size());
-  return std::partition_point(run.begin(), run.end(), [&](const KeyEntry& entry) {
-    if (entry.prefix != prefix) return entry.prefix < prefix;
-    return source.key(entry.handle) < key;
+  // Without branches, which would be guessed wrong every other time.
+  const KeyEntry* at = run.begin();
+  for (auto left = static_cast<uint64_t>(run.size); left > 0;) {
+    const uint64_t half = (left + 1) / 2;
+    at += half & MaskOf(at[half - 1].prefix < prefix);
+    left -= half;
+  }
+  if (at == run.end() || at->prefix != prefix) return at;
+  return std::partition_point(at, run.end(), [&](const KeyEntry& entry) {
+    return entry.prefix == prefix && source.key(entry.handle) < key;
   });
 }
 
@@ -75,14 +86,19 @@ class RunMerger {
       const KeyEntry* begin = LowerBound(*source, *run, range.lower);
       const KeyEntry* end =
           range.upper.has_value() ? LowerBound(*source, *run, *range.upper) : run->end();
-      if (begin < end) cursors_.push_back({begin, end, cursors_.size()});
+      if (begin < end) cursors_[open_++] = {begin, end};
     }
     Choose();
   }
 
+  /// Starts reading the row that comes next.
+  void Prefetch() const {
+    if (open_ > 0) source_->Prefetch(Head(cursors_[best_]).handle);
+  }
+
   /// The next row's handle; false at the end.
   bool Next(uint64_t* handle) {
-    if (cursors_.empty()) return false;
+    if (open_ == 0) return false;
     Cursor& cursor = cursors_[best_];
     *handle = Head(cursor).handle;
     if (reverse_) {
@@ -91,7 +107,9 @@ class RunMerger {
       ++cursor.begin;
     }
     if (cursor.begin == cursor.end) {
-      cursors_.erase(cursors_.begin() + static_cast<int64_t>(best_));
+      // The others stay in the order of their age.
+      std::move(cursors_.begin() + best_ + 1, cursors_.begin() + open_, cursors_.begin() + best_);
+      --open_;
       Choose();
       return true;
     }
@@ -99,7 +117,7 @@ class RunMerger {
       source_->Prefetch((reverse_ ? cursor.end[-kAhead] : cursor.begin[kAhead]).handle);
     }
     // As long as the best one stays ahead of the second one nothing else has to be compared.
-    if (cursors_.size() > 1 && !Before(cursor, cursors_[second_])) Choose();
+    if (open_ > 1 && !Before(cursor, cursors_[second_])) Choose();
     return true;
   }
 
@@ -107,7 +125,6 @@ class RunMerger {
   struct Cursor {
     const KeyEntry* begin;
     const KeyEntry* end;
-    size_t age;  // higher is newer
   };
   static constexpr int64_t kAhead = 12;  // prefetched rows
 
@@ -121,17 +138,17 @@ class RunMerger {
     if (comparable_ && x.prefix != y.prefix) return (x.prefix < y.prefix) != reverse_;
     const int order = source_->key(x.handle).compare(source_->key(y.handle));
     // Of one key the newer row comes first, and the newer run has it.
-    if (order == 0) return (a.age > b.age) != reverse_;
+    if (order == 0) return (&a > &b) != reverse_;
     return (order < 0) != reverse_;
   }
 
   void Choose() {
     best_ = 0;
-    for (size_t i = 1; i < cursors_.size(); ++i) {
+    for (size_t i = 1; i < open_; ++i) {
       if (Before(cursors_[i], cursors_[best_])) best_ = i;
     }
     second_ = best_ == 0 ? 1 : 0;
-    for (size_t i = second_ + 1; i < cursors_.size(); ++i) {
+    for (size_t i = second_ + 1; i < open_; ++i) {
       if (i != best_ && Before(cursors_[i], cursors_[second_])) second_ = i;
     }
   }
@@ -140,7 +157,9 @@ class RunMerger {
   const std::shared_ptr<const RunList> list_;
   const bool reverse_;
   bool comparable_ = true;
-  std::vector<Cursor> cursors_;
+  // Of the runs that have rows left, the newest last.
+  std::array<Cursor, RunList::kRunsMax> cursors_;
+  size_t open_ = 0;
   size_t best_ = 0;
   size_t second_ = 1;
 };
@@ -172,7 +191,9 @@ class RunCache {
     auto& runs = list->runs;
     while (runs.size() > 1) {
       const size_t last = runs.size() - 1;
-      if (runs[last - 1]->size >= runs[last]->size * kRatio && runs.size() <= kRunsMax) break;
+      if (runs[last - 1]->size >= runs[last]->size * kRatio && runs.size() <= RunList::kRunsMax) {
+        break;
+      }
       ARROW_ASSIGN_OR_RAISE(runs[last - 1], Merge(source, runs[last - 1], runs[last]));
       runs.pop_back();
     }
@@ -191,7 +212,6 @@ class RunCache {
   /// A run is merged into the one before unless that is so many times larger: a row is moved a few
   /// times for each power of it, not once for each reader.
   static constexpr int64_t kRatio = 4;
-  static constexpr size_t kRunsMax = 8;
 
   arrow::Result<std::shared_ptr<const SortedRun>> Build(const Source& source,
                                                         typename Source::Position* position,
