@@ -135,6 +135,10 @@ class KeyValue {
   /// by one. Of equal keys the last wins.
   virtual arrow::Status PutMany(const arrow::Array& keys, const arrow::Array& values,
                                 const WriteOptions& options = {}) = 0;
+  /// The same of keys and values in memory of the caller's, which is read until the call returns.
+  virtual arrow::Status PutMany(std::span<const std::string_view> keys,
+                                std::span<const std::string_view> values,
+                                const WriteOptions& options = {}) = 0;
   /// Deleting an absent key is OK.
   virtual arrow::Status Delete(std::string_view key, const WriteOptions& options = {}) = 0;
   /// Deletes [begin, end) in constant time; `end` nullopt means unbounded; begin >= end deletes

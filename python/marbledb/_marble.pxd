@@ -1,5 +1,6 @@
 # cython: language_level=3
 # Marble's public headers and the glue of src/, as Cython sees them.
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libcpp cimport bool as c_bool
 from libcpp.memory cimport shared_ptr, unique_ptr
@@ -239,6 +240,11 @@ cdef extern from "glue.h" namespace "marble_python" nogil:
 
     cdef cppclass PairBuilder:
         CStatus Append(string_view key, string_view value)
+        CStatus Put(CKeyValue& kv, const CWriteOptions& options)
+
+    cdef cppclass PairViews:
+        Py_ssize_t AddTuples(PyObject* pairs, Py_ssize_t begin)
+        void Add(string_view key, string_view value)
         CStatus Put(CKeyValue& kv, const CWriteOptions& options)
 
 

@@ -11,6 +11,20 @@ cdef bint is_text(object data_type):
     return pa.types.is_string(data_type) or pa.types.is_large_string(data_type)
 
 
+cdef list see_pairs(list pairs, PairViews* views):
+    """Fills `views` with the keys and values of `pairs`. Returns what the caller keeps beside
+    `pairs` while they are read."""
+    cdef list kept = []
+    cdef Py_ssize_t i = views.AddTuples(<PyObject*>pairs, 0)
+    while i < len(pairs):
+        key, value = pairs[i]
+        key, value = own(key), own(value)
+        kept.append((key, value))
+        views.Add(view(key), view(value))
+        i = views.AddTuples(<PyObject*>pairs, i + 1)
+    return kept
+
+
 cdef class KeyValue:
     """A table of one key and one value column as an ordered MutableMapping; made by `Database.kv`.
 
@@ -181,6 +195,7 @@ cdef class KeyValue:
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef PairBuilder builder
+        cdef PairViews views
         cdef shared_ptr[CArray] c_keys, c_values
         check_process(self.generation)
         if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__arrow_c_stream__"):
@@ -190,7 +205,15 @@ cdef class KeyValue:
                 status = self.kv.get().PutMany(deref(c_keys), deref(c_values), options)
             check_rows(status)
             return
-        for key, value in (data.items() if isinstance(data, Mapping) else data):
+        if isinstance(data, (list, tuple, Mapping)):
+            # Nobody else can change this list while the views into its objects are read.
+            pairs = list(data.items() if isinstance(data, Mapping) else data)
+            kept = see_pairs(pairs, &views)
+            with nogil:
+                status = views.Put(deref(self.kv), options)
+            check_rows(status)
+            return
+        for key, value in data:
             key, value = own(key), own(value)
             check(builder.Append(view(key), view(value)))
         with nogil:

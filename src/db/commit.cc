@@ -38,6 +38,7 @@ constexpr size_t kPrefetchAhead = 12;
 /// Asks for the cache line of the memtable's index that a point operation will look at.
 void PrefetchPlace(const Operation& op) {
   if (op.kind != OperationKind::kPut && op.kind != OperationKind::kDelete) return;
+  if (!op.pairs.empty()) return;  // the memtable looks ahead
   op.table->live->active().memtable->Prefetch(op.hash);
 }
 
@@ -183,7 +184,8 @@ void OpenDatabase::EncodeOperations(std::span<Operation> operations,
     const uint32_t table = op.table->info.id;
     switch (op.kind) {
       case OperationKind::kPut:
-        record_.AddPut(table, op.key, op.value);
+        for (const PutPair& pair : op.pairs) record_.AddPut(table, pair.key, pair.value);
+        if (op.pairs.empty()) record_.AddPut(table, op.key, op.value);
         continue;
       case OperationKind::kDelete:
         record_.AddDelete(table, op.key);
@@ -258,7 +260,7 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
       const uint64_t first_row_id = op.rows != nullptr ? payloads[i].first_row_id : 0;
       ARROW_RETURN_NOT_OK(ApplyOperation(op, sequence, first_row_id, table));
     }
-    ++sequence;
+    sequence += std::max<uint64_t>(op.pairs.size(), 1);
   }
   for (size_t i = 0; i < operations.size(); ++i) {
     const bool last = i + 1 == operations.size() || operations[i + 1].table != operations[i].table;
@@ -272,6 +274,7 @@ arrow::Status OpenDatabase::ApplyOperation(const Operation& op, uint64_t sequenc
   Memtable& memtable = *table->active().memtable;
   switch (op.kind) {
     case OperationKind::kPut:
+      if (!op.pairs.empty()) return memtable.PutMany(sequence, op.pairs);
       return memtable.Put(sequence, op.key, op.hash, op.value);
     case OperationKind::kDelete:
       return memtable.Delete(sequence, op.key, op.hash);

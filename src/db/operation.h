@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,7 @@
 #include <marble/scan.h>
 
 #include "row/batch_ops.h"
+#include "tree/memtable.h"
 
 namespace marble {
 
@@ -38,6 +40,9 @@ struct Operation {
   // returns.
   std::string_view key;
   std::string_view value;
+  /// kPut: if there are any, these are put in place of `key` and `value`, each with a sequence of
+  /// its own. Referenced until the commit returns.
+  std::span<const PutPair> pairs;
   bool end_unbounded = false;
   uint64_t hash = 0;                 // kPut, kDelete: HashKey(key)
   std::shared_ptr<SortedRows> rows;  // kInsertRows, kDeleteRows
@@ -55,6 +60,9 @@ struct Operation {
 /// and fill `op`. `hash_seed`: the database's.
 arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view key,
                          std::string_view value, Operation* op);
+/// The same for one of many pairs of a key-value table.
+arrow::Status PreparePair(const TableState& table, uint64_t hash_seed, std::string_view key,
+                          std::string_view value, PutPair* pair);
 arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_view key,
                             Operation* op);
 arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,

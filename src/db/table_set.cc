@@ -89,8 +89,8 @@ LiveTable* TableSet::Find(uint32_t id) {
 }
 
 std::shared_ptr<Memtable> TableSet::NewMemtable(const LiveTable& table) const {
-  const int64_t before = table.memtables.empty() ? 0 : table.memtables.back().memtable->entries();
-  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool, before);
+  return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool,
+                        table.keys_expected);
 }
 
 void TableSet::RefreshView(LiveTable* table) {
@@ -104,6 +104,9 @@ void TableSet::RefreshView(LiveTable* table) {
 
 void TableSet::Seal(LiveTable* table) {
   if (table->active().memtable->empty()) return;
+  const Memtable& full = *table->active().memtable;
+  const bool well_filled = full.bytes() >= environment_->options.memtable_bytes / 2;
+  if (well_filled || full.entries() > table->keys_expected) table->keys_expected = full.entries();
   table->memtables.push_back({NewMemtable(*table), 0});
   table->counted_bytes = 0;
   RefreshView(table);

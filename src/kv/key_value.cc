@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <arrow/array.h>
+#include <arrow/array/builder_binary.h>
 #include <arrow/compute/cast.h>
 
 #include "db/core.h"
@@ -31,6 +32,9 @@ class TableKeyValue final : public KeyValue {
   arrow::Status Put(std::string_view key, std::string_view value,
                     const WriteOptions& options) override;
   arrow::Status PutMany(const arrow::Array& keys, const arrow::Array& values,
+                        const WriteOptions& options) override;
+  arrow::Status PutMany(std::span<const std::string_view> keys,
+                        std::span<const std::string_view> values,
                         const WriteOptions& options) override;
   arrow::Status Delete(std::string_view key, const WriteOptions& options) override;
   arrow::Status DeleteRange(std::string_view begin, std::optional<std::string_view> end,
@@ -71,10 +75,20 @@ class TableKeyValue final : public KeyValue {
     ARROW_ASSIGN_OR_RAISE(*point, BeginRead(options.snapshot.get()));
     return FindValue(*point->view, key, {.snapshot = point->sequence, .pin = pin}, found);
   }
+  arrow::Status CheckCounts(size_t keys, size_t values) const {
+    if (keys == values) return arrow::Status::OK();
+    return arrow::Status::Invalid("table '", table_->info.name, "': ", keys, " keys and ", values,
+                                  " values were given");
+  }
   // The pairs as puts; false if they are to be written as rows (many bytes, or arrays whose
   // mistakes that way names).
-  arrow::Result<bool> PreparePuts(const arrow::Array& keys, const arrow::Array& values,
-                                  std::vector<Operation>* operations) const;
+  arrow::Result<bool> PreparePairs(const arrow::Array& keys, const arrow::Array& values,
+                                   std::vector<PutPair>* pairs) const;
+  // key_of(i) and value_of(i) are views of what stays until the pairs were committed.
+  template <typename KeyOf, typename ValueOf>
+  arrow::Result<bool> PreparePairs(size_t rows, const KeyOf& key_of, const ValueOf& value_of,
+                                   std::vector<PutPair>* pairs) const;
+  arrow::Status CommitPairs(std::span<const PutPair> pairs, const WriteOptions& options);
   // The array as the type of column `column`, values unchanged.
   arrow::Result<std::shared_ptr<arrow::Array>> AsColumn(const arrow::Array& array,
                                                         int column) const;
@@ -95,15 +109,14 @@ arrow::Status TableKeyValue::Put(std::string_view key, std::string_view value,
 
 /// Batches up to this many bytes of keys and values are written as puts, which needs no order;
 /// larger ones as rows, which may become a file at once.
-constexpr int64_t kPutsBytesMax = int64_t{16} << 20;
+constexpr size_t kPutsBytesMax = size_t{16} << 20;
 
-/// Calls `visit(view)`, where view(i) is the string_view of row i; false if the array is of another
+/// Calls `visit(view)`, where view(i) is the string_view of row i, unless the array is of another
 /// type.
 template <typename Visit>
-bool VisitBinary(const arrow::Array& array, const Visit& visit) {
+void VisitBinary(const arrow::Array& array, const Visit& visit) {
   const auto of = [&](const auto& typed) {
-    visit([&typed](int64_t i) { return typed.GetView(i); });
-    return true;
+    visit([&typed](size_t i) { return typed.GetView(static_cast<int64_t>(i)); });
   };
   switch (array.type_id()) {
     case arrow::Type::STRING:
@@ -116,31 +129,54 @@ bool VisitBinary(const arrow::Array& array, const Visit& visit) {
     case arrow::Type::BINARY_VIEW:
       return of(static_cast<const arrow::BinaryViewArray&>(array));
     default:
-      return false;
+      return;
   }
 }
 
-arrow::Result<bool> TableKeyValue::PreparePuts(const arrow::Array& keys, const arrow::Array& values,
-                                               std::vector<Operation>* operations) const {
+template <typename KeyOf, typename ValueOf>
+arrow::Result<bool> TableKeyValue::PreparePairs(size_t rows, const KeyOf& key_of,
+                                                const ValueOf& value_of,
+                                                std::vector<PutPair>* pairs) const {
+  size_t bytes = 0;
+  for (size_t i = 0; i < rows; ++i) bytes += key_of(i).size() + value_of(i).size();
+  if (bytes > kPutsBytesMax) return false;
+  pairs->resize(rows);
+  for (size_t i = 0; i < rows; ++i) {
+    ARROW_RETURN_NOT_OK(PreparePair(*table_, hash_seed_, key_of(i), value_of(i), &(*pairs)[i]));
+  }
+  return true;
+}
+
+arrow::Result<bool> TableKeyValue::PreparePairs(const arrow::Array& keys,
+                                                const arrow::Array& values,
+                                                std::vector<PutPair>* pairs) const {
   if (keys.null_count() != 0) return false;
-  arrow::Status status;
-  int64_t bytes = 0;
-  const bool typed = VisitBinary(keys, [&](const auto& key_of) {
-    const bool values_typed = VisitBinary(values, [&](const auto& value_of) {
-      for (int64_t i = 0; i < keys.length(); ++i) {
-        bytes += static_cast<int64_t>(key_of(i).size() + value_of(i).size());
-      }
-      if (bytes > kPutsBytesMax) return;
-      operations->resize(static_cast<size_t>(keys.length()));
-      for (int64_t i = 0; i < keys.length() && status.ok(); ++i) {
-        status = PreparePut(table_.get(), hash_seed_, key_of(i), value_of(i),
-                            &(*operations)[static_cast<size_t>(i)]);
-      }
+  arrow::Result<bool> prepared = false;
+  VisitBinary(keys, [&](const auto& key_of) {
+    VisitBinary(values, [&](const auto& value_of) {
+      prepared = PreparePairs(static_cast<size_t>(keys.length()), key_of, value_of, pairs);
     });
-    if (!values_typed) bytes = kPutsBytesMax + 1;
   });
-  ARROW_RETURN_NOT_OK(status);
-  return typed && bytes <= kPutsBytesMax;
+  return prepared;
+}
+
+arrow::Status TableKeyValue::CommitPairs(std::span<const PutPair> pairs,
+                                         const WriteOptions& options) {
+  Operation puts;
+  puts.table = table_.get();
+  puts.pairs = pairs;
+  return core_->Commit({&puts, 1}, options);
+}
+
+/// A copy of the strings.
+arrow::Result<std::shared_ptr<arrow::Array>> ArrayOf(std::span<const std::string_view> strings) {
+  arrow::LargeBinaryBuilder builder;
+  int64_t bytes = 0;
+  for (const std::string_view string : strings) bytes += static_cast<int64_t>(string.size());
+  ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(strings.size())));
+  ARROW_RETURN_NOT_OK(builder.ReserveData(bytes));
+  for (const std::string_view string : strings) builder.UnsafeAppend(string);
+  return builder.Finish();
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> TableKeyValue::AsColumn(const arrow::Array& array,
@@ -159,24 +195,38 @@ arrow::Result<std::shared_ptr<arrow::Array>> TableKeyValue::AsColumn(const arrow
 arrow::Status TableKeyValue::PutMany(const arrow::Array& keys, const arrow::Array& values,
                                      const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
-  if (keys.length() != values.length()) {
-    return arrow::Status::Invalid("table '", table_->info.name, "': ", keys.length(), " keys and ",
-                                  values.length(), " values were given");
-  }
+  ARROW_RETURN_NOT_OK(
+      CheckCounts(static_cast<size_t>(keys.length()), static_cast<size_t>(values.length())));
   if (values.null_count() != 0) {
     return arrow::Status::Invalid("table '", table_->info.name,
                                   "': a value of a key-value pair cannot be null");
   }
   if (keys.length() == 0) return arrow::Status::OK();
-  std::vector<Operation> puts;
-  ARROW_ASSIGN_OR_RAISE(const bool as_puts, PreparePuts(keys, values, &puts));
-  if (as_puts) return core_->Commit(puts, options);
+  std::vector<PutPair> pairs;
+  ARROW_ASSIGN_OR_RAISE(const bool as_puts, PreparePairs(keys, values, &pairs));
+  if (as_puts) return CommitPairs(pairs, options);
   ARROW_ASSIGN_OR_RAISE(auto key_column, AsColumn(keys, 0));
   ARROW_ASSIGN_OR_RAISE(auto value_column, AsColumn(values, 1));
   auto batch = arrow::RecordBatch::Make(table_->schema->user_schema(), keys.length(),
                                         {std::move(key_column), std::move(value_column)});
   ARROW_ASSIGN_OR_RAISE(Operation op, PrepareInsert(table_.get(), batch, core_->pool()));
   return core_->Commit({&op, 1}, options);
+}
+
+arrow::Status TableKeyValue::PutMany(std::span<const std::string_view> keys,
+                                     std::span<const std::string_view> values,
+                                     const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  ARROW_RETURN_NOT_OK(CheckCounts(keys.size(), values.size()));
+  if (keys.empty()) return arrow::Status::OK();
+  const auto key_of = [keys](size_t i) { return keys[i]; };
+  const auto value_of = [values](size_t i) { return values[i]; };
+  std::vector<PutPair> pairs;
+  ARROW_ASSIGN_OR_RAISE(const bool as_puts, PreparePairs(keys.size(), key_of, value_of, &pairs));
+  if (as_puts) return CommitPairs(pairs, options);
+  ARROW_ASSIGN_OR_RAISE(auto key_array, ArrayOf(keys));
+  ARROW_ASSIGN_OR_RAISE(auto value_array, ArrayOf(values));
+  return PutMany(*key_array, *value_array, options);
 }
 
 arrow::Status TableKeyValue::Delete(std::string_view key, const WriteOptions& options) {

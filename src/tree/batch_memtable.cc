@@ -54,6 +54,10 @@ arrow::Status BatchMemtable::Put(uint64_t, std::string_view, uint64_t, std::stri
   return arrow::Status::Invalid("not a key-value table");
 }
 
+arrow::Status BatchMemtable::PutMany(uint64_t, std::span<const PutPair>) {
+  return arrow::Status::Invalid("not a key-value table");
+}
+
 arrow::Status BatchMemtable::Delete(uint64_t, std::string_view, uint64_t) {
   return arrow::Status::Invalid("not a key-value table");
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,13 @@
 #include "tree/sorted_reader.h"
 
 namespace marble {
+
+/// A key, its value and HashKey(key), where they lie.
+struct PutPair {
+  std::string_view key;
+  std::string_view value;
+  uint64_t hash = 0;
+};
 
 class Memtable {
  public:
@@ -37,6 +45,9 @@ class Memtable {
   /// Key-value tables only. `hash` = HashKey(key).
   virtual arrow::Status Put(uint64_t sequence, std::string_view key, uint64_t hash,
                             std::string_view value) = 0;
+  /// As that many puts, the first at `sequence` and each of the others one behind. A failed
+  /// allocation leaves those that came before it.
+  virtual arrow::Status PutMany(uint64_t sequence, std::span<const PutPair> pairs) = 0;
   virtual arrow::Status Delete(uint64_t sequence, std::string_view key, uint64_t hash) = 0;
   /// Any table. `rows` is sorted and unique and owned by the engine; it is kept, not copied, by
   /// batch memtables. For append tables `keys` is empty and `first_row_id` numbers the rows.

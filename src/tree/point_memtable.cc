@@ -16,6 +16,10 @@ namespace marble {
 
 namespace {
 
+/// Keys to come whose index lines are fetched while others are entered.
+constexpr size_t kPrefetchAhead = 16;
+constexpr int64_t kReservedBytes = 8 << 10;
+
 /// A batch ends at this many bytes of keys and values however few rows that is.
 constexpr int64_t kBatchBytes = int64_t{64} << 20;
 
@@ -125,6 +129,36 @@ arrow::Status PointMemtable::Put(uint64_t sequence, std::string_view key, uint64
   return arrow::Status::OK();
 }
 
+arrow::Status PointMemtable::PutMany(uint64_t sequence, std::span<const PutPair> pairs) {
+  ARROW_RETURN_NOT_OK(index_.Reserve(static_cast<int64_t>(pairs.size()), pool_));
+  for (const PutPair& pair : pairs.first(std::min(pairs.size(), kPrefetchAhead))) {
+    index_.Prefetch(pair.hash);
+  }
+  for (size_t at = 0; at < pairs.size();) {
+    // Memory is reserved for some rows at once, but for few bytes: what is left of a block of the
+    // arena is lost when the next rows do not fit.
+    size_t end = at;
+    int64_t bytes = 0;
+    while (end < pairs.size() && (end == at || bytes < kReservedBytes)) {
+      const PutPair& pair = pairs[end++];
+      bytes += Record::SizeOf(static_cast<int64_t>(pair.key.size()),
+                              static_cast<int64_t>(pair.value.size()));
+    }
+    ARROW_RETURN_NOT_OK(store_->arena()->Reserve(bytes));
+    const uint64_t first = sequence + at;
+    const auto rows = static_cast<int64_t>(end - at);
+    for (; at < end; ++at) {
+      if (at + kPrefetchAhead < pairs.size()) index_.Prefetch(pairs[at + kPrefetchAhead].hash);
+      Append(pairs[at].key, pairs[at].hash, pairs[at].value,
+             SequenceAndKind(sequence + at, RowKind::kPut));
+    }
+    store_->PublishRows(rows);
+    NoteSequence(first);
+    NoteSequence(sequence + end - 1);
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Status PointMemtable::Delete(uint64_t sequence, std::string_view key, uint64_t hash) {
   ARROW_RETURN_NOT_OK(Reserve(1, Record::SizeOf(static_cast<int64_t>(key.size()), 0)));
   has_deletes_.store(true, std::memory_order_release);
@@ -137,8 +171,7 @@ arrow::Status PointMemtable::Delete(uint64_t sequence, std::string_view key, uin
 template <typename ArrayType>
 arrow::Status PointMemtable::InsertArrays(uint64_t sequence, const EncodedKeys& keys,
                                           const ArrayType& values, RowKind kind) {
-  // Index lines of the keys to come are fetched while others are entered.
-  constexpr int64_t kAhead = 16;
+  constexpr int64_t kAhead = kPrefetchAhead;
   const int64_t size = keys.size();
   int64_t bytes = 0;
   for (int64_t i = 0; i < size; ++i) {

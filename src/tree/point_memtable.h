@@ -63,6 +63,7 @@ class PointMemtable final : public Memtable {
 
   arrow::Status Put(uint64_t sequence, std::string_view key, uint64_t hash,
                     std::string_view value) override;
+  arrow::Status PutMany(uint64_t sequence, std::span<const PutPair> pairs) override;
   arrow::Status Delete(uint64_t sequence, std::string_view key, uint64_t hash) override;
   arrow::Status InsertRows(uint64_t sequence, const SortedRows& rows, RowKind kind,
                            uint64_t first_row_id) override;

@@ -1,5 +1,6 @@
 #include "tree/record_index.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/checksum.h"
@@ -11,10 +12,11 @@ namespace marble {
 namespace {
 
 constexpr int64_t kFirstSlots = 256;
-/// Growth of small tables, and of those whose memory takes a while to get.
-constexpr int64_t kGrowth = 4;
+/// Growth of small tables: by much, since entering what is there anew costs more than memory that
+/// is small beside the records. And of those whose memory takes a while to get.
+constexpr int64_t kGrowth = 8;
 constexpr int64_t kGrowthOfLarge = 2;
-constexpr int64_t kLargeSlots = 256 * 1024;
+constexpr int64_t kLargeSlots = 1024 * 1024;
 /// Tables up to this size grow step by step whatever is expected of them: many idle tables with a
 /// few rows each hold little.
 constexpr int64_t kSmallSlots = 16 * 1024;
@@ -23,6 +25,11 @@ constexpr uint64_t kAddressMask = (uint64_t{1} << (kAddressBits - 3)) - 1;
 
 /// Grow at three quarters: with whole lines as buckets most probes end in the first line still.
 constexpr int64_t KeysMax(int64_t slots) { return slots / 4 * 3; }
+
+int64_t GrownFrom(int64_t slots) {
+  if (slots == 0) return kFirstSlots;
+  return slots < kLargeSlots ? std::min(slots * kGrowth, kLargeSlots) : slots * kGrowthOfLarge;
+}
 
 uint64_t TagOf(uint64_t hash) { return hash & ((uint64_t{1} << kTagBits) - 1); }
 
@@ -94,12 +101,10 @@ void RecordIndex::Insert(Record* record, uint64_t hash) {
 arrow::Status RecordIndex::Reserve(int64_t keys, arrow::MemoryPool* pool) {
   int64_t slots = tables_.empty() ? 0 : tables_.back()->slots;
   if (keys_ + keys <= KeysMax(slots)) return arrow::Status::OK();
-  while (keys_ + keys > KeysMax(slots)) {
-    const int64_t growth = slots >= kLargeSlots ? kGrowthOfLarge : kGrowth;
-    slots = slots == 0 ? kFirstSlots : slots * growth;
-  }
+  while (keys_ + keys > KeysMax(slots)) slots = GrownFrom(slots);
   if (slots > kSmallSlots) {
-    while (expected_keys_ > KeysMax(slots)) slots *= 2;
+    // Some more than expected, so that a table does not grow shortly before it is full.
+    while (expected_keys_ + expected_keys_ / 8 > KeysMax(slots)) slots *= 2;
   }
 
   auto table = std::make_unique<Table>();

@@ -313,6 +313,17 @@ TEST_P(KeyValueTest, PutManyWritesAllPairsAndTheLastOfAKeyWins) {
   EXPECT_EQ(Get("c"), "1");
 }
 
+TEST_P(KeyValueTest, PutManyOfViewsWritesWhatThatOfArraysDoes) {
+  ASSERT_OK(kv_->Put("b", "before"));
+  const std::vector<std::string_view> keys = {"c", "a", "b", "a"};
+  const std::vector<std::string_view> values = {"1", "2", "", "4"};
+  ASSERT_OK(kv_->PutMany(keys, values));
+  ASSERT_OK(MoveRows());
+  EXPECT_EQ(Get("a"), "4");
+  EXPECT_EQ(Get("b"), "");
+  EXPECT_EQ(Get("c"), "1");
+}
+
 // What follows does not depend on where rows lie.
 class KeyValueInputTest : public KeyValueTest {};
 INSTANTIATE_TEST_SUITE_P(Input, KeyValueInputTest, testing::Values(Where::kMemory), NameOf);
@@ -344,6 +355,25 @@ TEST_P(KeyValueInputTest, PutManyRefusesBadArraysAndWritesNothing) {
   EXPECT_FAILS_WITH("'key'", kv_->PutMany(*numbers, *two));
   EXPECT_FALSE(kv_->PutMany(*not_utf8, *two).ok());
   EXPECT_EQ(Get("a"), std::nullopt);
+}
+
+TEST_P(KeyValueInputTest, PutManyOfViewsRefusesBadOnesAndWritesNothing) {
+  const std::vector<std::string_view> two = {"a", "b"};
+  const std::vector<std::string_view> bad = {"a", "\xC3\x28"};
+  EXPECT_FAILS_WITH("2 keys and 1 values", kv_->PutMany(two, std::span(two).first(1)));
+  EXPECT_FAILS_WITH("UTF-8", kv_->PutMany(bad, two));
+  EXPECT_EQ(Get("a"), std::nullopt);
+  ASSERT_OK(kv_->PutMany(std::span(two).first(0), std::span(two).first(0)));
+}
+
+TEST_P(KeyValueInputTest, PutManyOfViewsTakesMoreBytesThanAreWrittenAsPuts) {
+  const std::string value(1 << 20, 'v');
+  std::vector<std::string> keys;
+  for (int i = 0; i < 20; ++i) keys.push_back("key" + std::to_string(i));
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  ASSERT_OK(kv_->PutMany(views, std::vector<std::string_view>(keys.size(), value)));
+  EXPECT_EQ(Get("key0"), value);
+  EXPECT_EQ(Get("key19"), value);
 }
 
 TEST_P(KeyValueInputTest, AKeyThatIsNotUtf8IsRefusedByWritesAndAbsentToReads) {

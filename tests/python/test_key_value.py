@@ -172,6 +172,37 @@ def test_put_many_forms(kv):
     assert len(kv) == 8
 
 
+def test_put_many_takes_pairs_of_any_kind_and_the_last_of_a_key_wins(kv):
+    pairs = [
+        (b"a", b"1"),
+        ("b", "2"),
+        ["c", b"3"],
+        (bytearray(b"d"), memoryview(b"4")),
+        ("\u00e9", "\u20ac"),
+        (b"a", b"5"),
+        ("e", bytearray(b"6")),
+    ]
+    wanted = {"a": b"5", "b": b"2", "c": b"3", "d": b"4", "e": b"6", "\u00e9": "\u20ac".encode()}
+    for given in (pairs, tuple(pairs), iter(pairs), (pair for pair in pairs)):
+        kv.clear()
+        kv.put_many(given)
+        assert dict(kv.items()) == wanted
+
+
+def test_put_many_with_a_bad_pair_writes_nothing(kv):
+    for bad in (("k",), ("k", b"", b""), (1, b""), ("k", None), 7, ("\ud800", b""), (b"\xff", b"")):
+        for given in ([("a", b""), bad, ("b", b"")], iter([("a", b""), bad])):
+            with pytest.raises((TypeError, ValueError)):
+                kv.put_many(given)
+    assert len(kv) == 0
+
+
+def test_put_many_of_a_list_writes_more_than_fits_a_log_record_of_puts(kv):
+    kv.put_many([(f"{i:03}", b"%03d" % i * 50_000) for i in range(200)])
+    assert len(kv) == 200
+    assert kv["117"] == b"117" * 50_000
+
+
 def test_write_batch_is_atomic_and_ordered(kv, db):
     kv["old"] = b"1"
     with kv.write_batch(sync=True) as batch:

@@ -50,8 +50,18 @@ arrow::Status ModelRunner::Put() {
 arrow::Status ModelRunner::PutMany() {
   const ModelTable& table = TableOf(Shape::kKeyValue);
   const auto rows = RandomRows(table.shape, random_.Uniform(40));
-  ARROW_ASSIGN_OR_RAISE(auto batch, BuildBatch(table.schema, rows));
-  ARROW_RETURN_NOT_OK(pairs_->PutMany(*batch->column(0), *batch->column(1), RandomWriteOptions()));
+  if (random_.Uniform(2) == 0) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, BuildBatch(table.schema, rows));
+    ARROW_RETURN_NOT_OK(
+        pairs_->PutMany(*batch->column(0), *batch->column(1), RandomWriteOptions()));
+  } else {
+    std::vector<std::string> values;
+    for (const ModelRow& row : rows) values.emplace_back(ValueOf(row.payload));
+    std::vector<std::string_view> keys;
+    for (const ModelRow& row : rows) keys.push_back(row.key.text);
+    ARROW_RETURN_NOT_OK(pairs_->PutMany(
+        keys, std::vector<std::string_view>(values.begin(), values.end()), RandomWriteOptions()));
+  }
   Apply(table, rows);
   return arrow::Status::OK();
 }

@@ -1,6 +1,8 @@
 // Small C++ for what Cython says badly: results into variables, option structs, spans, array views.
 #pragma once
 
+#include <Python.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -117,7 +119,7 @@ inline arrow::Status ArrayOf(const Values& values, std::shared_ptr<arrow::Array>
   return builder.Finish(out);
 }
 
-/// Gathers keys and values one by one for KeyValue::PutMany.
+/// Copies keys and values for KeyValue::PutMany, one by one.
 class PairBuilder {
  public:
   arrow::Status Append(std::string_view key, std::string_view value) {
@@ -133,6 +135,54 @@ class PairBuilder {
  private:
   arrow::LargeBinaryBuilder keys_;
   arrow::LargeBinaryBuilder values_;
+};
+
+/// Keys and values for KeyValue::PutMany where they lie, in Python objects that the caller keeps.
+class PairViews {
+ public:
+  /// Adds the pairs of a list from `from` on as long as they are tuples of two bytes or str
+  /// objects, and returns where it stopped. Needs the GIL.
+  Py_ssize_t AddTuples(PyObject* list, Py_ssize_t from) {
+    const Py_ssize_t size = PyList_GET_SIZE(list);
+    keys_.reserve(static_cast<size_t>(size));
+    values_.reserve(static_cast<size_t>(size));
+    for (; from < size; ++from) {
+      PyObject* pair = PyList_GET_ITEM(list, from);
+      if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) break;
+      std::string_view key;
+      std::string_view value;
+      if (!View(PyTuple_GET_ITEM(pair, 0), &key) || !View(PyTuple_GET_ITEM(pair, 1), &value)) break;
+      Add(key, value);
+    }
+    return from;
+  }
+  void Add(std::string_view key, std::string_view value) {
+    keys_.push_back(key);
+    values_.push_back(value);
+  }
+  arrow::Status Put(marble::KeyValue& kv, const marble::WriteOptions& options) const {
+    return kv.PutMany(keys_, values_, options);
+  }
+
+ private:
+  static bool View(PyObject* object, std::string_view* out) {
+    if (PyBytes_CheckExact(object)) {
+      *out = {PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object))};
+      return true;
+    }
+    if (!PyUnicode_CheckExact(object)) return false;
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+    if (text == nullptr) {
+      PyErr_Clear();  // who takes this pair by itself meets the error again
+      return false;
+    }
+    *out = {text, static_cast<size_t>(size)};
+    return true;
+  }
+
+  std::vector<std::string_view> keys_;
+  std::vector<std::string_view> values_;
 };
 
 }  // namespace marble_python

@@ -27,6 +27,13 @@ class PointMemtableTest : public ::testing::Test {
     MARBLE_ASSERT_OK(memtable_->Put(++sequence_, key, Hash(key), value));
     model_.Write({key, sequence_, RowKind::kPut, value});
   }
+  void PutMany(const std::vector<std::pair<std::string, std::string>>& rows) {
+    std::vector<PutPair> pairs;
+    for (const auto& [key, value] : rows) pairs.push_back({key, value, Hash(key)});
+    MARBLE_ASSERT_OK(memtable_->PutMany(sequence_ + 1, pairs));
+    for (const auto& [key, value] : rows) model_.Write({key, ++sequence_, RowKind::kPut, value});
+    EXPECT_EQ(memtable_->sequence_max(), sequence_);
+  }
   void Delete(const std::string& key) {
     MARBLE_ASSERT_OK(memtable_->Delete(++sequence_, key, Hash(key)));
     model_.Write({key, sequence_, RowKind::kDelete, ""});
@@ -270,6 +277,16 @@ TEST_F(PointMemtableTest, AgreesWithTheModelOverRandomHistories) {
           MARBLE_ASSERT_OK(Insert(rows, random.OneIn(4) ? RowKind::kDelete : RowKind::kPut));
           break;
         }
+        case 2: {
+          // Now and then more bytes than memory is reserved for at once.
+          const uint64_t bytes = random.OneIn(4) ? 3000 : 20;
+          std::vector<std::pair<std::string, std::string>> rows;
+          for (uint64_t i = 1 + random.Uniform(40); i > 0; --i) {
+            rows.emplace_back(RandomKey(&random), std::string(random.Uniform(bytes), 'p'));
+          }
+          PutMany(rows);
+          break;
+        }
         default:
           Put(key, std::string(random.Uniform(20), 'v'));
           break;
@@ -286,6 +303,19 @@ TEST_F(PointMemtableTest, AgreesWithTheModelOverRandomHistories) {
       ASSERT_EQ(ReadAll(*memtable_, request_), model_.Read(request_.range, request_.snapshot));
     }
   }
+}
+
+TEST_F(PointMemtableTest, GivesEachOfManyPairsASequenceOfItsOwn) {
+  Start(KeyValueSchema());
+  Put("a", "before");
+  PutMany({{"b", "1"}, {"a", "2"}, {"b", "3"}});
+  EXPECT_EQ(Get("b", 1), std::nullopt);
+  EXPECT_EQ(Get("b", 2)->value, "1");
+  EXPECT_EQ(Get("b", 3)->value, "1");
+  EXPECT_EQ(Get("b", 4)->value, "3");
+  EXPECT_EQ(Get("a", 2)->value, "before");
+  EXPECT_EQ(Get("a", 3)->value, "2");
+  EXPECT_EQ(memtable_->entries(), 4);
 }
 
 TEST_F(PointMemtableTest, AFailedAllocationLeavesNoTrace) {
