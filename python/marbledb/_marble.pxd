@@ -243,8 +243,8 @@ cdef extern from "glue.h" namespace "marble_python" nogil:
         CStatus Put(CKeyValue& kv, const CWriteOptions& options)
 
     cdef cppclass PairViews:
-        Py_ssize_t AddTuples(PyObject* pairs, Py_ssize_t begin)
-        void Add(string_view key, string_view value)
+        Py_ssize_t AddTuples(PyObject* pairs, Py_ssize_t begin) except +
+        void Add(string_view key, string_view value) except +
         CStatus Put(CKeyValue& kv, const CWriteOptions& options)
 
 

@@ -194,8 +194,6 @@ cdef class KeyValue:
         with ``__arrow_c_stream__``) with the table's key and value columns."""
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
-        cdef PairBuilder builder
-        cdef PairViews views
         cdef shared_ptr[CArray] c_keys, c_values
         check_process(self.generation)
         if isinstance(data, (pa.Table, pa.RecordBatch)) or hasattr(data, "__arrow_c_stream__"):
@@ -205,15 +203,25 @@ cdef class KeyValue:
                 status = self.kv.get().PutMany(deref(c_keys), deref(c_values), options)
             check_rows(status)
             return
-        if isinstance(data, (list, tuple, Mapping)):
+        if isinstance(data, (list, tuple, dict)):
             # Nobody else can change this list while the views into its objects are read.
-            pairs = list(data.items() if isinstance(data, Mapping) else data)
-            kept = see_pairs(pairs, &views)
-            with nogil:
-                status = views.Put(deref(self.kv), options)
-            check_rows(status)
-            return
-        for key, value in data:
+            self.put_list(list(data.items() if isinstance(data, dict) else data), options)
+        else:
+            # What makes its pairs on the way has them copied: they need not all exist at once.
+            self.put_copies(data.items() if isinstance(data, Mapping) else data, options)
+
+    cdef put_list(self, list pairs, const CWriteOptions& options):
+        cdef CStatus status
+        cdef PairViews views
+        kept = see_pairs(pairs, &views)
+        with nogil:
+            status = views.Put(deref(self.kv), options)
+        check_rows(status)
+
+    cdef put_copies(self, pairs, const CWriteOptions& options):
+        cdef CStatus status
+        cdef PairBuilder builder
+        for key, value in pairs:
             key, value = own(key), own(value)
             check(builder.Append(view(key), view(value)))
         with nogil:

@@ -92,7 +92,8 @@ void OpenDatabase::ShrinkLog() {
 int64_t OpenDatabase::MemtableRoom() const {
   // In steps, because fitting the cache frees blocks.
   const int64_t step = std::max<int64_t>(environment_.options.memory_budget / 32, 1);
-  const int64_t bytes = memtable_bytes_ + (writers_rest_ ? step : memtable_bytes_max_);
+  const int64_t bytes =
+      memtable_bytes_ + (writers_rest_ ? step : environment_.memtable_bytes_max());
   return std::min((bytes + step - 1) / step * step, environment_.options.memory_budget / 2);
 }
 
@@ -210,7 +211,7 @@ arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   const auto rate =
       static_cast<int64_t>(static_cast<double>(memtable->bytes()) / (time.count() + 1e-6));
-  if (memtable->bytes() >= memtable_bytes_max_ / 2) {  // small ones say little
+  if (memtable->bytes() >= environment_.memtable_bytes_max() / 2) {  // small ones say little
     flush_rate_ = flush_rate_ == 0 ? rate : (flush_rate_ + rate) / 2;
   }
   // Freeing that much memory takes a while.

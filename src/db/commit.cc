@@ -110,7 +110,7 @@ arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
     payloads->resize(operations.size());
     RowsPayload& payload = (*payloads)[i];
     const bool bulk = op.kind == OperationKind::kInsertRows &&
-                      BatchBytes(*op.rows->columns) > memtable_bytes_max_;
+                      BatchBytes(*op.rows->columns) > environment_.memtable_bytes_max();
     if (!bulk) {
       ARROW_ASSIGN_OR_RAISE(payload.message, SerializeBatch(*op.rows->columns, environment_.pool));
       continue;
@@ -311,7 +311,7 @@ void OpenDatabase::Seal(LiveTable* table) {
 void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
   for (const Operation& op : operations) {
     LiveTable* table = op.table->live;
-    if (table->counted_bytes >= memtable_bytes_max_) Seal(table);
+    if (table->counted_bytes >= environment_.memtable_bytes_max()) Seal(table);
   }
   SealForMemory();
   if (log_->current_segment() != log_->oldest_segment() &&
@@ -395,8 +395,8 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
 WriteDebt OpenDatabase::DebtOf(const LiveTable& table) const {
   WriteDebt debt;
   for (const MemtableSlot& slot : table.memtables) debt.memtable_bytes += slot.memtable->bytes();
-  debt.memtable_bytes_slow = static_cast<int64_t>(kSealedMax) * memtable_bytes_max_;
-  debt.memtable_bytes_stop = debt.memtable_bytes_slow + memtable_bytes_max_;
+  debt.memtable_bytes_slow = static_cast<int64_t>(kSealedMax) * environment_.memtable_bytes_max();
+  debt.memtable_bytes_stop = debt.memtable_bytes_slow + environment_.memtable_bytes_max();
   debt.flush_rate = flush_rate_;
   if (!environment_.options.auto_compaction) return debt;
   debt.runs = table.version->levels[0].size();

@@ -1,6 +1,7 @@
 // What everything in an open database shares: where its files are, who it is, its memory.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -29,6 +30,10 @@ struct Environment {
   RecyclingPool* pool = nullptr;
   std::atomic<uint64_t> next_file_number{1};
 
+  /// Bytes at which the memtable of a table is sealed.
+  int64_t memtable_bytes_max() const {
+    return std::min(options.memtable_bytes, options.memory_budget / 4);
+  }
   SstReaderOptions ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
                                  uint64_t file_number) const;
   OutputContext MakeOutputContext(const std::shared_ptr<const StoredSchema>& schema,

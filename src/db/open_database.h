@@ -241,8 +241,7 @@ class OpenDatabase : public DatabaseCore {
   std::unique_ptr<FileLock> lock_;
   bool clean_ = false;  // how the database was found
   bool exists_ = false;
-  bool opened_ = false;             // OpenFiles succeeded; before that Close must not write
-  int64_t memtable_bytes_max_ = 0;  // of one table
+  bool opened_ = false;  // OpenFiles succeeded; before that Close must not write
 
   mutable Mutex mutex_;
   mutable CondVar work_;      // background threads wait for jobs

@@ -40,8 +40,8 @@ struct Operation {
   // returns.
   std::string_view key;
   std::string_view value;
-  /// kPut: if there are any, these are put in place of `key` and `value`, each with a sequence of
-  /// its own. Referenced until the commit returns.
+  /// kPut: if there are any, these are put in place of `key` and `value`, each as an operation with
+  /// a sequence of its own. Referenced until the commit returns.
   std::span<const PutPair> pairs;
   bool end_unbounded = false;
   uint64_t hash = 0;                 // kPut, kDelete: HashKey(key)

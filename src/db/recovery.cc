@@ -82,7 +82,6 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   helpers_ = std::make_unique<HelperThreads>(options.background_threads);
   // Spares take an eighth of the budget, memtables up to half, the block cache what they leave.
   environment_.pool = AcquireMemoryPool(options.memory_budget / 8);
-  memtable_bytes_max_ = std::min(options.memtable_bytes, options.memory_budget / 4);
   memtable_room_ = options.memory_budget / 2;
   environment_.cache =
       std::make_shared<BlockCache>(CacheCapacity(memtable_room_), CacheCapacity(0));
@@ -286,7 +285,8 @@ arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOpera
 arrow::Status OpenDatabase::FlushIfFull(LiveTable* table) {
   CountMemtableBytes(table);
   if (environment_.options.read_only) return arrow::Status::OK();
-  if (table->active().memtable->bytes() >= std::min(memtable_bytes_max_, kRecoveredBytesMax)) {
+  if (table->active().memtable->bytes() >=
+      std::min(environment_.memtable_bytes_max(), kRecoveredBytesMax)) {
     return StartRecoveredFlush(table);
   }
   if (memtable_bytes_ <= environment_.options.memory_budget / 2) return arrow::Status::OK();

@@ -104,9 +104,11 @@ void TableSet::RefreshView(LiveTable* table) {
 
 void TableSet::Seal(LiveTable* table) {
   if (table->active().memtable->empty()) return;
-  const Memtable& full = *table->active().memtable;
-  const bool well_filled = full.bytes() >= environment_->options.memtable_bytes / 2;
-  if (well_filled || full.entries() > table->keys_expected) table->keys_expected = full.entries();
+  const Memtable& sealed = *table->active().memtable;
+  const bool well_filled = sealed.bytes() >= environment_->memtable_bytes_max() / 2;
+  if (well_filled || sealed.entries() > table->keys_expected) {
+    table->keys_expected = sealed.entries();
+  }
   table->memtables.push_back({NewMemtable(*table), 0});
   table->counted_bytes = 0;
   RefreshView(table);

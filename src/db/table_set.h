@@ -37,7 +37,8 @@ struct LiveTable {
   /// Sequence up to which recovery found everything in files.
   uint64_t recovered_sequence = 0;
   int64_t counted_bytes = 0;  // of the active memtable, in the database's sum
-  /// Rows of the last memtable that was sealed well filled: what a new one's index is sized for.
+  /// What the index of a new memtable is sized for: the entries of the last one that was sealed at
+  /// least half full, or more if another had more.
   int64_t keys_expected = 0;
   bool flushing = false;
   bool compacting = false;

@@ -92,8 +92,8 @@ class KvSource {
       : walk_(walk), memtable_(memtable), sorted_(std::move(runs)) {}
 
   /// Begins to go to the first key of the walk's range, in its direction; then Arrive goes on, step
-  /// by step, until it has arrived. Prefetch fetches what the next step looks at: a cursor that
-  /// takes the steps of all sources in turn waits for memory once for all of them.
+  /// by step, until it has arrived. Start and Prefetch fetch what the next step looks at first: a
+  /// cursor that takes the steps of all sources in turn waits for memory once for all of them.
   arrow::Status Start();
   bool arrived() const { return step_ == Step::kThere; }
   void Prefetch() const;

@@ -12,11 +12,11 @@ namespace marble {
 namespace {
 
 constexpr int64_t kFirstSlots = 256;
-/// Growth of small tables: by much, since entering what is there anew costs more than memory that
-/// is small beside the records. And of those whose memory takes a while to get.
+/// Tables grow by much, since entering anew what is there takes time, up to a size (of 4 MiB) that
+/// is worth having for a hundred thousand records; larger ones by as little as can be.
 constexpr int64_t kGrowth = 8;
 constexpr int64_t kGrowthOfLarge = 2;
-constexpr int64_t kLargeSlots = 1024 * 1024;
+constexpr int64_t kLargeSlots = 512 * 1024;
 /// Tables up to this size grow step by step whatever is expected of them: many idle tables with a
 /// few rows each hold little.
 constexpr int64_t kSmallSlots = 16 * 1024;

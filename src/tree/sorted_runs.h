@@ -22,6 +22,7 @@
 #include <arrow/result.h>
 
 #include "base/bits.h"
+#include "base/check.h"
 #include "base/mutex.h"
 #include "row/key_encoding.h"
 #include "tree/arena.h"
@@ -80,7 +81,7 @@ class RunMerger {
   RunMerger(const Source* source, std::shared_ptr<const RunList> list, const EncodedRange& range,
             Direction direction)
       : source_(source), list_(std::move(list)), reverse_(direction == Direction::kReverse) {
-    comparable_ = true;
+    MARBLE_CHECK(list_->runs.size() <= cursors_.size());
     for (const auto& run : list_->runs) {
       comparable_ = comparable_ && run->common == list_->runs.front()->common;
       const KeyEntry* begin = LowerBound(*source, *run, range.lower);

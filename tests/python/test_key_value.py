@@ -189,6 +189,21 @@ def test_put_many_takes_pairs_of_any_kind_and_the_last_of_a_key_wins(kv):
         assert dict(kv.items()) == wanted
 
 
+def test_put_many_takes_any_mapping_without_asking_its_length(kv):
+    class Letters(collections.abc.Mapping):
+        def __getitem__(self, key):
+            return key.upper().encode()
+
+        def __iter__(self):
+            return iter("abc")
+
+        def __len__(self):
+            raise RuntimeError("counting takes too long")
+
+    kv.put_many(Letters())
+    assert dict(kv.items()) == {"a": b"A", "b": b"B", "c": b"C"}
+
+
 def test_put_many_with_a_bad_pair_writes_nothing(kv):
     for bad in (("k",), ("k", b"", b""), (1, b""), ("k", None), 7, ("\ud800", b""), (b"\xff", b"")):
         for given in ([("a", b""), bad, ("b", b"")], iter([("a", b""), bad])):
