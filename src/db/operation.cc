@@ -107,13 +107,13 @@ arrow::Result<T> InTable(const TableState& table, arrow::Result<T> result) {
 arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view key,
                          std::string_view value, Operation* op) {
   ARROW_RETURN_NOT_OK(CheckKeyValueTable(*table));
-  PutPair pair;
-  ARROW_RETURN_NOT_OK(PreparePair(*table, hash_seed, key, value, &pair));
+  ARROW_RETURN_NOT_OK(CheckKey(*table, key));
+  ARROW_RETURN_NOT_OK(CheckValue(*table, value));
   op->kind = OperationKind::kPut;
   op->table = table;
-  op->key = pair.key;
-  op->value = pair.value;
-  op->hash = pair.hash;
+  op->key = key;
+  op->value = value;
+  op->hash = HashKey(key, hash_seed);
   return arrow::Status::OK();
 }
 

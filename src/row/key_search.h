@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bits.h"
+#include "base/branchless_search.h"
 #include "row/key_encoding.h"
 
 namespace marble {
@@ -59,15 +59,10 @@ class KeySearch {
   }
 
  private:
-  /// Without branches, which would be guessed wrong every other time.
   size_t CountLess(uint64_t prefix) const {
-    const uint64_t* at = prefixes_.data();
-    for (size_t left = size(); left > 0;) {
-      const size_t half = (left + 1) / 2;
-      at += half & MaskOf(at[half - 1] < prefix);
-      left -= half;
-    }
-    return static_cast<size_t>(at - prefixes_.data());
+    const uint64_t* const begin = prefixes_.data();
+    const auto is_less = [prefix](uint64_t other) { return other < prefix; };
+    return static_cast<size_t>(BranchlessPartitionPoint(begin, size(), is_less) - begin);
   }
 
   std::string common_;              // what all keys begin with

@@ -69,7 +69,7 @@ arrow::Result<std::span<const KvRow>> KvCursor::Next(size_t rows_max) {
   window_.Reset(rows_max);
   while (open_ > 0 && window_.size() < rows_max) {
     if (tombstones_ != nullptr) FindStretch(heads_[0].source->key());
-    ARROW_RETURN_NOT_OK(IsTied() ? TakeTied() : Take(rows_max));
+    ARROW_RETURN_NOT_OK(IsTied(1) ? TakeTied() : Take(rows_max));
   }
   return window_.rows();
 }
@@ -93,16 +93,6 @@ void KvCursor::PutInPlace(size_t at) {
   heads[at] = head;
 }
 
-size_t KvCursor::CountTied() const {
-  const Head& first = heads_[0];
-  size_t tied = 1;
-  while (tied < open_ && heads_[tied].prefix == first.prefix &&
-         heads_[tied].source->key() == first.source->key()) {
-    ++tied;
-  }
-  return tied;
-}
-
 arrow::Status KvCursor::Take(size_t rows_max) {
   KvSource* const source = heads_[0].source;
   const uint64_t covering = stretch_.sequence;
@@ -123,7 +113,8 @@ arrow::Status KvCursor::Take(size_t rows_max) {
 }
 
 arrow::Status KvCursor::TakeTied() {
-  const size_t tied = CountTied();
+  size_t tied = 2;
+  while (IsTied(tied)) ++tied;
   ARROW_RETURN_NOT_OK(EmitVisible(*heads_[0].source));
   for (size_t i = 0; i < tied; ++i) ARROW_RETURN_NOT_OK(heads_[i].source->Advance());
   for (size_t i = tied; i > 0; --i) PutInPlace(i - 1);

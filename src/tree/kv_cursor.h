@@ -59,11 +59,11 @@ class KvCursor {
   /// Moves a source of heads_ that went on back to where its key belongs, or out if it is at its
   /// end. Those behind it are in order.
   void PutInPlace(size_t at);
-  bool IsTied() const {
-    return open_ > 1 && heads_[0].prefix == heads_[1].prefix && CountTied() > 1;
+  /// Is there a source at this place of heads_, and does it stand on the next key, too?
+  bool IsTied(size_t at) const {
+    return at < open_ && heads_[at].prefix == heads_[0].prefix &&
+           heads_[at].source->key() == heads_[0].source->key();
   }
-  /// How many sources stand on the next key: the first so many.
-  size_t CountTied() const;
   /// Takes rows from the first source, whose key no other source has.
   arrow::Status Take(size_t rows_max);
   /// Takes the newest row of the key on which more than one source stands.

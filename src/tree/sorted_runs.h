@@ -21,7 +21,7 @@
 #include <arrow/memory_pool.h>
 #include <arrow/result.h>
 
-#include "base/bits.h"
+#include "base/branchless_search.h"
 #include "base/check.h"
 #include "base/mutex.h"
 #include "row/key_encoding.h"
@@ -59,13 +59,9 @@ const KeyEntry* LowerBound(const Source& source, const SortedRun& run, std::stri
   // A key shorter than what all keys share is below them all if it is a prefix of it.
   if (order != 0) return order < 0 ? run.end() : run.begin();
   const uint64_t prefix = KeyPrefix(key, common.size());
-  // Without branches, which would be guessed wrong every other time.
-  const KeyEntry* at = run.begin();
-  for (auto left = static_cast<uint64_t>(run.size); left > 0;) {
-    const uint64_t half = (left + 1) / 2;
-    at += half & MaskOf(at[half - 1].prefix < prefix);
-    left -= half;
-  }
+  const KeyEntry* at =
+      BranchlessPartitionPoint(run.begin(), static_cast<size_t>(run.size),
+                               [prefix](const KeyEntry& entry) { return entry.prefix < prefix; });
   if (at == run.end() || at->prefix != prefix) return at;
   return std::partition_point(at, run.end(), [&](const KeyEntry& entry) {
     return entry.prefix == prefix && source.key(entry.handle) < key;
