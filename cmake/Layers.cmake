@@ -14,11 +14,12 @@ add_library(marble_pch OBJECT cmake/pch.cc)
 target_link_libraries(marble_pch PUBLIC marble_settings)
 target_precompile_headers(marble_pch PRIVATE cmake/pch.h)
 
-# The one source that needs more than the least x86-64 has, called where the processor has it.
+# Sources that need more than the least x86-64 has, called where the processor has it.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(
-    src/base/checksum_avx2.cc PROPERTIES COMPILE_OPTIONS -mavx2 SKIP_PRECOMPILE_HEADERS ON
-                                         SKIP_UNITY_BUILD_INCLUSION ON)
+    src/base/checksum_avx2.cc src/row/range_kernel_avx2.cc
+    PROPERTIES COMPILE_OPTIONS -mavx2 SKIP_PRECOMPILE_HEADERS ON
+               SKIP_UNITY_BUILD_INCLUSION ON)
 endif()
 
 set(MARBLE_OBJECTS)

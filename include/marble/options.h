@@ -63,8 +63,9 @@ struct TableOptions {
   PointLookup point_lookup = PointLookup::kPointIndex;
   /// Uncompressed bytes of a block (one record batch of an SSTable), about: blocks of a file get
   /// equally many rows while that makes them half to twice as long. 0 means, for a table of one
-  /// binary key and one binary value, 32 KiB, or 15.5 KiB if it is compressed; 1 MiB otherwise.
-  /// Small blocks make point reads of compressed data cheap, large ones scans.
+  /// binary key and one binary value, 32 KiB, or 15.5 KiB if it is compressed; otherwise 4 MiB, or
+  /// 1 MiB if it is compressed. Small blocks make point reads of compressed data cheap, large ones
+  /// scans.
   int64_t block_bytes = 0;
   /// Largest number of rows in a block; 0 means no limit but block_bytes.
   int64_t block_rows_max = 0;

@@ -24,7 +24,7 @@ struct KeyRange {
 
 /// A scan that goes on for more than a few blocks has the next ones read, checked and decompressed
 /// by up to `Options::background_threads` threads of the database while the caller is busy with
-/// those it has, unless they were checked before.
+/// those it has, unless they were checked before. A filter is evaluated by these threads too.
 struct ScanOptions {
   /// Names of top-level columns in the order wanted; nullopt means all, an empty list none (rows
   /// are counted only).

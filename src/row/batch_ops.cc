@@ -1,6 +1,9 @@
 // Whole-batch operations on top of the gather kernels (gather.cc) and the key sort (key_sort.cc).
 #include "row/batch_ops.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <arrow/io/memory.h>
 #include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/reader.h>
@@ -9,6 +12,7 @@
 #include <arrow/util/byte_size.h>
 #include <arrow/util/checked_cast.h>
 
+#include "base/check.h"
 #include "row/gather.h"
 #include "row/key_sort.h"
 
@@ -134,6 +138,22 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> CopyBatch(
   const RowSlice all{0, false, 0, batch->num_rows()};
   ARROW_ASSIGN_OR_RAISE(const RowSelection selection, RowSelection::FromSlices({&all, 1}, 1, pool));
   return GatherRows(batch->schema(), {&batch, 1}, selection, pool);
+}
+
+std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batch,
+                                                  const std::vector<int>& held,
+                                                  const std::vector<int>& wanted) {
+  arrow::FieldVector fields;
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  for (const int column : wanted) {
+    const auto found = std::find(held.begin(), held.end(), column);
+    MARBLE_CHECK(found != held.end());
+    const auto position = static_cast<int>(found - held.begin());
+    fields.push_back(batch.schema()->field(position));
+    columns.push_back(batch.column_data(position));
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(),
+                                  std::move(columns));
 }
 
 int64_t BatchBytes(const arrow::RecordBatch& batch) {

@@ -50,6 +50,12 @@ arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& b
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> CopyBatch(
     const std::shared_ptr<arrow::RecordBatch>& batch, arrow::MemoryPool* pool);
 
+/// The columns `wanted` of a batch that holds the columns `held`, in the order of `wanted`. Zero
+/// columns keep the row count.
+std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batch,
+                                                  const std::vector<int>& held,
+                                                  const std::vector<int>& wanted);
+
 /// Bytes that the rows of `batch` occupy (slices count only their rows).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
 

@@ -28,6 +28,8 @@ struct RowBatch {
   const uint8_t* kinds = nullptr;
   /// No key stands twice (so the first row of a key is its only one).
   bool unique_keys = true;
+  /// Only rows that the request's filter keeps are here.
+  bool filtered = false;
   /// Upper bound of the rows' sequence numbers.
   uint64_t sequence_max = 0;
   /// Keeps `sequences`, `kinds` and the rest alive.

@@ -32,7 +32,9 @@ constexpr int64_t kKeyValueBlockBytes = 32 * 1024;
 // A get has to decompress all of a block. With what is added for alignment it stays below 16 KiB:
 // memory allocators round up from there to 20.
 constexpr int64_t kCompressedKeyValueBlockBytes = 15 * 1024 + 512;
-constexpr int64_t kTableBlockBytes = 1024 * 1024;
+constexpr int64_t kTableBlockBytes = 4 * 1024 * 1024;
+// A lookup has to decompress all of a block as well.
+constexpr int64_t kCompressedTableBlockBytes = 1024 * 1024;
 constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
 
 std::string_view Trim(std::string_view text) {
@@ -202,9 +204,9 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
 
 int64_t StoredSchema::block_bytes() const {
   if (options_.block_bytes > 0) return options_.block_bytes;
-  if (!is_key_value_) return kTableBlockBytes;
-  return options_.compression == Compression::kNone ? kKeyValueBlockBytes
-                                                    : kCompressedKeyValueBlockBytes;
+  const bool compressed = options_.compression != Compression::kNone;
+  if (!is_key_value_) return compressed ? kCompressedTableBlockBytes : kTableBlockBytes;
+  return compressed ? kCompressedKeyValueBlockBytes : kKeyValueBlockBytes;
 }
 
 Result<BatchPtr> StoredSchema::ToStored(const BatchPtr& batch) const {

@@ -6,6 +6,7 @@
 
 #include <marble/error.h>
 
+#include "base/mutex.h"
 #include "sst/block_access.h"
 #include "sst/block_rows.h"
 #include "sst/kv_blocks.h"
@@ -138,6 +139,8 @@ class SstReaderImpl final : public SstReader {
   const std::unique_ptr<SstFile> file_;
   std::unique_ptr<KvLookup> lookup_;  // for mapped, uncompressed key-value files
   KvBlocks* kv_ = nullptr;            // lookup_'s
+  Mutex zones_mutex_;                 // held while they are read
+  std::shared_ptr<arrow::RecordBatch> zones_ MARBLE_GUARDED_BY(zones_mutex_);
 };
 
 Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
@@ -202,8 +205,17 @@ Result<RowBatch> SstReaderImpl::ReadBlock(int64_t block, const std::vector<int>&
     int64_t memory = 0;
     return DecodeRows(*file_, block, columns, want_keys, &memory);
   }
+  const bool key_value = file_->schema().is_key_value();
+  if (!key_value &&
+      static_cast<int>(columns.size()) < file_->schema().stored_schema()->num_fields()) {
+    // Some columns are not worth the others: they are decoded for this reader alone.
+    const auto cached = file_->options().cache->Find(meta().number, block);
+    if (cached != nullptr) return SelectRows(*file_, block, cached->rows, columns, want_keys);
+    int64_t memory = 0;
+    return DecodeRows(*file_, block, columns, want_keys, &memory);
+  }
   ARROW_ASSIGN_OR_RAISE(const auto whole, GetBlock(block));
-  if (file_->schema().is_key_value()) return KvRows(*file_, whole->kv, columns, want_keys);
+  if (key_value) return KvRows(*file_, whole->kv, columns, want_keys);
   return SelectRows(*file_, block, whole->rows, columns, want_keys);
 }
 
@@ -216,7 +228,11 @@ bool SstReaderImpl::IsReady(int64_t block, const std::vector<int>& columns, bool
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> SstReaderImpl::ReadZoneMaps() {
-  return ReadZoneMapsOf(*file_);
+  MutexLock lock(&zones_mutex_);
+  if (zones_ == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(zones_, ReadZoneMapsOf(*file_));
+  }
+  return zones_;
 }
 
 void SstReaderImpl::ReadAhead(int64_t block, BlockWalk* walk) {

@@ -130,7 +130,7 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   virtual arrow::Status DamagedRow(int64_t block) const = 0;
 
   virtual const RangeTombstoneSet& range_tombstones() const = 0;
-  /// The zone map section's batch (zone_map.h), read and parsed on each call.
+  /// The zone map section's batch (zone_map.h), read and parsed by the first call.
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMaps() = 0;
   /// Reads and checks every byte of the file, decodes and fully validates every block, and checks
   /// order, index, counts and bounds. The first damage is returned.

@@ -287,17 +287,9 @@ arrow::Status ZoneMapBuilder::AddBlock(const arrow::RecordBatch& block) {
 arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::Codec> codec) {
   ARROW_RETURN_NOT_OK(impl_->Prepare());
   arrow::ArrayVector arrays;
-  arrow::FieldVector fields;
-  for (int i = 0; i < impl_->schema->num_fields(); ++i) {
-    const std::shared_ptr<arrow::DataType>& type = impl_->schema->field(i)->type();
-    const std::string name = std::to_string(i);
-    fields.push_back(arrow::field(name + ".min", type));
-    fields.push_back(arrow::field(name + ".max", type));
-    fields.push_back(arrow::field(name + ".nulls", arrow::int64()));
-    ARROW_RETURN_NOT_OK(impl_->columns[i].Finish(&arrays));
-  }
+  for (ColumnZones& column : impl_->columns) ARROW_RETURN_NOT_OK(column.Finish(&arrays));
   const auto batch =
-      arrow::RecordBatch::Make(arrow::schema(std::move(fields)), impl_->blocks + 1, arrays);
+      arrow::RecordBatch::Make(ZoneMapSchema(*impl_->schema), impl_->blocks + 1, arrays);
   ARROW_ASSIGN_OR_RAISE(const auto sink, arrow::io::BufferOutputStream::Create());
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.use_threads = false;
@@ -308,6 +300,18 @@ arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::C
   ARROW_RETURN_NOT_OK(writer->Close());
   ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Buffer> bytes, sink->Finish());
   return bytes->ToString();
+}
+
+std::shared_ptr<arrow::Schema> ZoneMapSchema(const arrow::Schema& stored_schema) {
+  arrow::FieldVector fields;
+  for (int i = 0; i < stored_schema.num_fields(); ++i) {
+    const std::shared_ptr<arrow::DataType>& type = stored_schema.field(i)->type();
+    const std::string name = std::to_string(i);
+    fields.push_back(arrow::field(name + ".min", type));
+    fields.push_back(arrow::field(name + ".max", type));
+    fields.push_back(arrow::field(name + ".nulls", arrow::int64()));
+  }
+  return arrow::schema(std::move(fields));
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> ParseZoneMaps(std::string_view section) {

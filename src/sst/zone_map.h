@@ -31,6 +31,9 @@ class ZoneMapBuilder {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Schema of the zone maps of files of a stored schema.
+std::shared_ptr<arrow::Schema> ZoneMapSchema(const arrow::Schema& stored_schema);
+
 /// Parses the section into its record batch (rows = blocks + 1). Hostile bytes give a Status.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> ParseZoneMaps(std::string_view section);
 

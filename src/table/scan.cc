@@ -4,9 +4,8 @@
 #include <utility>
 
 #include <arrow/array.h>
-#include <arrow/compute/exec.h>
+#include <arrow/compute/expression.h>
 #include <arrow/scalar.h>
-#include <arrow/util/bit_run_reader.h>
 
 #include "row/batch_ops.h"
 #include "row/compute.h"
@@ -53,17 +52,15 @@ arrow::Status PlanFilter(const TableState& table, const compute::Expression& fil
   if (KeepsEveryRow(filter)) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(InitializeCompute());
   const arrow::Schema& user_schema = *plan->schema->user_schema();
+  std::vector<int> filter_columns;
   for (const arrow::FieldRef& ref : compute::FieldsInExpression(filter)) {
     ARROW_ASSIGN_OR_RAISE(arrow::FieldPath path, ref.FindOneOrNone(user_schema));
     if (path.empty()) {
       return UnknownColumn(table, ref.IsName() ? *ref.name() : ref.ToDotPath());
     }
     const int column = path.indices()[0];
-    if (std::find(plan->filter_columns.begin(), plan->filter_columns.end(), column) ==
-        plan->filter_columns.end()) {
-      plan->filter_columns.push_back(column);
-      plan->filter_positions.push_back(PositionOf(column, &plan->read_columns));
-    }
+    PositionOf(column, &filter_columns);
+    PositionOf(column, &plan->read_columns);
   }
   auto bound = filter.Bind(user_schema);
   if (!bound.ok()) {
@@ -78,9 +75,11 @@ arrow::Status PlanFilter(const TableState& table, const compute::Expression& fil
     return arrow::Status::Invalid("the filter over table '", table.info.name,
                                   "' does not decide row by row: ", filter.ToString());
   }
-  plan->filter = *std::move(bound);
-  plan->filter_stored_schema = StoredFields(*plan, plan->filter_columns);
-  plan->filter_user_schema = plan->schema->Project(plan->filter_columns);
+  auto made = std::make_shared<ScanFilter>();
+  made->zones = ZoneFilter::Make(*plan->schema, *bound);
+  ARROW_ASSIGN_OR_RAISE(
+      made->rows, RowFilter::Make(plan->schema, *std::move(bound), std::move(filter_columns)));
+  plan->filter = std::move(made);
   return arrow::Status::OK();
 }
 
@@ -106,82 +105,22 @@ arrow::Status PlanRange(const TableState& table, const KeyRange& range, ScanPlan
 
 // The columns at `positions` of a batch that holds the read columns; zero columns keep the row
 // count.
-std::shared_ptr<arrow::RecordBatch> Select(const arrow::RecordBatch& batch,
-                                           const std::vector<int>& positions,
-                                           const std::shared_ptr<arrow::Schema>& schema) {
+std::shared_ptr<arrow::RecordBatch> Project(const arrow::RecordBatch& batch,
+                                            const std::vector<int>& positions,
+                                            const std::shared_ptr<arrow::Schema>& schema) {
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   columns.reserve(positions.size());
   for (int position : positions) columns.push_back(batch.column_data(position));
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
 }
 
-// Which rows of a batch the filter keeps.
-struct Selection {
-  bool all = false;
-  int64_t count = 0;
-  std::shared_ptr<arrow::BooleanArray> mask;  // set unless `all` or count == 0
-
-  // Stretches of kept rows, in order, the first `rows_max` rows of them.
-  std::vector<RowSlice> Slices(int64_t rows_max) const;
-};
-
-std::vector<RowSlice> Selection::Slices(int64_t rows_max) const {
-  std::vector<RowSlice> slices;
-  auto add = [&](int64_t start, int64_t length) {
-    length = std::min(length, rows_max);
-    if (length == 0) return;
-    rows_max -= length;
-    slices.push_back({.source = 0, .descending = false, .start = start, .length = length});
-  };
-  const uint8_t* values = mask->values()->data();
-  if (mask->null_count() == 0) {
-    arrow::internal::SetBitRunReader runs(values, mask->offset(), mask->length());
-    for (auto run = runs.NextRun(); run.length != 0; run = runs.NextRun()) {
-      add(run.position, run.length);
-    }
-    return slices;
+// The rows of a batch of read columns that the filter keeps.
+arrow::Result<Selection> Select(const ScanPlan& plan, const RowBatch& batch) {
+  if (plan.filter == nullptr || batch.filtered) {
+    return Selection{.rows = batch.num_rows(), .count = batch.num_rows(), .bits = nullptr};
   }
-  int64_t start = 0;
-  for (int64_t row = 0; row <= mask->length(); ++row) {
-    const bool keep = row < mask->length() && mask->IsValid(row) && mask->Value(row);
-    if (keep) continue;
-    if (row > start) add(start, row - start);
-    start = row + 1;
-  }
-  return slices;
-}
-
-// Evaluates the filter on the rows of one batch of read columns. Null is "no".
-arrow::Result<Selection> ApplyFilter(const ScanPlan& plan, const arrow::RecordBatch& batch) {
-  Selection selection;
-  const int64_t rows = batch.num_rows();
-  if (!plan.filter.has_value()) {
-    selection.all = true;
-    selection.count = rows;
-    return selection;
-  }
-  const auto named = Select(batch, plan.filter_positions, plan.filter_stored_schema);
-  ARROW_ASSIGN_OR_RAISE(auto input,
-                        plan.schema->ToUser(*named, plan.filter_columns, plan.filter_user_schema));
-  // The columns that the filter does not name are not read; something has to stand in their places.
-  std::vector<arrow::Datum> values(plan.schema->user_schema()->num_fields(),
-                                   arrow::Datum(std::make_shared<arrow::NullScalar>()));
-  for (size_t i = 0; i < plan.filter_columns.size(); ++i) {
-    values[plan.filter_columns[i]] = input->column(static_cast<int>(i));
-  }
-  ARROW_ASSIGN_OR_RAISE(
-      arrow::Datum datum,
-      compute::ExecuteScalarExpression(*plan.filter, compute::ExecBatch(std::move(values), rows)));
-  if (datum.is_scalar()) {
-    const auto& answer = datum.scalar_as<arrow::BooleanScalar>();
-    selection.all = answer.is_valid && answer.value;
-    selection.count = selection.all ? rows : 0;
-    return selection;
-  }
-  selection.mask = datum.array_as<arrow::BooleanArray>();
-  selection.count = selection.mask->true_count();
-  selection.all = selection.count == rows;
-  return selection;
+  const RowFilter& filter = *plan.filter->rows;
+  return filter.Select(*SelectColumns(*batch.columns, plan.read_columns, filter.columns()));
 }
 
 arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core,
@@ -193,6 +132,7 @@ arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core
   request.direction = plan.direction;
   request.snapshot = point.sequence;
   request.want_keys = false;
+  request.filter = plan.filter;
   request.helpers = core.helpers();
   int64_t batch_rows_first = 0;
   if (plan.limit >= 0) {
@@ -222,7 +162,7 @@ class ScanReader final : public arrow::RecordBatchReader {
     while (source_ != nullptr && rows_left_ != 0) {
       ARROW_ASSIGN_OR_RAISE(auto next, source_->Next());
       if (!next.has_value()) break;
-      ARROW_ASSIGN_OR_RAISE(*out, Produce(*next->columns));
+      ARROW_ASSIGN_OR_RAISE(*out, Produce(*next));
       if (*out != nullptr) return arrow::Status::OK();
     }
     return Close();
@@ -235,13 +175,13 @@ class ScanReader final : public arrow::RecordBatchReader {
 
  private:
   // The rows of a batch of read columns that belong to the result; nullptr if there are none.
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Produce(const arrow::RecordBatch& batch) {
-    ARROW_ASSIGN_OR_RAISE(Selection selection, ApplyFilter(plan_, batch));
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Produce(const RowBatch& batch) {
+    ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan_, batch));
     const int64_t rows = rows_left_ < 0 ? selection.count : std::min(selection.count, rows_left_);
     if (rows == 0) return nullptr;
     std::shared_ptr<arrow::RecordBatch> output =
-        Select(batch, plan_.output_positions, stored_schema_);
-    if (selection.all) {
+        Project(*batch.columns, plan_.output_positions, stored_schema_);
+    if (selection.all()) {
       if (rows < output->num_rows()) output = output->Slice(0, rows);
     } else if (plan_.output_columns.empty()) {
       output = arrow::RecordBatch::Make(stored_schema_, rows, arrow::ArrayVector{});
@@ -313,16 +253,14 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenScan(
 
 arrow::Result<int64_t> CountScan(const DatabaseCore& core, const ReadPoint& point, ScanPlan plan) {
   if (plan.range.IsEmpty() || plan.limit == 0) return 0;
-  plan.read_columns = plan.filter_columns;
-  for (size_t i = 0; i < plan.filter_positions.size(); ++i) {
-    plan.filter_positions[i] = static_cast<int>(i);
-  }
+  plan.read_columns.clear();
+  if (plan.filter != nullptr) plan.read_columns = plan.filter->rows->columns();
   ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(core, point, plan));
   int64_t count = 0;
   while (plan.limit < 0 || count < plan.limit) {
     ARROW_ASSIGN_OR_RAISE(auto next, source->Next());
     if (!next.has_value()) break;
-    ARROW_ASSIGN_OR_RAISE(Selection selection, ApplyFilter(plan, *next->columns));
+    ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan, *next));
     count += selection.count;
   }
   return plan.limit < 0 ? count : std::min(count, plan.limit);

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <arrow/compute/expression.h>
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 
 #include <marble/scan.h>
 
 #include "db/core.h"
+#include "tree/sorted_reader.h"
 
 namespace marble {
 
@@ -31,14 +31,8 @@ struct ScanPlan {
   /// read_columns.
   std::vector<int> output_columns;
   std::vector<int> output_positions;
-  /// The filter bound to the user's schema; nullopt keeps every row.
-  std::optional<arrow::compute::Expression> filter;
-  /// Columns that the filter names, in the same two ways.
-  std::vector<int> filter_columns;
-  std::vector<int> filter_positions;
-  /// Schemas of these columns; set with the filter.
-  std::shared_ptr<arrow::Schema> filter_stored_schema;
-  std::shared_ptr<arrow::Schema> filter_user_schema;
+  /// nullptr keeps every row.
+  std::shared_ptr<const ScanFilter> filter;
   EncodedRange range;
   Direction direction = Direction::kForward;
   int64_t limit = -1;

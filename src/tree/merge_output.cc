@@ -1,28 +1,15 @@
 #include "tree/merge_output.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <arrow/array/data.h>
-#include <arrow/buffer.h>
 #include <arrow/type_traits.h>
+
+#include "row/gather_rows.h"
 
 namespace marble {
 namespace {
-
-/// What a gathered batch's hidden columns live in.
-struct VersionBuffers {
-  std::shared_ptr<arrow::Buffer> sequences;
-  std::shared_ptr<arrow::Buffer> kinds;
-};
-
-/// Bytes of the keys of a slice: in memory they follow each other.
-std::string_view KeyBytes(const EncodedKeys& keys, int64_t start, int64_t length) {
-  const std::string_view first = keys[start];
-  const std::string_view last = keys[start + length - 1];
-  return {first.data(), static_cast<size_t>(last.data() + last.size() - first.data())};
-}
 
 /// The key column that was just gathered, as keys.
 EncodedKeys KeysOf(const std::shared_ptr<arrow::ArrayData>& column) {
@@ -69,13 +56,15 @@ arrow::Result<RowBatch> MergeOutput::Finish() {
   }
   ARROW_ASSIGN_OR_RAISE(out.columns,
                         Gather(options_.schema, source_columns_, slices_, options_.pool));
+  out.filtered = std::ranges::all_of(sources_, [](const RowBatch& rows) { return rows.filtered; });
   if (options_.with_keys && options_.key_column >= 0) {
     out.keys = KeysOf(out.columns->column_data(options_.key_column));
   } else if (options_.with_keys) {
-    ARROW_RETURN_NOT_OK(GatherKeys(&out));
+    ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources_, slices_, rows_, options_.pool));
   }
   if (options_.with_versions) {
-    ARROW_RETURN_NOT_OK(GatherVersions(&out));
+    ARROW_RETURN_NOT_OK(GatherVersions(sources_, slices_, rows_, options_.pool, &out));
+    out.unique_keys = false;  // not known: Simplify looks
     Simplify(&out);
   }
   Clear();
@@ -115,73 +104,6 @@ void MergeOutput::Simplify(RowBatch* out) const {
     out->kinds = nullptr;
   }
   out->unique_keys = out->unique_keys || options_.single_version || !AnyKeyTwice(out->keys);
-}
-
-arrow::Status MergeOutput::GatherKeys(RowBatch* out) const {
-  const int32_t width = sources_[0].keys.fixed_width();
-  bool fixed = width > 0;
-  for (const RowBatch& source : sources_) {
-    // A lone source may have been asked for no keys.
-    if (source.keys.size() != source.num_rows()) return arrow::Status::OK();
-    fixed = fixed && source.keys.fixed_width() == width;
-  }
-  int64_t total = 0;
-  for (const RowSlice& slice : slices_) {
-    const EncodedKeys& keys = sources_[slice.source].keys;
-    total += static_cast<int64_t>(KeyBytes(keys, slice.start, slice.length).size());
-  }
-  // One allocation: offsets, unless all keys have one width, then the bytes.
-  const int64_t offset_bytes = fixed ? 0 : (rows_ + 1) * static_cast<int64_t>(sizeof(int64_t));
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(offset_bytes + total, options_.pool));
-  auto* offsets = reinterpret_cast<int64_t*>(buffer->mutable_data());
-  uint8_t* const data = buffer->mutable_data() + offset_bytes;
-  uint8_t* to = data;
-  for (const RowSlice& slice : slices_) {
-    const EncodedKeys& keys = sources_[slice.source].keys;
-    const std::string_view bytes = KeyBytes(keys, slice.start, slice.length);
-    if (!fixed) {
-      for (int64_t i = slice.start; i < slice.start + slice.length; ++i) {
-        *offsets++ = (to - data) + (keys[i].data() - bytes.data());
-      }
-    }
-    if (fixed && width == 8 && slice.length == 1) {
-      std::memcpy(to, bytes.data(), 8);
-    } else {
-      std::memcpy(to, bytes.data(), bytes.size());
-    }
-    to += bytes.size();
-  }
-  if (fixed) {
-    out->keys = EncodedKeys::Fixed(data, width, rows_, std::move(buffer));
-  } else {
-    *offsets = total;
-    const auto* begin = reinterpret_cast<const int64_t*>(buffer->data());
-    out->keys = EncodedKeys::Offsets64(data, begin, rows_, std::move(buffer));
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Status MergeOutput::GatherVersions(RowBatch* out) const {
-  auto owner = std::make_shared<VersionBuffers>();
-  ARROW_ASSIGN_OR_RAISE(
-      owner->sequences,
-      arrow::AllocateBuffer(rows_ * static_cast<int64_t>(sizeof(uint64_t)), options_.pool));
-  ARROW_ASSIGN_OR_RAISE(owner->kinds, arrow::AllocateBuffer(rows_, options_.pool));
-  auto* sequences = reinterpret_cast<uint64_t*>(owner->sequences->mutable_data());
-  uint8_t* kinds = owner->kinds->mutable_data();
-  out->sequences = sequences;
-  out->kinds = kinds;
-  for (const RowSlice& slice : slices_) {
-    const RowBatch& source = sources_[slice.source];
-    for (int64_t i = slice.start; i < slice.start + slice.length; ++i) {
-      *sequences++ = source.SequenceAt(i);
-      *kinds++ = static_cast<uint8_t>(source.KindAt(i));
-    }
-  }
-  out->unique_keys = false;  // not known: Simplify looks
-  out->owner = std::move(owner);
-  return arrow::Status::OK();
 }
 
 }  // namespace marble

@@ -78,8 +78,6 @@ class MergeOutput {
     }
     slices_.push_back({source, descending, start, count});
   }
-  arrow::Status GatherKeys(RowBatch* out) const;
-  arrow::Status GatherVersions(RowBatch* out) const;
   void Simplify(RowBatch* out) const;
 
   const Options options_;

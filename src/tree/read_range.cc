@@ -1,7 +1,10 @@
 // Range reads over a view (ReadRange of table_view.h): which sources concern the range, and how
 // they come together.
 #include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tree/merge_reader.h"
 #include "tree/run_reader.h"
@@ -68,6 +71,37 @@ bool Concerns(const Source& source, const EncodedRange& range, uint64_t snapshot
   return false;
 }
 
+/// Keys from `smallest` to `largest`.
+struct KeySpan {
+  std::string_view smallest;
+  std::string_view largest;
+};
+
+/// All keys that a run has in files of the range; nullopt if there are none.
+std::optional<KeySpan> SpanOf(const Run& run, const EncodedRange& range) {
+  const auto [begin, end] = FilesInRange(run, range);
+  if (begin == end) return std::nullopt;
+  return KeySpan{run.files[begin]->meta().smallest, run.files[end - 1]->meta().largest};
+}
+
+/// For each source: does none of its rows hide one of an older source? Then rows that are not
+/// wanted can be left out before the merge. (A row that no filter keeps may hide one that it would
+/// keep.)
+std::vector<bool> HideNothing(const std::vector<Source>& sources, const EncodedRange& range) {
+  std::vector<bool> hide_nothing(sources.size(), false);
+  std::vector<KeySpan> older;
+  for (size_t i = sources.size(); i-- > 0;) {
+    if (sources[i].memtable != nullptr) break;  // memtables are newest, and their keys not known
+    const auto span = SpanOf(*sources[i].run, range);
+    if (!span.has_value()) continue;
+    hide_nothing[i] = std::ranges::none_of(older, [&](const KeySpan& other) {
+      return span->smallest <= other.largest && other.smallest <= span->largest;
+    });
+    older.push_back(*span);
+  }
+  return hide_nothing;
+}
+
 }  // namespace
 
 arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const TableView> view,
@@ -103,9 +137,12 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
     // gives those of blocks with several versions of a key unasked).
     const bool lone_run = sources.size() == 1 && sources[0].run != nullptr;
     if (!lone_run || options.tombstones != nullptr) request.want_keys = true;
-    for (const Source& source : sources) {
+    const auto filter = std::move(request.filter);
+    const std::vector<bool> hide_nothing = HideNothing(sources, request.range);
+    for (size_t i = 0; i < sources.size(); ++i) {
+      request.filter = hide_nothing[i] ? filter : nullptr;
       ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> reader,
-                            OpenSource(source, request, options.tombstones));
+                            OpenSource(sources[i], request, options.tombstones));
       readers.push_back(std::move(reader));
     }
   }

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "row/gather_rows.h"
 #include "tree/early_read.h"
 
 namespace marble {
@@ -34,8 +35,8 @@ struct GroupRows {
 };
 
 /// The block's rows within the range, possibly none.
-arrow::Result<RowBatch> ReadBlock(const ReadRequest& request, const BlockGroup& group,
-                                  int64_t block) {
+arrow::Result<RowBatch> ReadRows(const ReadRequest& request, const BlockGroup& group,
+                                 int64_t block) {
   const bool cut = block == group.lower_block || block == group.upper_block;
   const bool want_keys = request.want_keys || cut;
   ARROW_ASSIGN_OR_RAISE(RowBatch rows, group.file->ReadBlock(block, request.columns, want_keys));
@@ -56,10 +57,39 @@ arrow::Result<RowBatch> ReadBlock(const ReadRequest& request, const BlockGroup& 
   return rows;
 }
 
+/// Those of them that the filter keeps; of a block in which a row may hide another one, all.
+arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& group,
+                                 int64_t block) {
+  const RowFilter& filter = *request.filter->rows;
+  std::optional<Selection> selection;
+  if (block != group.lower_block && block != group.upper_block) {
+    // The other columns are read where a row is left.
+    ARROW_ASSIGN_OR_RAISE(const RowBatch named,
+                          group.file->ReadBlock(block, filter.columns(), /*want_keys=*/false));
+    if (!named.unique_keys) return ReadRows(request, group, block);
+    ARROW_ASSIGN_OR_RAISE(selection, filter.Select(*named.columns));
+    if (selection->count == 0) return named.Slice(0, 0);
+  }
+  ARROW_ASSIGN_OR_RAISE(RowBatch rows, ReadRows(request, group, block));
+  if (!rows.unique_keys) return rows;
+  if (!selection.has_value()) {
+    const auto named = SelectColumns(*rows.columns, request.columns, filter.columns());
+    ARROW_ASSIGN_OR_RAISE(selection, filter.Select(*named));
+  }
+  if (!selection->all()) {
+    // Results belong to the caller, so they do not count against the engine's budget.
+    ARROW_ASSIGN_OR_RAISE(
+        rows, GatherOf(rows, selection->Slices(selection->count), arrow::default_memory_pool()));
+  }
+  rows.filtered = true;
+  return rows;
+}
+
 GroupRows ReadGroup(const ReadRequest& request, const BlockGroup& group) {
   GroupRows read;
   for (const int64_t block : group.blocks) {
-    auto rows = ReadBlock(request, group, block);
+    auto rows = request.filter == nullptr ? ReadRows(request, group, block)
+                                          : ReadKept(request, group, block);
     if (!rows.ok()) {
       read.status = rows.status();
       break;
@@ -108,6 +138,9 @@ class RunReader : public SortedReader {
   bool alone() const { return request_->helpers == nullptr || groups_made_ < kLoneGroups; }
   arrow::Status OpenFile(const TableFile& file);
   arrow::Result<bool> IsCovered(int64_t block) const;
+  bool MayKeep(int64_t block) const {
+    return may_keep_.empty() || may_keep_[static_cast<size_t>(block)];
+  }
   arrow::Result<std::optional<BlockGroup>> NextGroup();
   void AskForGroups();
 
@@ -122,6 +155,7 @@ class RunReader : public SortedReader {
   int64_t blocks_end_ = 0;
   int64_t lower_block_ = -1;  // as in BlockGroup
   int64_t upper_block_ = -1;
+  std::vector<bool> may_keep_;  // by block of file_; empty if every block has to be read
 
   int64_t groups_made_ = 0;
   int64_t group_bytes_ = kGroupBytesMin;
@@ -143,6 +177,7 @@ arrow::Result<std::optional<BlockGroup>> RunReader::NextGroup() {
   int64_t bytes = 0;
   while (blocks_begin_ < blocks_end_ && (bytes == 0 || (!alone() && bytes < group_bytes_))) {
     const int64_t block = reverse() ? --blocks_end_ : blocks_begin_++;
+    if (!MayKeep(block)) continue;
     ARROW_ASSIGN_OR_RAISE(const bool covered, IsCovered(block));
     if (covered) continue;
     file_->ReadAhead(block, &walk_);
@@ -164,7 +199,8 @@ void RunReader::AskForGroups() {
       return;
     }
     // The first one is wanted at once.
-    const bool early = !groups_.empty() && !IsReady(*request_, **group);
+    const bool early =
+        !groups_.empty() && (request_->filter != nullptr || !IsReady(*request_, **group));
     groups_.emplace_back(
         [request = request_, group = **std::move(group)] { return ReadGroup(*request, group); },
         early ? request_->helpers : nullptr);
@@ -181,6 +217,12 @@ arrow::Status RunReader::OpenFile(const TableFile& file) {
   }
   ARROW_ASSIGN_OR_RAISE(file_, file.shared_reader());
   walk_ = {};
+  may_keep_.clear();
+  if (request_->filter != nullptr && request_->filter->zones != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(const auto zones, file_->ReadZoneMaps());
+    ARROW_ASSIGN_OR_RAISE(may_keep_, request_->filter->zones->MayKeep(zones));
+    if (!may_keep_.back()) return arrow::Status::OK();
+  }
   blocks_end_ = file_->num_blocks();
   lower_block_ = upper_block_ = -1;
   if (!request_->range.lower.empty()) {

@@ -8,12 +8,21 @@
 #include <arrow/result.h>
 
 #include "row/row_batch.h"
+#include "row/row_filter.h"
+#include "sst/zone_filter.h"
 
 namespace marble {
 
 class Helpers;
 
 enum class Direction { kForward, kReverse };
+
+/// The rows that a scan wants.
+struct ScanFilter {
+  std::shared_ptr<const RowFilter> rows;
+  /// Which blocks may have any; nullptr if zone maps cannot tell.
+  std::shared_ptr<const ZoneFilter> zones;
+};
 
 /// What a reader of a source should deliver.
 struct ReadRequest {
@@ -27,6 +36,10 @@ struct ReadRequest {
   bool want_keys = true;
   /// Rows of a batch to aim at where the source is free to choose (memtables).
   int64_t batch_rows = 4096;
+  /// Rows that it does not keep need not be delivered. Batches that have none of them say so
+  /// (RowBatch::filtered); its columns are among `columns`. A source is given one only if none of
+  /// its rows hides one of another source.
+  std::shared_ptr<const ScanFilter> filter;
   /// Read the next blocks of files while the caller is busy with those before; nullptr for none.
   /// Must outlive the reader.
   Helpers* helpers = nullptr;

@@ -55,7 +55,8 @@ arrow::Status FindValues(const TableView& view, std::span<const std::string_view
 
 /// Visible rows of a range as batches of stored columns (request.columns), in key order: the merge
 /// of all sources, or for append tables their concatenation. The reader holds the view.
-/// `batch_rows_first` as in MergeReadOptions.
+/// `batch_rows_first` as in MergeReadOptions. Of rows that request.filter does not keep some are
+/// delivered, in batches that are not marked as filtered.
 arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const TableView> view,
                                                        ReadRequest request, int64_t batch_rows_max,
                                                        int64_t batch_rows_first);

@@ -156,6 +156,10 @@ std::vector<cp::Expression> Filters() {
           cp::less(amount, cp::literal(3)),
           cp::and_(cp::greater_equal(amount, cp::literal(500.0)), flag),
           cp::or_(cp::is_null(amount), cp::equal(group, cp::literal("g0"))),
+          cp::and_(cp::less(cp::literal(int64_t{100}), id), cp::less_equal(id, cp::literal(900))),
+          cp::and_(cp::not_equal(amount, cp::literal(7.0)), cp::less(amount, cp::literal(9))),
+          cp::and_(cp::greater(id, cp::literal(int64_t{1} << 40)), flag),
+          cp::not_(cp::greater(id, cp::literal(50))),
           cp::equal(cp::field_ref(arrow::FieldRef("place", "x")), cp::literal(7)),
           cp::equal(cp::call("list_value_length", {cp::field_ref("tags")}), cp::literal(0)),
           cp::equal(cp::field_ref(arrow::FieldRef(1)), cp::literal("g3")),
@@ -184,6 +188,42 @@ TEST_P(ScanTest, FiltersAgreeWithArrowOnTheSameRows) {
       EXPECT_EQ(count, found->num_rows());
     }
   }
+}
+
+TEST_P(ScanTest, ARowThatTheFilterRefusesHidesOlderOnesThatItWouldKeep) {
+  const auto schema = arrow::schema(
+      {arrow::field("id", arrow::int64(), false), arrow::field("state", arrow::int64())});
+  ASSERT_OK(database_->CreateTable("states", schema, {.primary_key = {"id"}}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_, "states"));
+  const auto rows = [&](int64_t step, int64_t state) {
+    arrow::Int64Builder ids;
+    arrow::Int64Builder states;
+    for (int64_t id = 0; id < 1000; id += step) {
+      EXPECT_TRUE(ids.Append(id).ok() && states.Append(state).ok());
+    }
+    const auto array = ids.Finish().ValueOrDie();
+    return arrow::RecordBatch::Make(schema, array->length(), {array, states.Finish().ValueOrDie()});
+  };
+  ScanOptions open;
+  open.filter = cp::equal(cp::field_ref("state"), cp::literal(1));
+  ASSERT_OK(table->Insert(rows(1, 1)));
+  ASSERT_OK(database_->Compact("states"));
+  ASSERT_OK_AND_ASSIGN(auto before, database_->GetSnapshot());
+  for (const int64_t step : {2, 3}) {
+    ASSERT_OK(table->Insert(rows(step, 2)));
+    ASSERT_OK(database_->Flush());
+    ASSERT_OK_AND_ASSIGN(const int64_t count, table->Count(open));
+    EXPECT_EQ(count, step == 2 ? 500 : 333);
+  }
+  // Both versions of a row in one block.
+  ASSERT_OK(database_->Compact("states"));
+  ASSERT_OK_AND_ASSIGN(const int64_t now, table->Count(open));
+  EXPECT_EQ(now, 333);
+  open.snapshot = before;
+  ASSERT_OK_AND_ASSIGN(const int64_t then, table->Count(open));
+  EXPECT_EQ(then, 1000);
+  ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*table, open));
+  EXPECT_EQ(found->num_rows(), 1000);
 }
 
 TEST_P(ScanTest, AFilterMayNameColumnsThatAreNotAskedFor) {
