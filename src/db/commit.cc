@@ -203,7 +203,7 @@ void OpenDatabase::EncodeOperations(std::span<Operation> operations,
       op.table->live->next_row_id += static_cast<uint64_t>(op.rows->columns->num_rows());
     }
     if (payload.files.empty()) {
-      record_.AddRows(op.kind, table, payload.first_row_id, std::string_view(*payload.message));
+      record_.AddRows(op.kind, table, payload.first_row_id, payload.message);
       continue;
     }
     for (FileMeta& file : payload.files) {

@@ -78,12 +78,14 @@ void CommitRecordBuilder::AddDeleteRange(uint32_t table, std::string_view begin,
 }
 
 void CommitRecordBuilder::AddRows(OperationKind kind, uint32_t table, uint64_t first_row_id,
-                                  std::string_view message) {
+                                  const arrow::BufferVector& message) {
   Begin(kind, table);
   PutFixed<uint64_t>(&copied_, first_row_id);
-  PutVarint(&copied_, message.size());
+  uint64_t bytes = 0;
+  for (const auto& piece : message) bytes += static_cast<uint64_t>(piece->size());
+  PutVarint(&copied_, bytes);
   copied_.append(PaddingAt(payload_bytes()), '\0');
-  AppendBytes(message);
+  for (const auto& piece : message) AppendBytes(std::string_view(*piece));
 }
 
 void CommitRecordBuilder::AddAttach(uint32_t table, uint64_t first_row_id,

@@ -36,7 +36,9 @@ class CommitRecordBuilder {
   void AddPut(uint32_t table, std::string_view key, std::string_view value);
   void AddDelete(uint32_t table, std::string_view key);
   void AddDeleteRange(uint32_t table, std::string_view begin, std::string_view end, bool unbounded);
-  void AddRows(OperationKind kind, uint32_t table, uint64_t first_row_id, std::string_view message);
+  /// `message` in pieces that follow each other.
+  void AddRows(OperationKind kind, uint32_t table, uint64_t first_row_id,
+               const arrow::BufferVector& message);
   void AddAttach(uint32_t table, uint64_t first_row_id, const std::vector<FileMeta>& files);
   void AddCreate(const TableRecord& record);
   void AddDrop(uint32_t table);

@@ -121,9 +121,9 @@ class OpenDatabase : public DatabaseCore {
 
   // --- commit.cc
   struct RowsPayload {
-    std::shared_ptr<arrow::Buffer> message;  // in the log record
-    std::vector<FileMeta> files;             // or already in files: attach
-    uint64_t first_row_id = 0;               // append tables
+    arrow::BufferVector message;  // in the log record
+    std::vector<FileMeta> files;  // or already in files: attach
+    uint64_t first_row_id = 0;    // append tables
   };
   /// A call that Close waits for, because it lets go of the mutex in between; the mutex is held
   /// when it begins and ends.

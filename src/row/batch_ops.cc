@@ -2,6 +2,7 @@
 #include "row/batch_ops.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include <arrow/io/memory.h>
@@ -23,6 +24,41 @@ namespace {
 using arrow::ArrayData;
 using arrow::Status;
 using arrow::Type;
+
+/// Keeps what is written: buffers as they are, the bytes between them copied together.
+class PieceStream final : public arrow::io::OutputStream {
+ public:
+  ~PieceStream() override = default;
+  Status Write(const void* data, int64_t bytes) override {
+    between_.append(static_cast<const char*>(data), static_cast<size_t>(bytes));
+    position_ += bytes;
+    return Status::OK();
+  }
+  Status Write(const std::shared_ptr<arrow::Buffer>& data) override {
+    EndBetween();
+    pieces_.push_back(data);
+    position_ += data->size();
+    return Status::OK();
+  }
+  arrow::Result<int64_t> Tell() const override { return position_; }
+  Status Close() override { return Status::OK(); }
+  bool closed() const override { return false; }
+
+  arrow::BufferVector Take() {
+    EndBetween();
+    return std::move(pieces_);
+  }
+
+ private:
+  void EndBetween() {
+    if (between_.empty()) return;
+    pieces_.push_back(arrow::Buffer::FromString(std::exchange(between_, std::string())));
+  }
+
+  arrow::BufferVector pieces_;
+  std::string between_;
+  int64_t position_ = 0;
+};
 
 /// Bytes of the offsets of `length` rows and of what they point to in `data` from row `offset` on;
 /// begin and end of the latter in elements.
@@ -165,14 +201,19 @@ int64_t BatchBytes(const arrow::RecordBatch& batch) {
   return bytes;
 }
 
-arrow::Result<std::shared_ptr<arrow::Buffer>> SerializeBatch(const arrow::RecordBatch& batch,
-                                                             arrow::MemoryPool* pool) {
+arrow::Result<arrow::BufferVector> SerializeBatch(const arrow::RecordBatch& batch,
+                                                  arrow::MemoryPool* pool) {
   arrow::ipc::IpcWriteOptions options = arrow::ipc::IpcWriteOptions::Defaults();
   options.memory_pool = pool;
   options.alignment = 64;
   options.use_threads = false;
   options.allow_64bit = true;
-  return arrow::ipc::SerializeRecordBatch(batch, options);
+  arrow::ipc::IpcPayload payload;
+  ARROW_RETURN_NOT_OK(arrow::ipc::GetRecordBatchPayload(batch, options, &payload));
+  PieceStream pieces;
+  int32_t metadata_length = 0;
+  ARROW_RETURN_NOT_OK(arrow::ipc::WriteIpcPayload(payload, options, &pieces, &metadata_length));
+  return pieces.Take();
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> DeserializeBatch(

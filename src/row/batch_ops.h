@@ -59,11 +59,13 @@ std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batc
 /// Bytes that the rows of `batch` occupy (slices count only their rows).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
 
-/// A record batch as one IPC message (metadata and body, no schema) for the log. The body begins at
-/// a multiple of 64 bytes; within it Arrow aligns buffers to 8.
-arrow::Result<std::shared_ptr<arrow::Buffer>> SerializeBatch(const arrow::RecordBatch& batch,
-                                                             arrow::MemoryPool* pool);
-/// Inverse; checks with ValidateFull. `bytes` must outlive the batch (which refers to it).
+/// A record batch as one IPC message (metadata and body, no schema) for the log, in pieces that
+/// follow each other; they share the batch's buffers. The body begins at a multiple of 64 bytes,
+/// and so do the buffers in it.
+arrow::Result<arrow::BufferVector> SerializeBatch(const arrow::RecordBatch& batch,
+                                                  arrow::MemoryPool* pool);
+/// Inverse, of the bytes in one piece; checks with ValidateFull. `bytes` must outlive the batch
+/// (which refers to it).
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> DeserializeBatch(
     const std::shared_ptr<arrow::Buffer>& bytes, const std::shared_ptr<arrow::Schema>& schema);
 

@@ -31,7 +31,7 @@ struct Group {
 constexpr int64_t kRadixMin = 512;
 constexpr int kDigitBits = 11;
 constexpr size_t kDigits = size_t{1} << kDigitBits;
-constexpr int kPasses = (64 + kDigitBits - 1) / kDigitBits;
+constexpr int kPasses = 3;
 
 /// 8 bytes of the key from `depth` on, filled with zeros.
 uint64_t PrefixAt(std::string_view key, size_t depth) {
@@ -55,11 +55,28 @@ size_t CommonLength(std::string_view a, std::string_view b, size_t known) {
   return at;
 }
 
-/// Stable least-digit-first radix sort by prefix. `spare` has room for `count` items.
+/// One pass: a stable distribution of `from` into `to` by the digit at `shift`, where `places`
+/// counts digits. False if all items agree in it, so that nothing was moved.
+bool Distribute(const Item* from, Item* to, int64_t count, int shift, int64_t* places) {
+  if (places[(from[0].prefix >> shift) & (kDigits - 1)] == count) return false;
+  int64_t place = 0;
+  for (size_t digit = 0; digit < kDigits; ++digit) place += std::exchange(places[digit], place);
+  for (int64_t i = 0; i < count; ++i) {
+    to[places[(from[i].prefix >> shift) & (kDigits - 1)]++] = from[i];
+  }
+  return true;
+}
+
+/// Stable sort by prefix: least digit first by the upper 33 of the bits in which items differ,
+/// which tells nearly all of many keys apart, then what ties in them by comparing. `spare` has room
+/// for `count` items.
 void RadixSort(Item* items, Item* spare, int64_t count) {
+  uint64_t differing = 0;
+  for (int64_t i = 1; i < count; ++i) differing |= items[i].prefix ^ items[0].prefix;
+  const int low = std::max(0, static_cast<int>(std::bit_width(differing)) - kPasses * kDigitBits);
   std::vector<std::array<int64_t, kDigits>> counts(kPasses);
   for (int64_t i = 0; i < count; ++i) {
-    uint64_t prefix = items[i].prefix;
+    uint64_t prefix = items[i].prefix >> low;
     for (auto& pass : counts) {
       ++pass[prefix & (kDigits - 1)];
       prefix >>= kDigitBits;
@@ -68,18 +85,20 @@ void RadixSort(Item* items, Item* spare, int64_t count) {
   Item* from = items;
   Item* to = spare;
   for (int pass = 0; pass < kPasses; ++pass) {
-    auto& places = counts[static_cast<size_t>(pass)];
-    const int shift = pass * kDigitBits;
-    // A digit in which all items agree moves nothing.
-    if (places[(from[0].prefix >> shift) & (kDigits - 1)] == count) continue;
-    int64_t place = 0;
-    for (int64_t& digit : places) place += std::exchange(digit, place);
-    for (int64_t i = 0; i < count; ++i) {
-      to[places[(from[i].prefix >> shift) & (kDigits - 1)]++] = from[i];
-    }
-    std::swap(from, to);
+    auto* places = counts[static_cast<size_t>(pass)].data();
+    if (Distribute(from, to, count, low + pass * kDigitBits, places)) std::swap(from, to);
   }
   if (from != items) std::copy(from, from + count, items);
+  if (low == 0) return;
+  for (int64_t begin = 0; begin < count;) {
+    int64_t end = begin + 1;
+    while (end < count && items[end].prefix >> low == items[begin].prefix >> low) ++end;
+    if (end - begin > 1) {
+      std::stable_sort(items + begin, items + end,
+                       [](const Item& a, const Item& b) { return a.prefix < b.prefix; });
+    }
+    begin = end;
+  }
 }
 
 class Sorter {

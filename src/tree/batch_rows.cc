@@ -1,12 +1,12 @@
 #include "tree/batch_rows.h"
 
 #include <algorithm>
-#include <cstring>
-#include <unordered_map>
 #include <utility>
 
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
+
+#include "row/gather_rows.h"
 
 namespace marble {
 
@@ -16,11 +16,6 @@ namespace {
 struct Owned {
   std::shared_ptr<arrow::Buffer> sequences;
   std::shared_ptr<arrow::Buffer> kinds;
-};
-
-struct OwnedKeys {
-  std::shared_ptr<arrow::Buffer> data;
-  std::shared_ptr<arrow::Buffer> offsets;
 };
 
 }  // namespace
@@ -84,25 +79,40 @@ arrow::Result<RowBatch> BatchRowBuilder::Build(std::span<const RunSlice> slices)
   return rows;
 }
 
-arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) {
-  std::vector<std::shared_ptr<arrow::RecordBatch>> sources;
-  std::vector<RowSlice> row_slices;
-  std::unordered_map<int64_t, int32_t> source_of_run;
-  int64_t size = 0;
-  bool any_kinds = false;
-  RowBatch rows;
-  for (const RunSlice& slice : slices) {
-    const RowBatch& from = (*store_)[slice.run].rows();
-    const auto [place, is_new] =
-        source_of_run.try_emplace(slice.run, static_cast<int32_t>(sources.size()));
-    if (is_new) sources.push_back(Projected(slice.run));
-    const int64_t length = slice.end - slice.begin;
-    row_slices.push_back({place->second, false, slice.begin, length});
-    size += length;
-    any_kinds = any_kinds || from.kinds != nullptr;
-    rows.sequence_max = std::max(rows.sequence_max, from.sequence_max);
+int32_t BatchRowBuilder::SourceOf(int64_t run, std::vector<RowBatch>* sources) {
+  if (static_cast<int64_t>(source_of_run_.size()) <= run) {
+    source_of_run_.resize(static_cast<size_t>(store_->size()), -1);
   }
-  ARROW_ASSIGN_OR_RAISE(rows.columns, Gather(projected_schema_, sources, row_slices, pool_));
+  int32_t& source = source_of_run_[static_cast<size_t>(run)];
+  if (source < 0) {
+    source = static_cast<int32_t>(sources->size());
+    sources->push_back((*store_)[run].rows());
+    sources->back().columns = Projected(run);
+  }
+  return source;
+}
+
+arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) {
+  std::vector<RowBatch> sources;
+  std::vector<RowSlice> row_slices;
+  row_slices.reserve(slices.size());
+  int64_t size = 0;
+  for (const RunSlice& slice : slices) {
+    const int64_t length = slice.end - slice.begin;
+    row_slices.push_back({SourceOf(slice.run, &sources), false, slice.begin, length});
+    size += length;
+  }
+  for (const RunSlice& slice : slices) source_of_run_[static_cast<size_t>(slice.run)] = -1;
+
+  RowBatch rows;
+  bool any_kinds = false;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> columns;
+  for (const RowBatch& source : sources) {
+    columns.push_back(source.columns);
+    any_kinds = any_kinds || source.kinds != nullptr;
+    rows.sequence_max = std::max(rows.sequence_max, source.sequence_max);
+  }
+  ARROW_ASSIGN_OR_RAISE(rows.columns, Gather(projected_schema_, columns, row_slices, pool_));
 
   auto owned = std::make_shared<Owned>();
   ARROW_ASSIGN_OR_RAISE(
@@ -116,66 +126,27 @@ arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) 
     kinds = owned->kinds->mutable_data();
     rows.kinds = kinds;
   }
-  for (const RunSlice& slice : slices) {
-    const RowBatch& from = (*store_)[slice.run].rows();
-    const int64_t length = slice.end - slice.begin;
-    sequences = std::fill_n(sequences, length, from.sequence);
+  for (const RowSlice& slice : row_slices) {
+    const RowBatch& from = sources[static_cast<size_t>(slice.source)];
+    sequences = std::fill_n(sequences, slice.length, from.sequence);
     // A run has one kind.
-    if (any_kinds) kinds = std::fill_n(kinds, length, static_cast<uint8_t>(from.KindAt(0)));
+    if (any_kinds) kinds = std::fill_n(kinds, slice.length, static_cast<uint8_t>(from.KindAt(0)));
   }
   rows.owner = std::move(owned);
   if (schema_->is_append()) return rows;
 
   // Within a run keys are unique; versions of a key meet where slices do.
-  for (size_t i = 1; i < slices.size() && rows.unique_keys; ++i) {
-    const EncodedKeys& last = (*store_)[slices[i - 1].run].rows().keys;
-    const EncodedKeys& next = (*store_)[slices[i].run].rows().keys;
-    rows.unique_keys = last[slices[i - 1].end - 1] != next[slices[i].begin];
+  for (size_t i = 1; i < row_slices.size() && rows.unique_keys; ++i) {
+    const RowSlice& last = row_slices[i - 1];
+    const RowSlice& next = row_slices[i];
+    rows.unique_keys =
+        sources[static_cast<size_t>(last.source)].keys[last.start + last.length - 1] !=
+        sources[static_cast<size_t>(next.source)].keys[next.start];
   }
   if (want_keys_) {
-    ARROW_ASSIGN_OR_RAISE(rows.keys, CopyKeys(slices, size));
+    ARROW_ASSIGN_OR_RAISE(rows.keys, GatherKeys(sources, row_slices, size, pool_));
   }
   return rows;
-}
-
-arrow::Result<EncodedKeys> BatchRowBuilder::CopyKeys(std::span<const RunSlice> slices,
-                                                     int64_t rows) const {
-  const auto width = (*store_)[slices.front().run].rows().keys[slices.front().begin].size();
-  int64_t total = 0;
-  bool fixed = true;
-  for (const RunSlice& slice : slices) {
-    const EncodedKeys& keys = (*store_)[slice.run].rows().keys;
-    for (int64_t row = slice.begin; row < slice.end; ++row) {
-      const size_t bytes = keys[row].size();
-      total += static_cast<int64_t>(bytes);
-      fixed = fixed && bytes == width;
-    }
-  }
-  auto owned = std::make_shared<OwnedKeys>();
-  ARROW_ASSIGN_OR_RAISE(owned->data, arrow::AllocateBuffer(total, pool_));
-  int64_t* offsets = nullptr;
-  if (!fixed) {
-    ARROW_ASSIGN_OR_RAISE(
-        owned->offsets,
-        arrow::AllocateBuffer((rows + 1) * static_cast<int64_t>(sizeof(int64_t)), pool_));
-    offsets = reinterpret_cast<int64_t*>(owned->offsets->mutable_data());
-    *offsets++ = 0;
-  }
-  uint8_t* const begin = owned->data->mutable_data();
-  uint8_t* out = begin;
-  for (const RunSlice& slice : slices) {
-    const EncodedKeys& keys = (*store_)[slice.run].rows().keys;
-    for (int64_t row = slice.begin; row < slice.end; ++row) {
-      const std::string_view key = keys[row];
-      if (!key.empty()) std::memcpy(out, key.data(), key.size());
-      out += key.size();
-      if (!fixed) *offsets++ = out - begin;
-    }
-  }
-  const auto* data = owned->data->data();
-  if (fixed) return EncodedKeys::Fixed(data, static_cast<int32_t>(width), rows, std::move(owned));
-  const auto* first = reinterpret_cast<const int64_t*>(owned->offsets->data());
-  return EncodedKeys::Offsets64(data, first, rows, std::move(owned));
 }
 
 }  // namespace marble

@@ -96,7 +96,8 @@ class BatchRowBuilder {
  private:
   arrow::Result<RowBatch> Copy(std::span<const RunSlice> slices);
   const std::shared_ptr<arrow::RecordBatch>& Projected(int64_t run);
-  arrow::Result<EncodedKeys> CopyKeys(std::span<const RunSlice> slices, int64_t rows) const;
+  /// Place of a run among the sources of a copy, added if it is not there.
+  int32_t SourceOf(int64_t run, std::vector<RowBatch>* sources);
 
   const std::shared_ptr<const BatchStore> store_;
   const std::shared_ptr<const StoredSchema> schema_;
@@ -105,6 +106,7 @@ class BatchRowBuilder {
   arrow::MemoryPool* const pool_;
   std::shared_ptr<arrow::Schema> projected_schema_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> projected_;  // by run, made when asked for
+  std::vector<int32_t> source_of_run_;                          // of a copy under way, else -1
 };
 
 }  // namespace marble

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "row/key_encoding.h"
@@ -166,5 +167,46 @@ class EntrySorter {
   std::vector<Range> todo_;
   std::vector<Tie> ties_;
 };
+
+/// Sorts entries that are a few sorted stretches, such as batches that were sorted before, by
+/// merging them two and two. `ends` are the ends of the stretches, ascending; of rows with one key
+/// a later stretch has the newer. `scratch` has room for as many entries.
+template <typename Source>
+void MergeStretches(const Source& source, KeyEntry* entries, KeyEntry* scratch,
+                    std::vector<int64_t> ends) {
+  const auto newer_first = [&](const KeyEntry& older, const KeyEntry& newer) {
+    return source.key(newer.handle) <= source.key(older.handle);
+  };
+  KeyEntry* from = entries;
+  KeyEntry* to = scratch;
+  while (ends.size() > 1) {
+    std::vector<int64_t> merged;
+    int64_t begin = 0;
+    for (size_t i = 0; i < ends.size(); i += 2) {
+      const int64_t middle = ends[i];
+      const int64_t end = i + 1 < ends.size() ? ends[i + 1] : middle;
+      const KeyEntry* a = from + begin;
+      const KeyEntry* b = from + middle;
+      KeyEntry* out = to + begin;
+      while (a != from + middle && b != from + end) {
+        // Which one comes next is a coin's toss: no branch depends on it but for ties.
+        bool take_b = b->prefix < a->prefix;
+        if (b->prefix == a->prefix) [[unlikely]]
+          take_b = newer_first(*a, *b);
+        const KeyEntry* next = take_b ? b : a;
+        *out++ = *next;
+        a += take_b ? 0 : 1;
+        b += take_b ? 1 : 0;
+      }
+      out = std::copy(a, static_cast<const KeyEntry*>(from + middle), out);
+      std::copy(b, static_cast<const KeyEntry*>(from + end), out);
+      merged.push_back(end);
+      begin = end;
+    }
+    ends = std::move(merged);
+    std::swap(from, to);
+  }
+  if (from != entries) std::copy(from, from + ends.back(), entries);
+}
 
 }  // namespace marble

@@ -209,6 +209,8 @@ class RunCache {
   /// A run is merged into the one before unless that is so many times larger: a row is moved a few
   /// times for each power of it, not once for each reader.
   static constexpr int64_t kRatio = 4;
+  /// Stretches in order of this many rows on average are merged and not sorted.
+  static constexpr int64_t kStretchRowsMin = 1024;
 
   arrow::Result<std::shared_ptr<const SortedRun>> Build(const Source& source,
                                                         typename Source::Position* position,
@@ -220,7 +222,8 @@ class RunCache {
     const std::string_view first = source.key(entries[0].handle);
     size_t skip = first.size();
     int64_t valid_from = 0;
-    bool sorted = true;
+    // Ends of the stretches in which keys ascend, as long as they are few.
+    std::vector<int64_t> ends;
     for (int64_t i = 0; i < size; ++i) {
       const std::string_view key = source.key(entries[i].handle);
       const size_t common = CommonPrefix(first, key, skip);
@@ -229,18 +232,22 @@ class RunCache {
         valid_from = i;
       }
       entries[i].prefix = KeyPrefix(key, skip);
-      // Where prefixes tie, or were taken elsewhere, no order is claimed.
-      sorted = sorted && (i == 0 || source.key(entries[i - 1].handle) < key);
+      if (i == 0 || static_cast<int64_t>(ends.size()) * kStretchRowsMin > size) continue;
+      if (source.key(entries[i - 1].handle) >= key) ends.push_back(i);
     }
+    ends.push_back(size);
     for (int64_t i = 0; i < valid_from; ++i) {
       entries[i].prefix = KeyPrefix(source.key(entries[i].handle), skip);
     }
     run->common = first.substr(0, skip);
-    if (!sorted) {
-      PoolMemory scratch;
-      ARROW_RETURN_NOT_OK(scratch.Allocate(size * static_cast<int64_t>(sizeof(KeyEntry)), pool_));
-      EntrySorter<Source>(source, entries, reinterpret_cast<KeyEntry*>(scratch.data()))
-          .Sort(size, skip);
+    if (ends.size() == 1) return run;
+    PoolMemory memory;
+    ARROW_RETURN_NOT_OK(memory.Allocate(size * static_cast<int64_t>(sizeof(KeyEntry)), pool_));
+    auto* scratch = reinterpret_cast<KeyEntry*>(memory.data());
+    if (static_cast<int64_t>(ends.size()) * kStretchRowsMin <= size) {
+      MergeStretches(source, entries, scratch, std::move(ends));
+    } else {
+      EntrySorter<Source>(source, entries, scratch).Sort(size, skip);
     }
     return run;
   }

@@ -30,7 +30,9 @@ void AddOneOfEach(CommitRecordBuilder* builder, const std::string& big) {
   builder->AddDelete(1, "gone");
   builder->AddDeleteRange(1, "a", "b", false);
   builder->AddDeleteRange(1, "c", "", true);
-  builder->AddRows(OperationKind::kInsertRows, 3, 17, "not really a batch");
+  builder->AddRows(
+      OperationKind::kInsertRows, 3, 17,
+      {arrow::Buffer::FromString("not really "), arrow::Buffer::FromString("a batch")});
   FileMeta meta;
   meta.number = 9;
   meta.smallest = "s";
@@ -66,7 +68,7 @@ TEST(CommitRecordTest, ReadsBackEveryKindOfOperation) {
 TEST(CommitRecordTest, RecordBatchMessagesStartAtMultiplesOf64) {
   CommitRecordBuilder builder;
   builder.AddPut(1, "odd", "sized");
-  builder.AddRows(OperationKind::kInsertRows, 3, 0, "message");
+  builder.AddRows(OperationKind::kInsertRows, 3, 0, {arrow::Buffer::FromString("message")});
   auto payload = Join(&builder);
   const auto operations = ReadAll(payload, builder.count());
   EXPECT_EQ((operations[1].message->data() - payload->data()) % 64, 0);

@@ -114,6 +114,17 @@ TEST(SortByKey, ManyEqualKeysGiveOneRow) {
   ExpectSorted({arrow::MakeArrayFromScalar(arrow::Int64Scalar(5), 3000).ValueOrDie()});
 }
 
+TEST(SortByKey, KeysThatAgreeInTheirUpperBitsAreSorted) {
+  testing::Random random(36);
+  // A few far away, so that all bits count, and the others close together, most of them twice.
+  arrow::Int64Builder builder;
+  for (int i = 0; i < 5000; ++i) {
+    const auto low = static_cast<int64_t>(random() % 3000);
+    ASSERT_TRUE(builder.Append(i % 50 == 0 ? low << 50 : (int64_t{1} << 40) + low).ok());
+  }
+  ExpectSorted({builder.Finish().ValueOrDie()});
+}
+
 /// True if a buffer of `a` lies in a buffer of `b`.
 bool ShareMemory(const arrow::ArrayData& a, const arrow::ArrayData& b) {
   for (const auto& x : a.buffers) {
@@ -259,7 +270,7 @@ TEST(SerializeBatch, AlignsTheBodyAndRefersToItsBytes) {
   const auto batch =
       MakeBatch({arrow::field("v", arrow::int64()), arrow::field("s", arrow::utf8())},
                 {FromJson(arrow::int64(), "[1, 2]"), FromJson(arrow::utf8(), R"(["a", "b"])")});
-  const auto bytes = SerializeBatch(*batch, Pool()).ValueOrDie();
+  const auto bytes = testing::Serialized(*batch);
   const auto read = DeserializeBatch(bytes, batch->schema()).ValueOrDie();
   EXPECT_TRUE(read->Equals(*batch));
   const uint8_t* values = read->column_data(0)->buffers[1]->data();
@@ -270,7 +281,7 @@ TEST(SerializeBatch, AlignsTheBodyAndRefersToItsBytes) {
 TEST(SerializeBatch, BytesAtAnOddAddressAreReadAsWell) {
   const auto batch =
       MakeBatch({arrow::field("v", arrow::int64())}, {FromJson(arrow::int64(), "[1, 2]")});
-  const auto bytes = SerializeBatch(*batch, Pool()).ValueOrDie();
+  const auto bytes = testing::Serialized(*batch);
   const auto shifted = arrow::Buffer::FromString(std::string(1, 'x') + bytes->ToString());
   const auto read = DeserializeBatch(arrow::SliceBuffer(shifted, 1), batch->schema());
   ASSERT_TRUE(read.ok()) << read.status().ToString();
@@ -286,7 +297,7 @@ TEST(SerializeBatch, DamagedBytesGiveAStatusOrAValidBatch) {
   arrow::ArrayVector columns;
   for (const auto& field : fields) columns.push_back(RandomArray(field->type(), 20, &random));
   const auto batch = MakeBatch(fields, columns);
-  const std::string bytes = SerializeBatch(*batch, Pool()).ValueOrDie()->ToString();
+  const std::string bytes = testing::Serialized(*batch)->ToString();
   int refused = 0;
   for (int i = 0; i < 3000; ++i) {
     std::string damaged = bytes;
@@ -307,7 +318,7 @@ TEST(SerializeBatch, DamagedBytesGiveAStatusOrAValidBatch) {
 TEST(SerializeBatch, AnotherSchemaIsRefused) {
   const auto batch =
       MakeBatch({arrow::field("v", arrow::int64())}, {FromJson(arrow::int64(), "[1, 2]")});
-  const auto bytes = SerializeBatch(*batch, Pool()).ValueOrDie();
+  const auto bytes = testing::Serialized(*batch);
   EXPECT_FALSE(DeserializeBatch(bytes, arrow::schema({arrow::field("v", arrow::utf8())})).ok());
   EXPECT_FALSE(DeserializeBatch(bytes, arrow::schema({arrow::field("v", arrow::int64()),
                                                       arrow::field("w", arrow::int64())}))

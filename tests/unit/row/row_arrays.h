@@ -31,6 +31,9 @@ std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataType>& t
 std::shared_ptr<arrow::RecordBatch> MakeBatch(const arrow::FieldVector& fields,
                                               const arrow::ArrayVector& columns);
 
+/// SerializeBatch, in one piece.
+std::shared_ptr<arrow::Buffer> Serialized(const arrow::RecordBatch& batch);
+
 /// Every type that can be stored, with the nested ones among them.
 std::vector<std::shared_ptr<arrow::DataType>> PayloadTypes();
 /// Every type that can be a key.

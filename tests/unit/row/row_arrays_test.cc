@@ -11,6 +11,8 @@
 #include <arrow/json/from_string.h>
 #include <arrow/util/checked_cast.h>
 
+#include "row/batch_ops.h"
+
 namespace marble::testing {
 
 namespace {
@@ -249,6 +251,11 @@ std::string Numbered(const char* prefix, int64_t number) {
   std::string text(prefix);
   text += std::to_string(number);
   return text;
+}
+
+std::shared_ptr<arrow::Buffer> Serialized(const arrow::RecordBatch& batch) {
+  const auto pieces = SerializeBatch(batch, arrow::default_memory_pool()).ValueOrDie();
+  return arrow::ConcatenateBuffers(pieces).ValueOrDie();
 }
 
 ArrayPtr FromJson(const TypePtr& type, const std::string& json) {

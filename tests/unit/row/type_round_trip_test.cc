@@ -107,7 +107,7 @@ TEST_P(PayloadType, IsCopiedWholeFromASlice) {
 
 TEST_P(PayloadType, SurvivesSerialization) {
   const auto stored = schema_->ToStored(RandomBatch(40, 4)).ValueOrDie()->Slice(5, 30);
-  const auto bytes = SerializeBatch(*stored, arrow::default_memory_pool()).ValueOrDie();
+  const auto bytes = testing::Serialized(*stored);
   const auto read = DeserializeBatch(bytes, schema_->stored_schema());
   ASSERT_TRUE(read.ok()) << read.status().ToString();
   ASSERT_EQ((*read)->num_rows(), 30);

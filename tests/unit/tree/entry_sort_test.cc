@@ -2,6 +2,7 @@
 #include "tree/entry_sort.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -23,7 +24,9 @@ struct VectorSource {
   void Prefetch(uint64_t) const {}
 };
 
-void ExpectSorts(VectorSource source) {
+/// The entries of `source` sorted by `sort(entries, scratch, skip)` must be in order.
+template <typename Sort>
+void ExpectSortsBy(const VectorSource& source, Sort sort) {
   std::vector<KeyEntry> entries;
   size_t skip = source.keys.front().size();
   for (const std::string& key : source.keys) skip = CommonPrefix(source.keys.front(), key, skip);
@@ -36,11 +39,39 @@ void ExpectSorts(VectorSource source) {
     return source.keys[a] != source.keys[b] ? source.keys[a] < source.keys[b] : a > b;
   });
   std::vector<KeyEntry> scratch(entries.size());
-  EntrySorter<VectorSource>(source, entries.data(), scratch.data())
-      .Sort(static_cast<int64_t>(entries.size()), skip);
+  sort(entries.data(), scratch.data(), skip);
   for (size_t i = 0; i < entries.size(); ++i) {
     ASSERT_EQ(entries[i].handle, expected[i]) << i;
     ASSERT_EQ(entries[i].prefix, KeyPrefix(source.keys[expected[i]], skip));
+  }
+}
+
+void ExpectSorts(const VectorSource& source) {
+  ExpectSortsBy(source, [&](KeyEntry* entries, KeyEntry* scratch, size_t skip) {
+    EntrySorter<VectorSource>(source, entries, scratch)
+        .Sort(static_cast<int64_t>(source.keys.size()), skip);
+  });
+}
+
+TEST(MergeStretches, GivesOrderNewestVersionFirst) {
+  Random random(SeedOfThisRun());
+  SCOPED_TRACE(SeedOfThisRun());
+  for (const size_t stretches : {1, 2, 3, 7, 16}) {
+    VectorSource source;
+    std::vector<int64_t> ends;
+    for (size_t i = 0; i < stretches; ++i) {
+      std::set<std::string> keys;
+      // Keys that tie in eight bytes and more, and stand in several stretches.
+      const uint64_t size = 1 + random.Next() % 300;
+      while (keys.size() < size) {
+        keys.insert("some prefix" + std::to_string(random.Next() % 900));
+      }
+      source.keys.insert(source.keys.end(), keys.begin(), keys.end());
+      ends.push_back(static_cast<int64_t>(source.keys.size()));
+    }
+    ExpectSortsBy(source, [&](KeyEntry* entries, KeyEntry* scratch, size_t) {
+      MergeStretches(source, entries, scratch, ends);
+    });
   }
 }
 
