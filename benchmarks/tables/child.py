@@ -46,6 +46,8 @@ def serve(connection: Connection, name: str, directory: Path, rows: Path, plan: 
             connection.send({name: figure._asdict()
                              for name, figure in step.run(bench, step.state).items()})
         engine.close()
+    except EOFError:  # the parent has ended, because of another engine
+        return
     except Exception:
         connection.send(traceback.format_exc())
 

@@ -135,6 +135,7 @@ def sync_since(directory: Path, known: set[Path]) -> set[Path]:
 def sql_over(sources: dict[str, object]):
     """A DuckDB connection that sees pyarrow data sets, or relations of its own, by name."""
     import duckdb  # noqa: PLC0415 (only in the child that needs it)
+    import pyarrow.dataset  # noqa: F401, PLC0415 (until then DuckDB takes no data set for one)
 
     connection = duckdb.connect()
     connection.execute(f"SET threads={SQL_THREADS}")
