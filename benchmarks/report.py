@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes a Markdown report with plots out of the JSON of key_value_benchmark and of
-python_key_value.py.
+"""Makes a Markdown report with plots out of the JSON of key_value_benchmark, of
+python_key_value.py and of python_tables.py.
 
     benchmarks/report.py --output DIRECTORY FILE.json...
 
@@ -25,8 +25,17 @@ Key = tuple[str, str, str]  # workload, figure, state
 
 class Peer(NamedTuple):
     """A target relative to peers: Marble is to be at least `factor` times as fast."""
-    engines: str  # beginning of the names, "" for all
+    engines: str | tuple[str, ...]  # beginning of the names, "" for all; or whole names
     factor: float
+
+    def among(self, names: Iterable[str]) -> list[str]:
+        if isinstance(self.engines, tuple):
+            return [name for name in names if name in self.engines]
+        return [name for name in names if name.startswith(self.engines)]
+
+    def wanted(self) -> str:
+        listed = self.engines if isinstance(self.engines, str) else " or ".join(self.engines)
+        return f"{self.factor:.3g} x {listed or 'the best'}"
 
 
 class Target(NamedTuple):
@@ -35,6 +44,7 @@ class Target(NamedTuple):
     state: str
     peers: tuple[Peer, ...] = ()
     at_most: Optional[float] = None
+    marble: str = "marble"
 
 
 BOTH = (Peer("rocksdb", 3), Peer("lmdb", 1.7))
@@ -84,6 +94,37 @@ TARGETS = (
     Target("python", "put_many_arrow", "", (Peer("rocksdict", 10),)),
 )
 
+FEATHER, UNSORTED = ("feather",), ("duckdb", "duckdb-key")
+FILES = ("feather", "parquet-zstd")
+TABLE_TARGETS = (
+    Target("ingest", "durable", "", (Peer("duckdb-key", 7), Peer("lance", 1))),
+    Target("ingest", "quiet", "", (Peer("duckdb-key", 4),)),
+    Target("ingest", "durable", "", (Peer(FEATHER, 0.7),), marble="marble-append"),
+    Target("scan", "best", "compacted", (Peer(FEATHER, 0.9), Peer("duckdb", 4), Peer("lance", 6))),
+    Target("scan", "best", "compacted",
+           (Peer("feather-lz4", 0.9), Peer("duckdb", 1.5), Peer("lance", 2.5)), marble="marble-lz4"),
+    Target("upsert", "scan_best", "compacted", (Peer("duckdb", 3),)),
+    Target("project_sum", "best", "compacted", (Peer(FEATHER, 0.95), Peer("duckdb", 1))),
+    Target("filter", "clustered", "compacted", (Peer("duckdb", 1),)),
+    Target("filter", "clustered", "compacted", (Peer("duckdb", 1),), marble="marble-append"),
+    Target("filter", "unclustered", "compacted", (Peer("duckdb", 4), Peer(FEATHER, 1))),
+    Target("key_range", "best", "loaded", (Peer(UNSORTED, 200), Peer("lance", 200))),
+    Target("key_range", "best", "compacted", (Peer("duckdb-sorted", 5),)),
+    Target("point", "single", "loaded", (Peer("", 30),)),
+    Target("point", "single", "compacted", (Peer("", 30),)),
+    Target("point", "thousands", "loaded", (Peer("", 20),)),
+    Target("point", "thousands", "compacted", (Peer("", 20),)),
+    Target("upsert", "commit", "compacted",
+           (Peer("duckdb-key", 8), Peer(("duckdb",), 3), Peer("lance", 15))),
+    Target("upsert", "memory", "compacted", at_most=256),
+    Target("delete", "commit", "upserted", (Peer("lance", 3), Peer("duckdb", 1))),
+    Target("queries", "q6", "compacted", (Peer(FILES, 1),)),
+    Target("queries", "q1", "compacted", (Peer(FILES, 1 / 1.15),)),
+    Target("group", "best", "compacted", (Peer(FILES, 1 / 1.15),)),
+    Target("size", "in_files", "compacted", (Peer("feather-lz4", 1),), marble="marble-lz4"),
+    Target("size", "in_files", "compacted", (Peer("parquet-zstd", 1 / 1.2),), marble="marble-zstd"),
+)
+
 
 class Run:
     """The figures of one file."""
@@ -94,12 +135,16 @@ class Run:
         self.engines = [engine["name"] for engine in self.data["engines"]]
         self.floors = {e["name"] for e in self.data["engines"] if e.get("floor")}
         self.families = {e["name"]: e["family"] for e in self.data["engines"]}
+        self.is_tables = self.data["mode"] == "tables"
         self.units: dict[Key, str] = {}
+        self.rows: dict[Key, int] = {}  # handled in a figure's time, if its rate makes sense
         self.values: dict[Key, dict[str, dict[int, float]]] = {}  # by engine and round
         for result in self.data["results"]:
             for figure, entry in result["figures"].items():
                 key = (result["workload"], figure, result["state"])
                 self.units[key] = entry["unit"]
+                if entry.get("rows"):
+                    self.rows[key] = entry["rows"]
                 engines = self.values.setdefault(key, {})
                 engines.setdefault(result["engine"], {})[result["round"]] = entry["value"]
 
@@ -143,34 +188,43 @@ def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
 
 def about(run: Run) -> list[str]:
     data = run.data
-    size = f"{data['rows']:,} rows, keys {data['keys']}, values of {data['value_bytes']} bytes"
+    size = data["size"] if run.is_tables else (
+        f"{data['rows']:,} rows, keys {data['keys']}, values of {data['value_bytes']} bytes")
     lines = [f"## {run.name}", "", size + f", mode {data['mode']}.", ""]
     lines += [f"- {name}: {text}" for name, text in data["facts"].items()] + [""]
-    notes = {}
+    notes = {e["name"]: e["note"] for e in data["engines"] if "note" in e}
     for result in data["results"]:
         if result["workload"] in ("fillrandom", "fillsome", "open-limited") and result["note"]:
             notes[result["engine"]] = result["note"]
     rows = [[e["name"], e["version"], notes.get(e["name"], "")] for e in data["engines"]]
-    return lines + table(["engine", "version", "configuration"], rows)
+    lines += table(["engine", "version", "configuration"], rows)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for engine in data["engines"]:
+        for workload, reason in engine.get("left_out", {}).items():
+            reasons.setdefault((engine["name"], reason), []).append(workload)
+    if reasons:
+        lines += ["Left out:", ""] + [f"- {name}: {', '.join(workloads)} ({reason})"
+                                      for (name, reason), workloads in reasons.items()] + [""]
+    return lines
 
 
 def judge(run: Run, target: Target) -> Iterable[list[str]]:
     key = (target.workload, target.figure, target.state)
-    ours = run.median(key, "marble")
+    ours = run.median(key, target.marble)
     if ours is None:
         return
+    name = title(key) + (f" ({target.marble})" if target.marble != "marble" else "")
     for peer in target.peers:
         floors = sorted(run.floors) if peer.engines == "bare" else []
-        peers = floors or [p for p in run.peers() if p.startswith(peer.engines)]
-        ratio = run.ratio(key, peers)
+        peers = floors or peer.among(run.peers())
+        ratio = run.ratio(key, peers, target.marble)
         if ratio is not None:
             verdict = "yes" if ratio >= peer.factor else "**no**"
-            yield [title(key), f"{peer.factor:g} x {peer.engines or 'the best'}", f"{ratio:.2f} x",
-                   verdict]
+            yield [name, peer.wanted(), f"{ratio:.2f} x", verdict]
     if target.at_most is not None:
         verdict = "yes" if ours <= target.at_most else "**no**"
         unit = run.units[key]
-        yield [title(key), f"at most {short(target.at_most)} {unit}", f"{short(ours)} {unit}", verdict]
+        yield [name, f"at most {short(target.at_most)} {unit}", f"{short(ours)} {unit}", verdict]
 
 
 def judge_scan_after_delete(run: Run) -> Iterable[list[str]]:
@@ -198,9 +252,24 @@ def judge_size(run: Run) -> Iterable[list[str]]:
            "yes" if ratio <= 1 else "**no**"]
 
 
+def judge_scan_after_upsert(run: Run) -> Iterable[list[str]]:
+    """In each round beside the scan before it."""
+    after = run.values.get(("upsert", "scan_best", "compacted"), {}).get("marble", {})
+    before = run.values.get(("scan", "best", "compacted"), {}).get("marble", {})
+    ratios = [before[number] / after[number] for number in after if number in before]
+    if ratios:
+        rate = statistics.median(ratios)
+        yield ["scan after upserting 1 %, its rate", "0.45 x that before", f"{rate:.2f} x",
+               "yes" if rate >= 0.45 else "**no**"]
+
+
 def targets(run: Run) -> list[str]:
-    rows = [row for target in TARGETS for row in judge(run, target)]
-    rows += [*judge_scan_after_delete(run), *judge_size(run)]
+    if run.is_tables:
+        rows = [row for target in TABLE_TARGETS for row in judge(run, target)]
+        rows += judge_scan_after_upsert(run)
+    else:
+        rows = [row for target in TARGETS for row in judge(run, target)]
+        rows += [*judge_scan_after_delete(run), *judge_size(run)]
     if not rows:
         return []
     missed = sum(row[-1] != "yes" for row in rows)
@@ -221,8 +290,17 @@ def figures(run: Run) -> list[str]:
         ratios = [run.ratio(key, [peer]) for peer in peers]
         if any(ratio is not None for ratio in ratios):
             ratio_rows.append([title(key)] + ["" if r is None else f"{r:.2f}" for r in ratios])
-    return (["### Figures", "", *table(head, rows)]
-            + ["### Each peer's figure, in Marble's", "", *table(["", *peers], ratio_rows)])
+    lines = ["### Figures", "", *table(head, rows)]
+    rates = [[title(key)] + [rate(run, key, engine) for engine in run.engines] for key in run.rows]
+    if rates:
+        lines += ["### Millions of rows a second", "", *table(["", *run.engines], rates)]
+    return lines + ["### Each peer's figure, in Marble's", "", *table(["", *peers], ratio_rows)]
+
+
+def rate(run: Run, key: Key, engine: str) -> str:
+    value = run.median(key, engine)
+    seconds = {"s": 1.0, "ms": 1e-3, "us": 1e-6}[run.units[key]]
+    return short(run.rows[key] / (value * seconds) / 1e6) if value else ""
 
 
 def save(directory: Path, name: str) -> str:
@@ -232,10 +310,19 @@ def save(directory: Path, name: str) -> str:
     return name
 
 
+def is_plotted(run: Run, key: Key) -> bool:
+    """Times; of tables, not those of one number of threads or of one way among several."""
+    workload, figure, _ = key
+    if run.is_tables:
+        of_one_way = figure.endswith(("_thread", "_threads")) or figure in (
+            "first_way", "or_replace", "merge")
+        return run.units[key] in ("s", "ms", "us") and workload != "compact" and not of_one_way
+    return run.units[key].startswith("ns") and workload not in ("mixed", "overload", "compact")
+
+
 def plot_ratios(run: Run, directory: Path) -> Iterable[str]:
     """One mark for each peer in a row for each figure that is a time."""
-    keys = [key for key in run.values
-            if run.units[key].startswith("ns") and key[0] not in ("mixed", "overload", "compact")
+    keys = [key for key in run.values if is_plotted(run, key)
             and run.ratio(key, run.peers()) is not None]
     if not keys:
         return
@@ -313,7 +400,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+", help="JSON of a benchmark")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    lines = ["# Key-value engines beside each other", "",
+    lines = ["# Engines beside each other", "",
              "Of all figures less is better. Ratios are medians of the rounds' ratios; above 1 the "
              "peer takes longer than Marble.", ""]
     for path in arguments.files:

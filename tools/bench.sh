@@ -6,6 +6,9 @@
 #   tools/bench.sh                         1 million rows
 #   tools/bench.sh --full                  10 million rows; hours
 #   tools/bench.sh --workloads seek,scan   any other option of the benchmark too; --help lists them
+#   tools/bench.sh --tables                tables instead, beside DuckDB, Lance, Parquet, Feather;
+#                                          takes the options of benchmarks/python_tables.py,
+#                                          writes build/bench/tables/report.md
 #
 # --no-rocksdb-build takes Debian's RocksDB, which computes checksums in software, where RocksDB 11
 # has not been built yet; --no-python leaves out the benchmark in Python. RocksDB 11 takes half an
@@ -17,18 +20,34 @@ say() { printf 'bench: %s\n' "$*"; }
 
 build_rocksdb=yes
 with_python=yes
+tables=no
 python_rows=200000
 arguments=()
 for argument in "$@"; do
   case $argument in
     --no-rocksdb-build) build_rocksdb=no ;;
     --no-python) with_python=no ;;
+    --tables) tables=yes ;;
     *) arguments+=("$argument") ;;
   esac
   [ "$argument" != --full ] || python_rows=1000000
 done
 
 bash tools/setup.sh
+out=build/bench
+if [ "$tables" = yes ]; then
+  say "building"
+  bash tools/build.sh release marble_python >/dev/null
+  build/venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    'pylance>=14' </dev/null
+  mkdir -p "$out/tables"
+  PYTHONPATH=build/release/python build/venv/bin/python benchmarks/python_tables.py \
+    --directory "$out/tables/rows" --json "$out/tables/tables.json" "${arguments[@]}"
+  case " ${arguments[*]:-} " in
+    *" --help "* | *" --list "*) exit ;;
+  esac
+  exec build/venv/bin/python benchmarks/report.py --output "$out/tables" "$out/tables/tables.json"
+fi
 missing=()
 for package in libleveldb-dev liblmdb-dev; do
   dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
@@ -54,7 +73,6 @@ case " ${arguments[*]:-} " in
   *" --help "* | *" --list "*) exec "$program" "${arguments[@]}" ;;
 esac
 
-out=build/bench
 mkdir -p "$out"
 "$program" --directory "$out/databases" "${arguments[@]}" --json "$out/key_value.json"
 reports=("$out/key_value.json")
