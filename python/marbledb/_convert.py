@@ -264,6 +264,13 @@ def key_batches(keys, schema, primary_key):
     return _combined(pa.Table.from_arrays(columns, schema=pa.schema(fields)))
 
 
+def key_batch(key, key_schema):
+    """The batch of one key (`is_one_key`)."""
+    row = next(_key_rows((key,), key_schema))
+    columns = [_values([value], field, None) for value, field in zip(row, key_schema)]
+    return pa.RecordBatch.from_arrays(columns, schema=key_schema)
+
+
 def bound_of(bound, schema, primary_key):
     """A list of scalars, a prefix of the key columns, from a value, a tuple of values, or None."""
     if bound is None:

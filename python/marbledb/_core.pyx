@@ -9,6 +9,8 @@ from collections.abc import Mapping, MutableMapping
 import pyarrow as pa
 
 from cython.operator cimport dereference as deref
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libcpp.utility cimport move

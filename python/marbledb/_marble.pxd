@@ -218,6 +218,10 @@ cdef extern from "fork_guard.h" namespace "marble_python" nogil:
     void Leak[T](T& handle)
 
 
+cdef extern from "cells.h" namespace "marble_python":
+    PyObject* CellAt(const CArray& array, int64_t row) except? NULL
+
+
 cdef extern from "glue.h" namespace "marble_python" nogil:
     CStatus Take[T](CResult[T] result, T* out)
     int KindNumber(const CStatus& status)

@@ -24,6 +24,24 @@ cdef int fill_names(optional[vector[string]]& names, object columns) except -1:
     return 0
 
 
+cdef dict row_of(const CRecordBatch* batch, tuple names):
+    """The only row of a batch as a dict."""
+    cdef dict row = {}
+    cdef shared_ptr[CArray] column
+    cdef PyObject* cell
+    cdef int i = 0
+    for name in names:
+        column = batch.column(i)
+        cell = CellAt(deref(column), 0)
+        if cell == NULL:
+            row[name] = pyarrow_wrap_array(column)[0].as_py()
+        else:
+            row[name] = <object> cell
+            Py_DECREF(<object> cell)
+        i += 1
+    return row
+
+
 cdef class Table:
     """Rows with a primary key, or none; made by `Database.table` or `Database.create_table`.
 
@@ -35,6 +53,8 @@ cdef class Table:
     cdef str table_name
     cdef object table_schema
     cdef tuple key_columns
+    cdef tuple column_names
+    cdef object key_schema
     cdef int generation
 
     def __init__(self):
@@ -52,6 +72,8 @@ cdef class Table:
         self.table_name = self.table.get().info().name.decode("utf-8")
         self.table_schema = pyarrow_wrap_schema(c_schema)
         self.key_columns = tuple([key[i].decode("utf-8") for i in range(key.size())])
+        self.column_names = tuple(self.table_schema.names)
+        self.key_schema = pa.schema([self.table_schema.field(name) for name in self.key_columns])
 
     @property
     def database(self):
@@ -147,28 +169,43 @@ cdef class Table:
         gives a dict or None; a list of keys, or Arrow data with the key columns, gives a
         pyarrow.Table of the rows that exist, in the order of the keys."""
         check_process(self.generation)
+        if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
+            return self.get_one(keys, columns, snapshot)
         batches = _convert.key_batches(keys, self.schema, self.primary_key)
         if len(batches) > 1 and snapshot is None:
             with self.owner.snapshot() as now:
                 found = [self.look_up(batch, columns, now) for batch in batches]
         else:
             found = [self.look_up(batch, columns, snapshot) for batch in batches]
-        if _convert.is_one_key(keys, len(self.primary_key)):
-            return found[0].to_pylist()[0] if found[0].num_rows else None
         return pa.Table.from_batches(found)
 
+    cdef object get_one(self, key, columns, Snapshot snapshot):
+        cdef shared_ptr[CRecordBatch] found
+        batch = _convert.key_batch(key, self.key_schema)
+        self.find(batch, columns, snapshot, &found)
+        if found.get().num_rows() == 0:
+            return None
+        if columns is None:
+            return row_of(found.get(), self.column_names)
+        return row_of(found.get(), tuple(_convert.names_of(columns)))
+
     cdef object look_up(self, batch, columns, Snapshot snapshot):
+        cdef shared_ptr[CRecordBatch] found
+        self.find(batch, columns, snapshot, &found)
+        return pyarrow_wrap_batch(found)
+
+    cdef int find(self, batch, columns, Snapshot snapshot,
+                  shared_ptr[CRecordBatch]* found) except -1:
         cdef CStatus status
         cdef shared_ptr[CRecordBatch] c_keys = pyarrow_unwrap_batch(batch)
-        cdef shared_ptr[CRecordBatch] found
         cdef optional[vector[string]] names
         cdef SnapshotRef c_snapshot = moment(snapshot)
         cdef vector[int64_t] indices
         fill_names(names, columns)
         with nogil:
-            status = Take(self.table.get().Get(c_keys, names, &indices, c_snapshot), &found)
+            status = Take(self.table.get().Get(c_keys, names, &indices, c_snapshot), found)
         check_rows(status)
-        return pyarrow_wrap_batch(found)
+        return 0
 
     cdef int fill_scan(self, CScanOptions& options, columns, filter, range, limit, reverse,
                        Snapshot snapshot) except -1:

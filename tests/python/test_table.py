@@ -320,3 +320,31 @@ def test_reader_goes_on_during_writes_and_compaction(db, people_schema):
     assert ids(rest) == list(range(30_000))
     assert rest["name"].unique().to_pylist() == ["old"]
     assert table.to_table()["name"].unique().to_pylist() == ["new"]
+
+
+def test_a_row_by_key_is_the_row_that_pyarrow_makes_of_every_type(db):
+    arrays = {
+        "id": pa.array([1, 2, 3], pa.int64()),
+        "i8": pa.array([-128, None, 127], pa.int8()),
+        "u64": pa.array([2**64 - 1, 0, None], pa.uint64()),
+        "f32": pa.array([1.5, None, float("-inf")], pa.float32()),
+        "flag": pa.array([True, False, None]),
+        "text": pa.array(["é", "", None]),
+        "large": pa.array(["x" * 100, None, "y"], pa.large_string()),
+        "bytes": pa.array([b"\x00\xff", b"", None]),
+        "at": pa.array([1, None, 3], pa.timestamp("us", "UTC")),
+        "sum": pa.array([None, 1, 2], pa.decimal128(9, 2)),
+        "kind": pa.array(["a", "b", None]).dictionary_encode(),
+        "view": pa.array(["short", "longer than twelve bytes", None], pa.string_view()),
+        "tags": pa.array([["a"], [], None], pa.list_(pa.string())),
+        "place": pa.array([{"x": 1}, None, {"x": None}], pa.struct([("x", pa.int32())])),
+        "none": pa.nulls(3),
+    }
+    table = db.create_table("every", pa.table(arrays).schema, primary_key="id")
+    table.insert(pa.table(arrays))
+    rows = table.to_table().to_pylist()
+    assert [table.get(key) for key in (1, 2, 3)] == rows
+    assert [type(value) for value in table.get(1).values()] == [type(v) for v in rows[0].values()]
+    assert table.get(2, columns=["text", "id"]) == {"text": "", "id": 2}
+    assert table.get({"id": 3}, columns=[]) == {}
+    assert table.get(4) is None
