@@ -54,12 +54,12 @@ cdef class TableDataset(Dataset):
 
     def scanner(self, *args, **kwargs):
         """As in pyarrow.dataset.Dataset; ClosedError if the database was closed."""
-        self.source.check_open()
+        self.source._check_open()
         return Dataset.scanner(self, *args, **kwargs)
 
     def get_fragments(self, Expression filter=None):
         """As in pyarrow.dataset.Dataset: parts of the table by key, those that `filter` leaves."""
-        self.source.check_open()
+        self.source._check_open()
         return Dataset.get_fragments(self, filter)
 
     def filter(self, expression not None):
@@ -90,7 +90,7 @@ def wrap(capsule, source, snapshot):
 
 def _reopen(path, name, schema, filter):
     from marbledb import _core
-    dataset = _core.open_for_reading(path).table(name).to_dataset()
+    dataset = _core._open_for_reading(path).table(name).to_dataset()
     if schema is not None:
         dataset = dataset.replace_schema(schema)
     return dataset if filter is None else dataset.filter(filter)

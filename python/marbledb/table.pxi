@@ -276,7 +276,7 @@ cdef class Table:
         check(status)
         return _dataset.wrap(DatasetCapsule(c_dataset), self, snapshot)
 
-    def check_open(self):
+    def _check_open(self):
         """ClosedError if the database was closed."""
         check_process(self.generation)
         if self.owner.closed:
