@@ -20,6 +20,7 @@
 
 #include "base/mutex.h"
 #include "db/core.h"
+#include "row/conjuncts.h"
 #include "table/batch_stream.h"
 #include "table/exposed_schema.h"
 #include "table/key_bounds.h"
@@ -53,16 +54,6 @@ struct Moment {
   }
 };
 
-/// The terms that are joined by "and".
-void CollectTerms(const Expression& filter, std::vector<Expression>* terms) {
-  const Expression::Call* call = filter.call();
-  if (call == nullptr || call->function_name != "and_kleene") {
-    terms->push_back(filter);
-    return;
-  }
-  for (const Expression& argument : call->arguments) CollectTerms(argument, terms);
-}
-
 /// Can a scan of `schema` decide a term that was written for `dataset_schema`?
 bool CanDecide(const Expression& term, const arrow::Schema& dataset_schema,
                const arrow::Schema& schema) {
@@ -80,8 +71,7 @@ bool CanDecide(const Expression& term, const arrow::Schema& dataset_schema,
 /// The part of `filter` that a scan of `schema` can decide.
 Expression DecidedFilter(const Expression& filter, const arrow::Schema& dataset_schema,
                          const arrow::Schema& schema) {
-  std::vector<Expression> terms;
-  CollectTerms(filter, &terms);
+  std::vector<Expression> terms = Conjuncts(filter);
   std::erase_if(terms,
                 [&](const Expression& term) { return !CanDecide(term, dataset_schema, schema); });
   return compute::and_(terms);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <arrow/compute/api_aggregate.h>
@@ -12,39 +11,14 @@
 #include <arrow/scalar.h>
 #include <arrow/util/checked_cast.h>
 
+#include "row/conjuncts.h"
+
 namespace marble {
 namespace {
 
 namespace compute = arrow::compute;
 using arrow::internal::checked_cast;
 using compute::Expression;
-
-enum class Relation { kEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
-
-std::optional<Relation> RelationOf(std::string_view function) {
-  if (function == "equal") return Relation::kEqual;
-  if (function == "less") return Relation::kLess;
-  if (function == "less_equal") return Relation::kLessEqual;
-  if (function == "greater") return Relation::kGreater;
-  if (function == "greater_equal") return Relation::kGreaterEqual;
-  return std::nullopt;
-}
-
-/// The relation of b to a, for one of a to b.
-Relation Mirrored(Relation relation) {
-  switch (relation) {
-    case Relation::kLess:
-      return Relation::kGreater;
-    case Relation::kLessEqual:
-      return Relation::kGreaterEqual;
-    case Relation::kGreater:
-      return Relation::kLess;
-    case Relation::kGreaterEqual:
-      return Relation::kLessEqual;
-    default:
-      return relation;
-  }
-}
 
 EncodedRange Nothing() { return {.lower = "", .upper = ""}; }
 
@@ -64,8 +38,7 @@ bool IsBytes(const arrow::DataType& type) {
 }
 
 /// Does a cast give each value of `from` another value of `to`, in the same order?
-bool CastKeepsOrder(const arrow::DataType& from, const arrow::DataType& to,
-                    const compute::CastOptions& options) {
+bool CastKeepsOrder(const arrow::DataType& from, const arrow::DataType& to) {
   if (arrow::is_integer(from.id()) && arrow::is_integer(to.id())) {
     const bool wider = to.bit_width() > from.bit_width();
     if (arrow::is_signed_integer(from.id())) return wider && arrow::is_signed_integer(to.id());
@@ -78,8 +51,7 @@ bool CastKeepsOrder(const arrow::DataType& from, const arrow::DataType& to,
   if (IsTimestamp(from) && IsTimestamp(to)) {
     const auto& fine = checked_cast<const arrow::TimestampType&>(to);
     const auto& coarse = checked_cast<const arrow::TimestampType&>(from);
-    return fine.unit() >= coarse.unit() && fine.timezone() == coarse.timezone() &&
-           !options.allow_time_overflow;
+    return fine.unit() >= coarse.unit() && fine.timezone() == coarse.timezone();
   }
   if (arrow::is_decimal(from.id()) && arrow::is_decimal(to.id())) {
     const auto& narrow = checked_cast<const arrow::DecimalType&>(from);
@@ -110,13 +82,10 @@ class BoundsFinder {
     const Expression& right = call->arguments[1];
     if (name == "and_kleene" || name == "and") return Intersection(Of(left), Of(right));
     if (name == "or_kleene" || name == "or") return Hull(Of(left), Of(right));
-    const std::optional<Relation> relation = RelationOf(name);
-    if (!relation.has_value()) return {};
-    if (right.literal() != nullptr && IsKey(left)) return Related(*relation, *right.literal());
-    if (left.literal() != nullptr && IsKey(right)) {
-      return Related(Mirrored(*relation), *left.literal());
-    }
-    return {};
+    const auto term = AsComparison(filter);
+    if (!term.has_value() || !IsKey(term->column, term->cast_to)) return {};
+    if (MayWrap(left) || MayWrap(right)) return {};
+    return Compared(term->comparison, term->value);
   }
 
  private:
@@ -129,19 +98,17 @@ class BoundsFinder {
   }
 
   /// Is it the first key column, or a cast of it that compares like it?
-  bool IsKey(const Expression& expression) const {
-    if (const arrow::FieldRef* ref = expression.field_ref()) {
-      const auto path = ref->FindOneOrNone(schema_);
-      return path.ok() && path->indices() == std::vector<int>{codec_.columns()[0]};
-    }
+  bool IsKey(int column, const arrow::DataType* cast_to) const {
+    return column == codec_.columns()[0] &&
+           (cast_to == nullptr || CastKeepsOrder(*schema_.field(column)->type(), *cast_to));
+  }
+
+  /// A cast of times that do not fit may give any.
+  static bool MayWrap(const Expression& expression) {
     const Expression::Call* call = expression.call();
-    if (call == nullptr || call->function_name != "cast" || call->arguments.size() != 1) {
-      return false;
-    }
-    const Expression& argument = call->arguments[0];
+    if (call == nullptr) return false;
     const auto* options = dynamic_cast<const compute::CastOptions*>(call->options.get());
-    return argument.type() != nullptr && expression.type() != nullptr && options != nullptr &&
-           CastKeepsOrder(*argument.type(), *expression.type(), *options) && IsKey(argument);
+    return options != nullptr && options->allow_time_overflow;
   }
 
   /// The bytes before all keys whose first column is `value` and behind those with a smaller one;
@@ -167,28 +134,33 @@ class BoundsFinder {
                              : Nothing();
   }
 
-  EncodedRange Related(Relation relation, const arrow::Datum& literal) const {
-    if (!literal.is_scalar()) return {};
-    if (!literal.scalar()->is_valid) return Nothing();
-    const std::optional<std::string> key = Encode(literal.scalar());
+  EncodedRange Compared(Comparison comparison, const std::shared_ptr<arrow::Scalar>& value) const {
+    if (!value->is_valid) return Nothing();
+    const std::optional<std::string> key = Encode(value);
     if (!key.has_value()) return {};
-    switch (relation) {
-      case Relation::kEqual:
+    switch (comparison) {
+      case Comparison::kEqual:
         return {.lower = *key, .upper = Behind(*key)};
-      case Relation::kLess:
+      case Comparison::kLess:
         return {.lower = "", .upper = *key};
-      case Relation::kLessEqual:
+      case Comparison::kLessEqual:
         return {.lower = "", .upper = Behind(*key)};
-      case Relation::kGreater:
+      case Comparison::kGreater:
         return From(Behind(*key));
-      default:
+      case Comparison::kGreaterEqual:
         return From(*key);
+      case Comparison::kNotEqual:
+        return {};
     }
+    return {};
   }
 
   EncodedRange OfSet(const Expression::Call& call) const {
     const auto* options = dynamic_cast<const compute::SetLookupOptions*>(call.options.get());
-    if (options == nullptr || call.arguments.size() != 1 || !IsKey(call.arguments[0])) return {};
+    if (options == nullptr || call.arguments.size() != 1 || MayWrap(call.arguments[0])) return {};
+    const arrow::DataType* cast_to = nullptr;
+    const auto column = ColumnOf(call.arguments[0], &cast_to);
+    if (!column.has_value() || !IsKey(*column, cast_to)) return {};
     const arrow::Datum& values = options->value_set;
     // The smallest and the largest float leave out NaN, which may be in the set.
     if (!values.is_arraylike() || arrow::is_floating(values.type()->id())) return {};
@@ -196,8 +168,8 @@ class BoundsFinder {
     if (!ends.ok()) return {};
     const auto& scalars = checked_cast<const arrow::StructScalar&>(*ends->scalar()).value;
     if (!scalars[0]->is_valid) return Nothing();
-    return Intersection(Related(Relation::kGreaterEqual, scalars[0]),
-                        Related(Relation::kLessEqual, scalars[1]));
+    return Intersection(Compared(Comparison::kGreaterEqual, scalars[0]),
+                        Compared(Comparison::kLessEqual, scalars[1]));
   }
 
   const arrow::Schema& schema_;

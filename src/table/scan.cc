@@ -239,7 +239,8 @@ arrow::Result<ScanPlan> PlanScan(const TableState& table, const ScanOptions& opt
   ARROW_RETURN_NOT_OK(PlanFilter(table, options.filter, &plan));
   ARROW_RETURN_NOT_OK(PlanRange(table, options.range, &plan));
   if (plan.filter != nullptr) {
-    plan.range = Intersection(plan.range, KeyBoundsOf(plan.filter->rows->expression(), *plan.schema));
+    plan.range =
+        Intersection(plan.range, KeyBoundsOf(plan.filter->rows->expression(), *plan.schema));
   }
   return plan;
 }

@@ -91,7 +91,8 @@ def test_stubs_have_every_class_method_and_argument(module):
             assert member is not None
             if not callable(member):
                 continue
-            listed = [a.arg for a in node.args.args + node.args.kwonlyargs]
+            extra = [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+            listed = [a.arg for a in node.args.args + node.args.kwonlyargs + extra]
             actual = list(inspect.signature(member).parameters)
             overloaded = any(
                 isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list
