@@ -466,24 +466,22 @@ def test_interpreter_exit_and_forked_children(db_path, kept):
                   "reader": dataset.scanner().to_reader(),
                   "fragments": list(dataset.get_fragments())}
         kept = [things[sys.argv[2]]]
-        closed = marbledb.ClosedError
-        del things
+        del db, table, dataset, things
         pid = os.fork()
         if pid == 0:
-            try:
-                dataset.to_table()
-            except closed:
-                pass
-            else:
-                os._exit(3)
-            del db, table, dataset
+            if sys.argv[2] == "dataset":
+                try:
+                    kept[0].to_table()
+                except marbledb.ClosedError:
+                    pass
+                else:
+                    os._exit(3)
             kept.clear()
             gc.collect()
             sys.exit(0)
         assert os.waitpid(pid, 0)[1] == 0
-        table.insert({"id": list(range(5000, 6000))})
+        marbledb.open(sys.argv[1])["t"].insert({"id": list(range(5000, 6000))})
         sys.modules["kept"] = kept
-        del db, table, dataset
     """
     assert run(script, db_path, kept).stderr == ""
     with marbledb.open(db_path) as db:
