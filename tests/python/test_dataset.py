@@ -429,7 +429,8 @@ def test_damage_reaches_the_caller(db_path, rows):
                 dataset.to_table(use_threads=use_threads)
         with pytest.raises(duckdb.Error, match=file.name):
             duckdb.sql("SELECT sum(amount), max(kind), max(place.x) FROM dataset").fetchall()
-        assert dataset.head(3).num_rows == 3
+        # What is not read does no harm.
+        assert dataset.to_table(filter=pc.field("id") < 6).num_rows == 3
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
 
