@@ -14,6 +14,8 @@
 
 namespace marble {
 
+class TableState;
+
 /// Thread-safe. Batches handed out share the engine's memory and outlive the database.
 class Table {
  public:
@@ -52,6 +54,9 @@ class Table {
 
   virtual const TableInfo& info() const = 0;
   virtual const std::shared_ptr<Database>& database() const = 0;
+
+  /// The table behind the handle, for dataset.h.
+  virtual const std::shared_ptr<TableState>& state() const = 0;
 };
 
 }  // namespace marble

@@ -263,6 +263,14 @@ cdef extern from "cursor.h" namespace "marble_python" nogil:
         c_bool Take(string_view* key, string_view* value)
 
 
+cdef extern from "dataset_capsule.h" namespace "marble_python":
+    cdef cppclass DatasetRef:
+        pass
+
+    CResult[DatasetRef] MakeGuardedDataset(shared_ptr[CTable] table, SnapshotRef snapshot) nogil
+    object DatasetCapsule(DatasetRef dataset)
+
+
 cdef extern from "guarded_reader.h" namespace "marble_python":
     ctypedef object (*ExceptionMaker)(const CStatus&)
     void SetExceptionMaker(ExceptionMaker maker)

@@ -72,6 +72,14 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
     return database
 
 
+def _open_for_reading(path):
+    """The database of `path` as it is open in this process, else one opened read-only."""
+    for database in list(_open_databases):
+        if not database.closed and os.path.realpath(database.path) == os.path.realpath(path):
+            return database
+    return open(path, read_only=True)
+
+
 cdef dict level_stats(const CLevelStats& level):
     return {"level": level.level, "runs": level.runs, "files": level.files, "rows": level.rows,
             "bytes": level.bytes}

@@ -295,6 +295,30 @@ cdef class Table:
         """All rows, lazily, over one snapshot, as an Arrow C stream capsule."""
         return self.scan().__arrow_c_stream__(requested_schema)
 
+    def to_dataset(self, Snapshot snapshot=None):
+        """A pyarrow.dataset.Dataset over one moment of the table: this one, or `snapshot`.
+
+        DuckDB, Polars (``scan_pyarrow_dataset``) and pyarrow hand down their filters and columns
+        to it: only the columns and the keys wanted are read, in parallel. Rows come in key (or
+        insertion) order where an order is asked for. String views come as large_string, and
+        likewise (see marble/dataset.h). Later writes are not seen; old row versions are kept while
+        it lives. After `Database.close` it can no longer be scanned."""
+        cdef CStatus status
+        cdef DatasetRef c_dataset
+        cdef SnapshotRef c_snapshot = moment(snapshot)
+        check_process(self.generation)
+        from marbledb import _dataset
+        with nogil:
+            status = Take(MakeGuardedDataset(self.table, c_snapshot), &c_dataset)
+        check(status)
+        return _dataset.wrap(DatasetCapsule(c_dataset), self, snapshot)
+
+    def _check_open(self):
+        """ClosedError if the database was closed."""
+        check_process(self.generation)
+        if self.owner.closed:
+            raise ClosedError(f"the database '{self.owner.path}' was closed")
+
     def stats(self):
         """Sizes of this table, as a dict: levels, files, rows and bytes in them, memory."""
         return self.owner.stats()["tables"][self.name]

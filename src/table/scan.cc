@@ -9,6 +9,7 @@
 
 #include "row/batch_ops.h"
 #include "row/compute.h"
+#include "table/key_bounds.h"
 
 namespace marble {
 namespace {
@@ -237,6 +238,10 @@ arrow::Result<ScanPlan> PlanScan(const TableState& table, const ScanOptions& opt
   }
   ARROW_RETURN_NOT_OK(PlanFilter(table, options.filter, &plan));
   ARROW_RETURN_NOT_OK(PlanRange(table, options.range, &plan));
+  if (plan.filter != nullptr) {
+    plan.range =
+        Intersection(plan.range, KeyBoundsOf(plan.filter->rows->expression(), *plan.schema));
+  }
   return plan;
 }
 

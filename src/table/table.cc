@@ -34,6 +34,7 @@ class DatabaseTable final : public Table {
 
   const TableInfo& info() const override { return table_->info; }
   const std::shared_ptr<Database>& database() const override { return database_; }
+  const std::shared_ptr<TableState>& state() const override { return table_; }
 
  private:
   arrow::Status CheckOpen() const {

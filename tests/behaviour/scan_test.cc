@@ -194,7 +194,7 @@ TEST_P(ScanTest, ARowThatTheFilterRefusesHidesOlderOnesThatItWouldKeep) {
   const auto schema = arrow::schema(
       {arrow::field("id", arrow::int64(), false), arrow::field("state", arrow::int64())});
   ASSERT_OK(database_->CreateTable("states", schema, {.primary_key = {"id"}}));
-  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_, "states"));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "states"));
   const auto rows = [&](int64_t step, int64_t state) {
     arrow::Int64Builder ids;
     arrow::Int64Builder states;

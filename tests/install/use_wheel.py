@@ -13,6 +13,7 @@ with tempfile.TemporaryDirectory() as folder:
         people.insert(pa.record_batch([[2, 1], ["Grace", "Ada"]], schema=schema))
     with marbledb.open(folder) as db:
         assert db["people"].to_table()["name"].to_pylist() == ["Ada", "Grace"]
+        assert db["people"].to_dataset().to_table(["name"]).num_rows == 2
     state = SabotStateBackend("marbledb")
     state.open(folder)
     state.put("k", b"v")

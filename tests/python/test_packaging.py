@@ -10,7 +10,7 @@ import sys
 
 import marbledb
 import pytest
-from marbledb import _core, _pyarrow_version
+from marbledb import _core, _dataset, _pyarrow_version
 from sabot._cython.storage import storage_shim
 from sabot._cython.stores import marbledb_store
 
@@ -70,7 +70,7 @@ def public(names):
     return {name for name in names if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("module", [_core, storage_shim, marbledb_store])
+@pytest.mark.parametrize("module", [_core, _dataset, storage_shim, marbledb_store])
 def test_stubs_have_every_class_method_and_argument(module):
     stubs = {node.name: node for node in stub_of(module).body if isinstance(node, ast.ClassDef)}
     classes = classes_of(module)
@@ -91,7 +91,8 @@ def test_stubs_have_every_class_method_and_argument(module):
             assert member is not None
             if not callable(member):
                 continue
-            listed = [a.arg for a in node.args.args + node.args.kwonlyargs]
+            extra = [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+            listed = [a.arg for a in node.args.args + node.args.kwonlyargs + extra]
             actual = list(inspect.signature(member).parameters)
             overloaded = any(
                 isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list
@@ -99,7 +100,9 @@ def test_stubs_have_every_class_method_and_argument(module):
             assert listed == actual or overloaded, f"{name}.{method}: {listed} and {actual}"
 
 
-@pytest.mark.parametrize("module", [marbledb, _core, storage_shim, marbledb_store, marbledb.errors])
+@pytest.mark.parametrize(
+    "module", [marbledb, _core, _dataset, storage_shim, marbledb_store, marbledb.errors]
+)
 def test_everything_public_has_a_docstring(module):
     assert module.__doc__
     for name, cls in classes_of(module).items():

@@ -1,0 +1,30 @@
+// A table as an Arrow dataset: what pyarrow, DuckDB, Polars and Acero scan with filters and columns
+// handed down.
+#pragma once
+
+#include <memory>
+
+#include <arrow/dataset/type_fwd.h>
+#include <arrow/result.h>
+
+#include <marble/snapshot.h>
+#include <marble/table.h>
+
+namespace marble {
+
+/// The rows of `table` at `snapshot` (nullptr: at this moment), whatever is written later. Its
+/// fragments are ranges of keys, in order, that can be scanned in parallel; a scan gives the rows
+/// in key (or insertion) order if it is asked for an order, and reads only the columns, and as far
+/// as the filter tells, the keys that are wanted.
+///
+/// Types: string and binary views come as large_utf8 and large_binary, list views as lists,
+/// run-end-encoded columns and dictionaries inside other types as their plain values, because
+/// DuckDB hands down no filter to a dataset that has them.
+///
+/// Scans read on the executor that Arrow's ScanOptions name, or with `use_threads = false` on the
+/// caller's thread. The dataset keeps the table and the snapshot. After Database::Close scans are
+/// refused with Closed; those in progress, and fragments that were handed out, go on.
+arrow::Result<std::shared_ptr<arrow::dataset::Dataset>> MakeDataset(
+    std::shared_ptr<Table> table, std::shared_ptr<const Snapshot> snapshot = nullptr);
+
+}  // namespace marble

@@ -1,0 +1,96 @@
+# cython: language_level=3
+# distutils: language=c++
+"""Tables as datasets of pyarrow. A module of its own, because pyarrow.dataset takes long to
+import."""
+
+import os
+
+from libcpp.memory cimport shared_ptr
+from libcpp.utility cimport move
+
+from pyarrow._compute cimport Expression
+from pyarrow._dataset cimport Dataset
+from pyarrow.includes.common cimport CResult, GetResultValue
+from pyarrow.includes.libarrow_dataset cimport CDataset
+from pyarrow.lib cimport Schema, pyarrow_unwrap_schema
+
+cdef extern from "dataset_capsule.h" namespace "marble_python":
+    shared_ptr[CDataset] DatasetOf(object capsule) except *
+
+
+cdef class TableDataset(Dataset):
+    """A table at one moment as a pyarrow.dataset.Dataset; made by `Table.to_dataset`.
+
+    Pickling keeps the place, not the moment: the copy shows the table as it is when it is
+    unpickled. In a process that does not have the database open it is opened read-only."""
+
+    cdef object source
+    cdef object snapshot
+    cdef object shown
+
+    def __init__(self):
+        raise TypeError("use Table.to_dataset()")
+
+    cdef TableDataset like(self, TableDataset other):
+        self.source = other.source
+        self.snapshot = other.snapshot
+        self.shown = other.shown
+        return self
+
+    @property
+    def table(self):
+        """The Table."""
+        return self.source
+
+    def __repr__(self):
+        return f"<marbledb.TableDataset of {self.source!r}>"
+
+    def __reduce__(self):
+        if self.snapshot is not None:
+            raise TypeError("a dataset of a snapshot cannot be pickled: a snapshot lives in one "
+                            "process")
+        path = os.path.abspath(self.source.database.path)
+        return _reopen, (path, self.source.name, self.shown, self._scan_options.get("filter"))
+
+    def scanner(self, *args, **kwargs):
+        """As in pyarrow.dataset.Dataset; ClosedError if the database was closed."""
+        self.source._check_open()
+        return Dataset.scanner(self, *args, **kwargs)
+
+    def get_fragments(self, Expression filter=None):
+        """As in pyarrow.dataset.Dataset: parts of the table by key, those that `filter` leaves."""
+        self.source._check_open()
+        return Dataset.get_fragments(self, filter)
+
+    def filter(self, expression not None):
+        """As in pyarrow.dataset.Dataset."""
+        cdef TableDataset filtered = Dataset.filter(self, expression)
+        return filtered.like(self)
+
+    def replace_schema(self, Schema schema not None):
+        """As in pyarrow.dataset.Dataset."""
+        cdef TableDataset replaced = TableDataset.__new__(TableDataset)
+        cdef shared_ptr[CDataset] c_dataset = GetResultValue(
+            self.dataset.ReplaceSchema(pyarrow_unwrap_schema(schema)))
+        replaced.init(move(c_dataset))
+        replaced._scan_options = dict(self._scan_options)
+        replaced.like(self)
+        replaced.shown = schema
+        return replaced
+
+
+def wrap(capsule, source, snapshot):
+    """The dataset in a capsule that `Table.to_dataset` made."""
+    cdef TableDataset self = TableDataset.__new__(TableDataset)
+    self.init(DatasetOf(capsule))
+    self.source = source
+    self.snapshot = snapshot
+    return self
+
+
+def _reopen(path, name, schema, filter):
+    from marbledb import _core
+    dataset = _core._open_for_reading(path).table(name).to_dataset()
+    if schema is not None:
+        dataset = dataset.replace_schema(schema)
+    return dataset if filter is None else dataset.filter(filter)
