@@ -181,13 +181,11 @@ cdef class Table:
 
     cdef object get_one(self, key, columns, Snapshot snapshot):
         cdef shared_ptr[CRecordBatch] found
-        batch = _convert.key_batch(key, self.key_schema)
-        self.find(batch, columns, snapshot, &found)
-        if found.get().num_rows() == 0:
-            return None
-        if columns is None:
-            return row_of(found.get(), self.column_names)
-        return row_of(found.get(), tuple(_convert.names_of(columns)))
+        cdef tuple names = self.column_names
+        if columns is not None:
+            columns = names = tuple(_convert.names_of(columns))
+        self.find(_convert.key_batch(key, self.key_schema), columns, snapshot, &found)
+        return row_of(found.get(), names) if found.get().num_rows() else None
 
     cdef object look_up(self, batch, columns, Snapshot snapshot):
         cdef shared_ptr[CRecordBatch] found

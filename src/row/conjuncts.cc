@@ -1,8 +1,10 @@
 #include "row/conjuncts.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
+#include <arrow/compute/function.h>
 #include <arrow/datum.h>
 
 namespace marble {
@@ -84,6 +86,12 @@ std::optional<ColumnComparison> AsComparison(const Expression& term) {
     return found;
   }
   return std::nullopt;
+}
+
+bool IsPure(const Expression& expression) {
+  const Expression::Call* call = expression.call();
+  if (call == nullptr) return true;
+  return call->function->is_pure() && std::ranges::all_of(call->arguments, IsPure);
 }
 
 Comparison Negated(Comparison comparison) {

@@ -33,6 +33,9 @@ std::optional<int> ColumnOf(const arrow::compute::Expression& expression,
 /// nullopt if `term` is anything else.
 std::optional<ColumnComparison> AsComparison(const arrow::compute::Expression& term);
 
+/// Does it give the same each time it is evaluated? ("random" does not.) `expression` is bound.
+bool IsPure(const arrow::compute::Expression& expression);
+
 /// The comparison that is true where this one is false (and nothing is null or NaN).
 Comparison Negated(Comparison comparison);
 

@@ -7,6 +7,7 @@
 #include <marble/error.h>
 
 #include "base/mutex.h"
+#include "row/batch_ops.h"
 #include "sst/block_access.h"
 #include "sst/block_rows.h"
 #include "sst/kv_blocks.h"
@@ -51,6 +52,7 @@ class SstReaderImpl final : public SstReader {
   }
   ~SstReaderImpl() override {
     if (kv_ != nullptr) file_->options().cache->AddPinned(-kv_->bytes());
+    file_->options().cache->AddPinned(-zones_bytes_);
   }
 
   const FileMeta& meta() const override { return file_->meta(); }
@@ -141,6 +143,7 @@ class SstReaderImpl final : public SstReader {
   KvBlocks* kv_ = nullptr;            // lookup_'s
   Mutex zones_mutex_;                 // held while they are read
   std::shared_ptr<arrow::RecordBatch> zones_ MARBLE_GUARDED_BY(zones_mutex_);
+  int64_t zones_bytes_ = 0;  // pinned for them
 };
 
 Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
@@ -231,6 +234,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> SstReaderImpl::ReadZoneMaps() {
   MutexLock lock(&zones_mutex_);
   if (zones_ == nullptr) {
     ARROW_ASSIGN_OR_RAISE(zones_, ReadZoneMapsOf(*file_));
+    zones_bytes_ = BatchBytes(*zones_);
+    file_->options().cache->AddPinned(zones_bytes_);
   }
   return zones_;
 }

@@ -10,6 +10,7 @@
 
 #include <arrow/array.h>
 #include <arrow/compute/api_scalar.h>
+#include <arrow/compute/cast.h>
 #include <arrow/compute/exec.h>
 #include <arrow/datum.h>
 #include <arrow/scalar.h>
@@ -118,12 +119,15 @@ class Rewriter {
   std::optional<Expression> RewriteIsIn(const Expression::Call& call) const {
     const auto* options = static_cast<const compute::SetLookupOptions*>(call.options.get());
     if (options == nullptr || !options->value_set.is_array()) return std::nullopt;
-    const auto values = options->value_set.make_array();
-    if (values->length() > kSetValuesMax || values->null_count() > 0) return std::nullopt;
     ColumnComparison equal;
     const auto column = ColumnOf(call.arguments[0], &equal.cast_to);
-    if (!column.has_value()) return std::nullopt;
+    if (!column.has_value() || options->value_set.length() > kSetValuesMax) return std::nullopt;
     equal.column = *column;
+    // Rows are looked up in the set as a set of their own type.
+    const auto cast = compute::Cast(*options->value_set.make_array(),
+                                    arrow::TypeHolder(call.arguments[0].type()));
+    if (!cast.ok() || (*cast)->null_count() > 0) return std::nullopt;
+    const auto& values = *cast;
     std::optional<Expression> any = compute::literal(false);
     for (int64_t i = 0; i < values->length(); ++i) {
       auto value = values->GetScalar(i);
@@ -198,12 +202,13 @@ std::shared_ptr<const ZoneFilter> ZoneFilter::Make(const StoredSchema& schema,
   return made;
 }
 
-arrow::Result<std::vector<bool>> ZoneFilter::MayKeep(
-    const std::shared_ptr<arrow::RecordBatch>& zones) const {
+std::vector<bool> ZoneFilter::MayKeep(const std::shared_ptr<arrow::RecordBatch>& zones) const {
   std::vector<bool> keep(static_cast<size_t>(zones->num_rows()), true);
   if (!zones->schema()->Equals(*schema_, /*check_metadata=*/false)) return keep;
-  ARROW_ASSIGN_OR_RAISE(const arrow::Datum answer,
-                        compute::ExecuteScalarExpression(may_keep_, compute::ExecBatch(*zones)));
+  const auto evaluated = compute::ExecuteScalarExpression(may_keep_, compute::ExecBatch(*zones));
+  // Bounds that cannot be compared tell nothing; whether the rows can is for the filter to say.
+  if (!evaluated.ok()) return keep;
+  const arrow::Datum& answer = *evaluated;
   if (answer.is_scalar()) {
     const auto& all = answer.scalar_as<arrow::BooleanScalar>();
     keep.assign(keep.size(), !all.is_valid || all.value);

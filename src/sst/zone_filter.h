@@ -6,7 +6,6 @@
 
 #include <arrow/compute/expression.h>
 #include <arrow/record_batch.h>
-#include <arrow/result.h>
 
 #include "row/stored_schema.h"
 
@@ -22,7 +21,7 @@ class ZoneFilter {
 
   /// For each row of `zones` (as ParseZoneMaps gives them: the blocks, then the file): may there be
   /// a row that the filter keeps? Zone maps of another schema tell nothing.
-  arrow::Result<std::vector<bool>> MayKeep(const std::shared_ptr<arrow::RecordBatch>& zones) const;
+  std::vector<bool> MayKeep(const std::shared_ptr<arrow::RecordBatch>& zones) const;
 
  private:
   std::shared_ptr<arrow::Schema> schema_;  // of the zone maps

@@ -54,7 +54,8 @@ struct Moment {
   }
 };
 
-/// Can a scan of `schema` decide a term that was written for `dataset_schema`?
+/// Can a scan of `schema` decide a term that was written for `dataset_schema`, and the scanner
+/// above it decide the same again?
 bool CanDecide(const Expression& term, const arrow::Schema& dataset_schema,
                const arrow::Schema& schema) {
   if (!term.IsScalarExpression()) return false;
@@ -65,7 +66,7 @@ bool CanDecide(const Expression& term, const arrow::Schema& dataset_schema,
     if (!found.ok() || found->empty()) return false;
   }
   const auto bound = term.Bind(schema);
-  return bound.ok() && bound->type()->id() == arrow::Type::BOOL;
+  return bound.ok() && bound->type()->id() == arrow::Type::BOOL && IsPure(*bound);
 }
 
 /// The part of `filter` that a scan of `schema` can decide.

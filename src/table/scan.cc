@@ -9,6 +9,7 @@
 
 #include "row/batch_ops.h"
 #include "row/compute.h"
+#include "row/conjuncts.h"
 #include "table/key_bounds.h"
 
 namespace marble {
@@ -133,7 +134,10 @@ arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core
   request.direction = plan.direction;
   request.snapshot = point.sequence;
   request.want_keys = false;
-  request.filter = plan.filter;
+  // Sources may be filtered a second time behind a merge.
+  if (plan.filter != nullptr && IsPure(plan.filter->rows->expression())) {
+    request.filter = plan.filter;
+  }
   request.helpers = core.helpers();
   int64_t batch_rows_first = 0;
   if (plan.limit >= 0) {

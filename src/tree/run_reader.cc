@@ -57,7 +57,9 @@ arrow::Result<RowBatch> ReadRows(const ReadRequest& request, const BlockGroup& g
   return rows;
 }
 
-/// Those of them that the filter keeps; of a block in which a row may hide another one, all.
+/// Those of them that the filter keeps; of a block in which a row may hide another one, all. So it
+/// is where the filter fails: there are rows here that nobody is to see, and it may fail of them
+/// alone (a delete's row has zeros where nothing was ever divided by zero).
 arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& group,
                                  int64_t block) {
   const RowFilter& filter = *request.filter->rows;
@@ -67,14 +69,18 @@ arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& g
     ARROW_ASSIGN_OR_RAISE(const RowBatch named,
                           group.file->ReadBlock(block, filter.columns(), /*want_keys=*/false));
     if (!named.unique_keys) return ReadRows(request, group, block);
-    ARROW_ASSIGN_OR_RAISE(selection, filter.Select(*named.columns));
+    auto selected = filter.Select(*named.columns);
+    if (!selected.ok()) return ReadRows(request, group, block);
+    selection = *std::move(selected);
     if (selection->count == 0) return named.Slice(0, 0);
   }
   ARROW_ASSIGN_OR_RAISE(RowBatch rows, ReadRows(request, group, block));
   if (!rows.unique_keys) return rows;
   if (!selection.has_value()) {
     const auto named = SelectColumns(*rows.columns, request.columns, filter.columns());
-    ARROW_ASSIGN_OR_RAISE(selection, filter.Select(*named));
+    auto selected = filter.Select(*named);
+    if (!selected.ok()) return rows;
+    selection = *std::move(selected);
   }
   if (!selection->all()) {
     // Results belong to the caller, so they do not count against the engine's budget.
@@ -220,7 +226,7 @@ arrow::Status RunReader::OpenFile(const TableFile& file) {
   may_keep_.clear();
   if (request_->filter != nullptr && request_->filter->zones != nullptr) {
     ARROW_ASSIGN_OR_RAISE(const auto zones, file_->ReadZoneMaps());
-    ARROW_ASSIGN_OR_RAISE(may_keep_, request_->filter->zones->MayKeep(zones));
+    may_keep_ = request_->filter->zones->MayKeep(zones);
     if (!may_keep_.back()) return arrow::Status::OK();
   }
   blocks_end_ = file_->num_blocks();

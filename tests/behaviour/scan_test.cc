@@ -226,6 +226,39 @@ TEST_P(ScanTest, ARowThatTheFilterRefusesHidesOlderOnesThatItWouldKeep) {
   EXPECT_EQ(found->num_rows(), 1000);
 }
 
+TEST_P(ScanTest, AFilterDoesNotFailOfRowsThatNobodySees) {
+  const auto schema = arrow::schema(
+      {arrow::field("id", arrow::int64(), false), arrow::field("x", arrow::int64(), false)});
+  ASSERT_OK(database_->CreateTable("divisors", schema, {.primary_key = {"id"}}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "divisors"));
+  const auto insert = [&](const std::string& id, const std::string& x) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, BatchFromJson(schema, {id, x}));
+    return table->Insert(batch);
+  };
+  ScanOptions large;
+  large.filter = cp::greater(cp::call("divide", {cp::literal(int64_t{100}), cp::field_ref("x")}),
+                             cp::literal(int64_t{30}));
+  ASSERT_OK(insert("[1, 2, 3]", "[1, 2, 50]"));
+  ASSERT_OK_AND_ASSIGN(auto before, database_->GetSnapshot());
+  ASSERT_OK(insert("[4]", "[0]"));  // newer than the snapshot
+  ASSERT_OK(database_->Compact("divisors"));
+  EXPECT_FALSE(table->Count(large).ok());
+  ASSERT_OK(insert("[4]", "[3]"));  // and overwritten for the others
+  ASSERT_OK_AND_ASSIGN(const int64_t now, table->Count(large));
+  EXPECT_EQ(now, 3);
+  large.snapshot = before;
+  ASSERT_OK_AND_ASSIGN(const int64_t then, table->Count(large));
+  EXPECT_EQ(then, 2);
+}
+
+TEST_P(ScanTest, AFilterThatIsRandomIsAppliedOnce) {
+  ScanOptions half;
+  half.filter =
+      cp::less(cp::call("random", {}, cp::RandomOptions::FromSystemRandom()), cp::literal(0.5));
+  ASSERT_OK_AND_ASSIGN(const int64_t rows, keyed_->Count(half));
+  EXPECT_NEAR(static_cast<double>(rows) / static_cast<double>(keyed_rows_->num_rows()), 0.5, 0.1);
+}
+
 TEST_P(ScanTest, AFilterMayNameColumnsThatAreNotAskedFor) {
   ScanOptions options;
   options.columns = {"id"};

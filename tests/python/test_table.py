@@ -346,5 +346,6 @@ def test_a_row_by_key_is_the_row_that_pyarrow_makes_of_every_type(db):
     assert [table.get(key) for key in (1, 2, 3)] == rows
     assert [type(value) for value in table.get(1).values()] == [type(v) for v in rows[0].values()]
     assert table.get(2, columns=["text", "id"]) == {"text": "", "id": 2}
+    assert table.get(2, columns=iter(["text"])) == {"text": ""}
     assert table.get({"id": 3}, columns=[]) == {}
     assert table.get(4) is None
