@@ -6,6 +6,7 @@
 
 #include <arrow/compute/function.h>
 #include <arrow/datum.h>
+#include <arrow/type_traits.h>
 
 namespace marble {
 
@@ -86,6 +87,17 @@ std::optional<ColumnComparison> AsComparison(const Expression& term) {
     return found;
   }
   return std::nullopt;
+}
+
+bool IsWideningOfNumbers(const arrow::DataType& from, const arrow::DataType& to) {
+  if (arrow::is_floating(from.id()) && arrow::is_floating(to.id())) {
+    return to.bit_width() >= from.bit_width();
+  }
+  if (!arrow::is_integer(from.id()) || !arrow::is_integer(to.id())) return false;
+  if (arrow::is_signed_integer(from.id()) == arrow::is_signed_integer(to.id())) {
+    return to.bit_width() >= from.bit_width();
+  }
+  return arrow::is_signed_integer(to.id()) && to.bit_width() > from.bit_width();
 }
 
 bool IsPure(const Expression& expression) {

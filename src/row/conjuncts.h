@@ -33,6 +33,9 @@ std::optional<int> ColumnOf(const arrow::compute::Expression& expression,
 /// nullopt if `term` is anything else.
 std::optional<ColumnComparison> AsComparison(const arrow::compute::Expression& term);
 
+/// Are both integers, or both floats, and does a cast keep every value apart and in order?
+bool IsWideningOfNumbers(const arrow::DataType& from, const arrow::DataType& to);
+
 /// Does it give the same each time it is evaluated? ("random" does not.) `expression` is bound.
 bool IsPure(const arrow::compute::Expression& expression);
 

@@ -30,17 +30,7 @@ constexpr int64_t kSetValuesMax = 64;
 
 /// Does the cast keep the order, and give the same value to no two that a comparison tells apart?
 bool IsWidening(const arrow::DataType& from, const arrow::DataType& to) {
-  const auto is_float = [](const arrow::DataType& type) {
-    return type.id() == arrow::Type::FLOAT || type.id() == arrow::Type::DOUBLE;
-  };
-  if (arrow::is_integer(from.id()) && arrow::is_integer(to.id())) {
-    if (arrow::is_unsigned_integer(from.id())) {
-      return to.bit_width() > from.bit_width() ||
-             (arrow::is_unsigned_integer(to.id()) && to.bit_width() == from.bit_width());
-    }
-    return arrow::is_signed_integer(to.id()) && to.bit_width() >= from.bit_width();
-  }
-  if (is_float(from) && is_float(to)) return to.bit_width() >= from.bit_width();
+  if (IsWideningOfNumbers(from, to)) return true;
   return arrow::is_integer(from.id()) && to.id() == arrow::Type::DOUBLE && from.bit_width() <= 32;
 }
 

@@ -39,14 +39,7 @@ bool IsBytes(const arrow::DataType& type) {
 
 /// Does a cast give each value of `from` another value of `to`, in the same order?
 bool CastKeepsOrder(const arrow::DataType& from, const arrow::DataType& to) {
-  if (arrow::is_integer(from.id()) && arrow::is_integer(to.id())) {
-    const bool wider = to.bit_width() > from.bit_width();
-    if (arrow::is_signed_integer(from.id())) return wider && arrow::is_signed_integer(to.id());
-    return wider || (arrow::is_unsigned_integer(to.id()) && to.bit_width() == from.bit_width());
-  }
-  if (arrow::is_floating(from.id()) && arrow::is_floating(to.id())) {
-    return to.bit_width() >= from.bit_width();
-  }
+  if (IsWideningOfNumbers(from, to)) return true;
   if (IsBytes(from) && IsBytes(to)) return true;
   if (IsTimestamp(from) && IsTimestamp(to)) {
     const auto& fine = checked_cast<const arrow::TimestampType&>(to);

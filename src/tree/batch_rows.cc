@@ -3,22 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 
 #include "row/gather_rows.h"
 
 namespace marble {
-
-namespace {
-
-/// What keeps the parts of a copied RowBatch alive that are not in its columns.
-struct Owned {
-  std::shared_ptr<arrow::Buffer> sequences;
-  std::shared_ptr<arrow::Buffer> kinds;
-};
-
-}  // namespace
 
 void BatchStore::Collect(Position* position, int64_t size, KeyEntry* entries) const {
   const KeyEntry* const end = entries + size;
@@ -114,25 +103,8 @@ arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) 
   }
   ARROW_ASSIGN_OR_RAISE(rows.columns, Gather(projected_schema_, columns, row_slices, pool_));
 
-  auto owned = std::make_shared<Owned>();
-  ARROW_ASSIGN_OR_RAISE(
-      owned->sequences,
-      arrow::AllocateBuffer(size * static_cast<int64_t>(sizeof(uint64_t)), pool_));
-  auto* sequences = reinterpret_cast<uint64_t*>(owned->sequences->mutable_data());
-  rows.sequences = sequences;
-  uint8_t* kinds = nullptr;
-  if (any_kinds) {
-    ARROW_ASSIGN_OR_RAISE(owned->kinds, arrow::AllocateBuffer(size, pool_));
-    kinds = owned->kinds->mutable_data();
-    rows.kinds = kinds;
-  }
-  for (const RowSlice& slice : row_slices) {
-    const RowBatch& from = sources[static_cast<size_t>(slice.source)];
-    sequences = std::fill_n(sequences, slice.length, from.sequence);
-    // A run has one kind.
-    if (any_kinds) kinds = std::fill_n(kinds, slice.length, static_cast<uint8_t>(from.KindAt(0)));
-  }
-  rows.owner = std::move(owned);
+  ARROW_RETURN_NOT_OK(GatherVersions(sources, row_slices, size, pool_, &rows));
+  if (!any_kinds) rows.kinds = nullptr;
   if (schema_->is_append()) return rows;
 
   // Within a run keys are unique; versions of a key meet where slices do.

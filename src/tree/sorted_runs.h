@@ -224,6 +224,7 @@ class RunCache {
     int64_t valid_from = 0;
     // Ends of the stretches in which keys ascend, as long as they are few.
     std::vector<int64_t> ends;
+    std::string_view previous = first;
     for (int64_t i = 0; i < size; ++i) {
       const std::string_view key = source.key(entries[i].handle);
       const size_t common = CommonPrefix(first, key, skip);
@@ -233,7 +234,8 @@ class RunCache {
       }
       entries[i].prefix = KeyPrefix(key, skip);
       if (i == 0 || static_cast<int64_t>(ends.size()) * kStretchRowsMin > size) continue;
-      if (source.key(entries[i - 1].handle) >= key) ends.push_back(i);
+      if (previous >= key) ends.push_back(i);
+      previous = key;
     }
     ends.push_back(size);
     for (int64_t i = 0; i < valid_from; ++i) {
