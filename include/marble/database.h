@@ -17,6 +17,7 @@
 
 #include <marble/error.h>
 #include <marble/options.h>
+#include <marble/schema_change.h>
 #include <marble/snapshot.h>
 #include <marble/stats.h>
 #include <marble/write_batch.h>
@@ -60,6 +61,12 @@ class Database : public std::enable_shared_from_this<Database> {
                                     const TableOptions& options = {}) = 0;
   /// Drops a table, durable on return. Its files go when the last reader is done. `default` stays.
   virtual arrow::Status DropTable(const std::string& name) = 0;
+  /// Changes the columns of a table: all steps of `change` or none, durable on return. No file is
+  /// rewritten: what is there is read as rows of the new schema (Compact writes it anew). The
+  /// table's memtable is flushed and its writers wait meanwhile; reads in progress go on with the
+  /// schema they began with, snapshots are read with the new one, and handles of the table have it
+  /// at once. Refused: key-value tables, what SchemaChange does not allow, a name taken twice.
+  virtual arrow::Status AlterTable(const std::string& name, const SchemaChange& change) = 0;
   /// Names of all tables, sorted; internal ones (`__...`) included.
   virtual arrow::Result<std::vector<std::string>> ListTables() const = 0;
   /// NotFound if there is none.

@@ -52,11 +52,12 @@ class Table {
   /// Number of rows a scan with these options returns.
   virtual arrow::Result<int64_t> Count(const ScanOptions& options = {}) const = 0;
 
+  /// With the present schema; valid as long as this handle.
   virtual const TableInfo& info() const = 0;
   virtual const std::shared_ptr<Database>& database() const = 0;
 
   /// The table behind the handle, for dataset.h.
-  virtual const std::shared_ptr<TableState>& state() const = 0;
+  virtual std::shared_ptr<TableState> state() const = 0;
 };
 
 }  // namespace marble

@@ -36,6 +36,34 @@ def names_of(names):
     return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
+def new_columns(fields, defaults):
+    """(pyarrow.Field, pyarrow.Scalar or None) for each column to add, as `Table.alter` takes them."""
+    if fields is None:
+        fields = []
+    elif isinstance(fields, pa.Field):
+        fields = [fields]
+    elif isinstance(fields, dict):
+        fields = [pa.field(name, type) for name, type in fields.items()]
+    defaults = dict(defaults or {})
+    found = []
+    for field in fields:
+        if not isinstance(field, pa.Field):
+            raise TypeError(f"a column to add is a pyarrow.Field, not {type(field).__name__}")
+        default = defaults.pop(field.name, None)
+        if default is not None:
+            if isinstance(default, pa.Scalar):
+                default = default.as_py()
+            try:
+                default = pa.array([default], field.type)[0]
+            except (pa.ArrowException, TypeError, ValueError) as error:
+                raise SchemaError(f"column '{field.name}': the default {default!r} is no "
+                                  f"{field.type}: {error}") from error
+        found.append((field, default))
+    for name in defaults:
+        raise SchemaError(f"there is a default of '{name}', which is not added")
+    return found
+
+
 def _family(data_type):
     """What two types of one family have in common, so that a cast between them changes no value."""
     if pt.is_dictionary(data_type):

@@ -258,6 +258,22 @@ class Table:
         sync: bool = False,
         timeout: float | None = None,
     ) -> None: ...
+    def alter(
+        self,
+        *,
+        rename: Mapping[str, str] | None = None,
+        drop: str | Iterable[str] = (),
+        widen: Mapping[str, pa.DataType] | None = None,
+        allow_nulls: str | Iterable[str] = (),
+        add: pa.Schema | pa.Field | Iterable[pa.Field] | Mapping[str, pa.DataType] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        reorder: str | Iterable[str] = (),
+    ) -> None: ...
+    def add_column(
+        self, name: str, type: pa.DataType, *, default: Any = None, nullable: bool = True
+    ) -> None: ...
+    def drop_column(self, name: str) -> None: ...
+    def rename_column(self, name: str, new_name: str) -> None: ...
     def get(
         self,
         keys: Any,

@@ -10,7 +10,7 @@ from libcpp.string_view cimport string_view
 from libcpp.vector cimport vector
 from pyarrow.includes.common cimport CResult, CStatus
 from pyarrow.includes.libarrow cimport (
-    CArray, CExpression, CRecordBatch, CRecordBatchReader, CScalar, CSchema)
+    CArray, CDataType, CExpression, CField, CRecordBatch, CRecordBatchReader, CScalar, CSchema)
 
 
 cdef extern from "marble/options.h" namespace "marble" nogil:
@@ -136,6 +136,16 @@ cdef extern from "marble/write_batch.h" namespace "marble" nogil:
         int64_t count() const
 
 
+cdef extern from "marble/schema_change.h" namespace "marble" nogil:
+    cdef cppclass CSchemaChange "marble::SchemaChange":
+        CSchemaChange& Add(shared_ptr[CField] field, shared_ptr[CScalar] default_value)
+        CSchemaChange& Drop(string column)
+        CSchemaChange& Rename(string column, string name)
+        CSchemaChange& Widen(string column, shared_ptr[CDataType] type)
+        CSchemaChange& AllowNulls(string column)
+        CSchemaChange& Reorder(vector[string] columns)
+
+
 cdef extern from "marble/database.h" namespace "marble" nogil:
     cdef cppclass CTableInfo "marble::TableInfo":
         string name
@@ -152,6 +162,7 @@ cdef extern from "marble/database.h" namespace "marble" nogil:
         CStatus CreateTable(const string& name, const shared_ptr[CSchema]& schema,
                             const CTableOptions& options)
         CStatus DropTable(const string& name)
+        CStatus AlterTable(const string& name, const CSchemaChange& change)
         CResult[vector[string]] ListTables() const
         CResult[CTableInfo] GetTable(const string& name) const
         CStatus Write(const CWriteBatch& batch, const CWriteOptions& options)

@@ -42,6 +42,16 @@ cdef dict row_of(const CRecordBatch* batch, tuple names):
     return row
 
 
+cdef int alter_table(Table table, const CSchemaChange& change) except -1:
+    cdef CStatus status
+    cdef string name = utf8(table.table_name)
+    check_process(table.generation)
+    with nogil:
+        status = table.owner.db.get().AlterTable(name, change)
+    check_rows(status)
+    return 0
+
+
 cdef class Table:
     """Rows with a primary key, or none; made by `Database.table` or `Database.create_table`.
 
@@ -55,6 +65,7 @@ cdef class Table:
     cdef tuple key_columns
     cdef tuple column_names
     cdef object key_schema
+    cdef const CTableInfo* known  # what the four above were made of; lives as long as `table`
     cdef int generation
 
     def __init__(self):
@@ -65,15 +76,23 @@ cdef class Table:
             Leak(self.table)
 
     cdef attach(self, Database database):
-        cdef vector[string] key = self.table.get().info().options.primary_key
-        cdef shared_ptr[CSchema] c_schema = self.table.get().info().schema
-        cdef size_t i
         self.owner = database
         self.table_name = self.table.get().info().name.decode("utf-8")
-        self.table_schema = pyarrow_wrap_schema(c_schema)
+        self.refresh()
+
+    cdef int refresh(self) except -1:
+        # The schema may have been changed through another handle.
+        cdef const CTableInfo* info = &self.table.get().info()
+        if info == self.known:
+            return 0
+        cdef vector[string] key = info.options.primary_key
+        cdef size_t i
+        self.table_schema = pyarrow_wrap_schema(info.schema)
         self.key_columns = tuple([key[i].decode("utf-8") for i in range(key.size())])
         self.column_names = tuple(self.table_schema.names)
         self.key_schema = pa.schema([self.table_schema.field(name) for name in self.key_columns])
+        self.known = info
+        return 0
 
     @property
     def database(self):
@@ -88,11 +107,13 @@ cdef class Table:
     @property
     def schema(self):
         """The schema: a pyarrow.Schema, its key columns not nullable."""
+        self.refresh()
         return self.table_schema
 
     @property
     def primary_key(self):
         """Names of the key columns, a tuple; empty if the table has no key."""
+        self.refresh()
         return self.key_columns
 
     def __repr__(self):
@@ -162,6 +183,66 @@ cdef class Table:
             status = self.table.get().DeleteRange(key_range, options)
         check_rows(status)
 
+    # Columns
+
+    def alter(self, *, rename=None, drop=(), widen=None, allow_nulls=(), add=None, defaults=None,
+              reorder=()):
+        """Changes the columns: all of this, in this order, or nothing; durable on return.
+
+        No file is rewritten: rows that are there are read with the new schema. Writers of the table
+        wait meanwhile; readers in progress go on with the schema they began with. This and every
+        other handle of the table has the new schema at once; a dataset made before says that it is
+        outdated. SchemaError, with the column named, for what cannot be done.
+
+        Parameters
+        ----------
+        rename : dict of str to str, optional
+            Old to new names; key columns too.
+        drop : str or sequence of str
+            Not key columns. A later column of the same name is another one.
+        widen : dict of str to pyarrow.DataType, optional
+            A type that holds every value of the present one in the same order (a wider integer or
+            float, float64 for int32, large_string for string, ...), or one that is stored alike
+            (a dictionary). Not key columns.
+        allow_nulls : str or sequence of str
+            Columns that may be null from now on.
+        add : pyarrow.Schema, pyarrow.Field, a list of fields or a dict of str to type, optional
+            New last columns.
+        defaults : dict of str to value, optional
+            What rows that are there have in new columns; null where nothing is given.
+        reorder : sequence of str
+            The columns in this order; those not named follow as they stand.
+        """
+        cdef CSchemaChange change
+        cdef vector[string] order
+        for column, name in dict(rename or {}).items():
+            change.Rename(utf8(column), utf8(name))
+        for column in _convert.names_of(drop):
+            change.Drop(utf8(column))
+        for column, type in dict(widen or {}).items():
+            change.Widen(utf8(column), pyarrow_unwrap_data_type(pa.lib.ensure_type(type)))
+        for column in _convert.names_of(allow_nulls):
+            change.AllowNulls(utf8(column))
+        for field, default in _convert.new_columns(add, defaults):
+            change.Add(pyarrow_unwrap_field(field), pyarrow_unwrap_scalar(default))
+        for column in _convert.names_of(reorder):
+            order.push_back(utf8(column))
+        if not order.empty():
+            change.Reorder(order)
+        alter_table(self, change)
+
+    def add_column(self, name, type, *, default=None, nullable=True):
+        """Adds a last column; rows that are there have `default` in it. See `alter`."""
+        self.alter(add=pa.field(name, type, nullable), defaults={name: default})
+
+    def drop_column(self, name):
+        """Drops a column that is none of the key. See `alter`."""
+        self.alter(drop=name)
+
+    def rename_column(self, name, new_name):
+        """Renames a column. See `alter`."""
+        self.alter(rename={name: new_name})
+
     # Reading
 
     def get(self, keys, columns=None, *, Snapshot snapshot=None):
@@ -169,6 +250,7 @@ cdef class Table:
         gives a dict or None; a list of keys, or Arrow data with the key columns, gives a
         pyarrow.Table of the rows that exist, in the order of the keys."""
         check_process(self.generation)
+        self.refresh()
         if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
             return self.get_one(keys, columns, snapshot)
         batches = _convert.key_batches(keys, self.schema, self.primary_key)

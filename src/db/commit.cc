@@ -136,9 +136,7 @@ arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
   ARROW_RETURN_NOT_OK(CheckWritable());
   ARROW_RETURN_NOT_OK(MakeRoom(operations, options));
   for (const Operation& op : operations) {
-    if (op.table->live == nullptr) {
-      return NotFoundError("table '" + op.table->info.name + "' was dropped");
-    }
+    if (op.table->live == nullptr) return op.table->Gone();
   }
   for (const Operation& op : operations.first(std::min(operations.size(), kPrefetchAhead))) {
     PrefetchPlace(op);  // while the log record is written
@@ -339,6 +337,7 @@ std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
     if (table == nullptr) continue;
+    if (table->altering) return "the schema of table '" + table->record.name + "' is being changed";
     if (table->memtables.size() > kSealedMax + 1) {
       return "table '" + table->record.name + "' has " +
              std::to_string(table->memtables.size() - 1) + " memtables waiting to be flushed";

@@ -22,7 +22,8 @@ namespace marble {
 class Helpers;
 struct LiveTable;
 
-/// A table of an open database. Shared by the catalog and everything that reads it.
+/// A table of an open database, with one of its schemas: another schema is another state, which
+/// succeeds this one. Shared by the catalog and everything that reads it.
 class TableState {
  public:
   TableState(TableInfo info, std::shared_ptr<const StoredSchema> schema)
@@ -33,12 +34,34 @@ class TableState {
   /// Set when the table is dropped; operations on it are then refused with NotFound.
   std::atomic<bool> dropped{false};
 
-  /// The table's memtables and files; nullptr once dropped. Guarded by the database's mutex.
+  /// The table's memtables and files; nullptr once dropped or succeeded. Guarded by the database's
+  /// mutex.
   LiveTable* live = nullptr;
 
-  /// Holds nullptr once dropped. Stores are guarded by the database's mutex.
+  /// Holds nullptr once dropped or succeeded. Stores are guarded by the database's mutex.
   ViewHolder view;
+
+  /// The state with the table's next schema, kept alive by this one; nullptr while this is the
+  /// last. Operations on a succeeded state are refused with Conflict.
+  TableState* successor() const { return successor_.load(std::memory_order_acquire); }
+  /// Once only.
+  void Succeed(std::shared_ptr<TableState> successor) {
+    successor_owner_ = std::move(successor);
+    successor_.store(successor_owner_.get(), std::memory_order_release);
+  }
+  /// Of an operation that needs the table: why there is none to work on.
+  arrow::Status Gone() const;
+
+ private:
+  std::shared_ptr<TableState> successor_owner_;
+  std::atomic<TableState*> successor_{nullptr};
 };
+
+/// Was an operation on `table` refused because the table has another schema by now? Then it is to
+/// be prepared anew, for the successor.
+inline bool IsOutdated(const TableState& table, const arrow::Status& status) {
+  return table.successor() != nullptr && IsConflict(status);
+}
 
 /// What a read works on: everything up to `sequence` in `view`.
 struct ReadPoint {

@@ -2,6 +2,7 @@
 
 #include <marble/database.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/warn.h"
@@ -32,6 +33,10 @@ class DatabaseHandle : public Database {
   arrow::Status DropTable(const std::string& name) override {
     ARROW_RETURN_NOT_OK(CheckOpen());
     return database_->DropTable(name);
+  }
+  arrow::Status AlterTable(const std::string& name, const SchemaChange& change) override {
+    ARROW_RETURN_NOT_OK(CheckOpen());
+    return database_->AlterTable(name, change);
   }
   arrow::Result<std::vector<std::string>> ListTables() const override {
     ARROW_RETURN_NOT_OK(CheckOpen());
@@ -81,6 +86,8 @@ class DatabaseHandle : public Database {
     if (!closed()) return arrow::Status::OK();
     return ClosedError("the database " + path_ + " was closed");
   }
+  /// `outdated`: a table has got another schema meanwhile, and nothing was written.
+  arrow::Status TryWrite(const WriteBatch& batch, const WriteOptions& options, bool* outdated);
   arrow::Status Prepare(const WriteBatch& batch, const WriteBatch::Operation& from,
                         TableState* table, Operation* op) const;
 
@@ -112,6 +119,16 @@ arrow::Status DatabaseHandle::Prepare(const WriteBatch& batch, const WriteBatch:
 
 arrow::Status DatabaseHandle::Write(const WriteBatch& batch, const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
+  bool outdated = false;
+  arrow::Status status;
+  do {
+    status = TryWrite(batch, options, &outdated);
+  } while (outdated);
+  return status;
+}
+
+arrow::Status DatabaseHandle::TryWrite(const WriteBatch& batch, const WriteOptions& options,
+                                       bool* outdated) {
   std::vector<std::shared_ptr<TableState>> tables;
   for (const std::string& name : batch.tables()) {
     ARROW_ASSIGN_OR_RAISE(tables.emplace_back(), database_->FindTable(name));
@@ -121,7 +138,10 @@ arrow::Status DatabaseHandle::Write(const WriteBatch& batch, const WriteOptions&
     const WriteBatch::Operation& from = batch.operations()[i];
     ARROW_RETURN_NOT_OK(Prepare(batch, from, tables[from.table].get(), &operations[i]));
   }
-  return database_->Commit(operations, options);
+  const arrow::Status status = database_->Commit(operations, options);
+  *outdated = std::ranges::any_of(
+      tables, [&status](const auto& table) { return IsOutdated(*table, status); });
+  return status;
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   record.id = next_table_id_;
   record.name = name;
   record.options = (*stored)->options();
-  ARROW_ASSIGN_OR_RAISE(record.schema, SerializeSchema(*schema));
+  ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(*schema));
   record_.Clear();
   record_.AddCreate(record);
   const uint64_t sequence = last_sequence_.load() + 1;
@@ -93,7 +93,8 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   const uint32_t id = table->record.id;
   // Jobs on the table hold pointers to it; new ones are not started while this holds the table
   // busy.
-  while ((table = tables_.Find(id)) != nullptr && (table->flushing || table->compacting)) {
+  while ((table = tables_.Find(id)) != nullptr &&
+         (table->flushing || table->compacting || table->altering)) {
     progress_.wait(mutex_);
     ARROW_RETURN_NOT_OK(CheckWritable());
   }
@@ -154,7 +155,7 @@ arrow::Result<ReadPoint> OpenDatabase::BeginRead(const TableState& table,
       point.sequence = last_sequence_.load(std::memory_order_acquire);
     } while (!table.view.IsCurrent(point.view.get()));
   }
-  if (point.view == nullptr) return NotFoundError("table '" + table.info.name + "' was dropped");
+  if (point.view == nullptr) return table.Gone();
   return point;
 }
 
@@ -171,6 +172,11 @@ void OpenDatabase::ReleaseSnapshot(uint64_t sequence) {
   MutexLock lock(&mutex_);
   auto found = snapshots_.find(sequence);
   if (found != snapshots_.end()) snapshots_.erase(found);
+}
+
+arrow::Status TableState::Gone() const {
+  if (successor() == nullptr) return NotFoundError("table '" + info.name + "' was dropped");
+  return ConflictError("the schema of table '" + info.name + "' was changed meanwhile");
 }
 
 Snapshot::Snapshot(std::shared_ptr<DatabaseCore> core, uint64_t sequence)

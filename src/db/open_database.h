@@ -4,8 +4,9 @@
 // flush or compaction: its manifest edit. Of a bulk insert: the log record with the attach
 // operation, after its files were synced.
 //
-// The members are defined in four files: open_database.cc (catalog, reads, close), recovery.cc
-// (open), commit.cc (writes) and background.cc (flush, compaction, installing edits).
+// The members are defined in five files: open_database.cc (catalog, reads, close), alter_table.cc
+// (changes of schemas), recovery.cc (open), commit.cc (writes) and background.cc (flush,
+// compaction, installing edits).
 #pragma once
 
 #include <algorithm>
@@ -54,6 +55,7 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
                             const TableOptions& options);
   arrow::Status DropTable(const std::string& name);
+  arrow::Status AlterTable(const std::string& name, const SchemaChange& change);
   std::vector<std::string> ListTables() const;
   arrow::Status Flush();
   arrow::Status SyncLog();
@@ -74,6 +76,11 @@ class OpenDatabase : public DatabaseCore {
 
  private:
   OpenDatabase() : tables_(&environment_) {}
+
+  // --- alter_table.cc
+  arrow::Result<TableRecord> RecordAfter(const LiveTable& table, const SchemaChange& change) const
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status FlushAndAlter(LiveTable* table, TableRecord record) MARBLE_REQUIRES(mutex_);
 
   // --- recovery.cc
   arrow::Status OpenFiles(const std::string& directory, const Options& options);

@@ -160,7 +160,7 @@ arrow::Status OpenDatabase::CreateFresh() {
   record.options.primary_key = {"key"};
   const arrow::Schema schema(
       {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())});
-  ARROW_ASSIGN_OR_RAISE(record.schema, SerializeSchema(schema));
+  ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(schema));
   manifest_state_.tables[record.id].record = record;
   next_table_id_ = manifest_state_.next_table_id;
   return AddTables();

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <marble/error.h>
+
 #include "base/check.h"
+#include "tree/file_names.h"
 
 namespace marble {
 
@@ -30,28 +33,38 @@ std::vector<Source> OrderSources(const LiveTable& table) {
   return sources;
 }
 
-}  // namespace
-
-arrow::Result<LiveTable*> TableSet::Add(TableRecord record, const ManifestTable* files) {
-  ARROW_ASSIGN_OR_RAISE(auto user_schema, DeserializeSchema(record.schema));
-  ARROW_ASSIGN_OR_RAISE(auto schema, StoredSchema::Make(user_schema, record.options));
+std::shared_ptr<TableState> MakeState(const TableRecord& record, const TableSchemas& schemas) {
+  const StoredSchema& schema = *schemas.current();
   TableInfo info;
   info.name = record.name;
   info.id = record.id;
-  info.schema = schema->user_schema();
-  info.options = schema->options();
-  info.is_key_value = schema->is_key_value();
+  info.schema = schema.user_schema();
+  info.options = schema.options();
+  info.is_key_value = schema.is_key_value();
+  return std::make_shared<TableState>(std::move(info), schemas.current());
+}
+
+}  // namespace
+
+arrow::Result<LiveTable*> TableSet::Add(TableRecord record, const ManifestTable* files) {
+  ARROW_ASSIGN_OR_RAISE(TableSchemas schemas, TableSchemas::Make(record));
   auto table = std::make_unique<LiveTable>();
+  table->state = MakeState(record, schemas);
   table->record = std::move(record);
-  table->state = std::make_shared<TableState>(std::move(info), schema);
+  table->schemas = std::move(schemas);
   std::vector<PlacedFile> placed;
   if (files != nullptr) {
     table->next_row_id = files->next_row_id;
     table->recovered_sequence = files->flushed_sequence;
     for (const auto& [number, added] : files->files) {
+      if (table->schemas.Find(added.meta.schema_version) == nullptr) {
+        return CorruptionError(SstPath(environment_->directory, number), -1,
+                               "the manifest says that it has schema " +
+                                   std::to_string(added.meta.schema_version) + " of table '" +
+                                   table->record.name + "', which it does not know");
+      }
       placed.push_back(
-          {static_cast<int>(added.level), added.run,
-           std::make_shared<TableFile>(added.meta, environment_->ReaderOptions(schema, number))});
+          {static_cast<int>(added.level), added.run, MakeFile(table->schemas, added.meta)});
       table->next_run = std::max(table->next_run, added.run + 1);
     }
   }
@@ -91,6 +104,42 @@ LiveTable* TableSet::Find(uint32_t id) {
 std::shared_ptr<Memtable> TableSet::NewMemtable(const LiveTable& table) const {
   return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool,
                         table.keys_expected);
+}
+
+std::shared_ptr<const TableFile> TableSet::MakeFile(const TableSchemas& schemas,
+                                                    const FileMeta& meta) const {
+  const auto written_as = schemas.Find(meta.schema_version);
+  MARBLE_CHECK(written_as != nullptr);
+  auto file =
+      std::make_shared<TableFile>(meta, environment_->ReaderOptions(written_as, meta.number));
+  if (written_as == schemas.current()) return file;
+  return std::make_shared<TableFile>(std::move(file), schemas.current());
+}
+
+void TableSet::Alter(LiveTable* table, TableRecord record, TableSchemas schemas) {
+  MARBLE_CHECK(!table->has_sealed() && table->active().memtable->empty());
+  std::vector<PlacedFile> placed;
+  for (int level = 0; level < kLevels; ++level) {
+    for (const auto& run : table->version->levels[level]) {
+      for (const auto& file : run->files) {
+        const auto& written = file->as_written() != nullptr ? file->as_written() : file;
+        placed.push_back({level, run->id, std::make_shared<TableFile>(written, schemas.current())});
+      }
+    }
+  }
+  const std::shared_ptr<TableState> before = std::move(table->state);
+  table->state = MakeState(record, schemas);
+  table->state->live = table;
+  table->record = std::move(record);
+  table->schemas = std::move(schemas);
+  table->version = MakeVersion(Version(), {}, placed);
+  table->memtables.clear();
+  table->memtables.push_back({NewMemtable(*table), 0});
+  table->counted_bytes = 0;
+  RefreshView(table);
+  before->live = nullptr;
+  before->Succeed(table->state);
+  before->view.Store(nullptr);
 }
 
 void TableSet::RefreshView(LiveTable* table) {
@@ -138,8 +187,7 @@ void TableSet::Apply(LiveTable* table, const TableEdit& edit, const Memtable* fl
       file = found->second;
       std::erase(gone, added.meta.number);
     } else {
-      file = std::make_shared<TableFile>(
-          added.meta, environment_->ReaderOptions(table->state->schema, added.meta.number));
+      file = MakeFile(table->schemas, added.meta);
     }
     placed.push_back({static_cast<int>(added.level), added.run, std::move(file)});
   }

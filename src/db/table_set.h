@@ -15,6 +15,7 @@
 #include "db/core.h"
 #include "db/environment.h"
 #include "tree/manifest.h"
+#include "tree/table_schemas.h"
 #include "tree/version.h"
 
 namespace marble {
@@ -27,6 +28,7 @@ struct MemtableSlot {
 
 struct LiveTable {
   TableRecord record;
+  TableSchemas schemas;
   std::shared_ptr<TableState> state;
   /// Oldest first; the last one is active, the others are sealed and wait to be flushed in this
   /// order.
@@ -42,6 +44,7 @@ struct LiveTable {
   int64_t keys_expected = 0;
   bool flushing = false;
   bool compacting = false;
+  bool altering = false;  // writers wait
 
   MemtableSlot& active() { return memtables.back(); }
   bool has_sealed() const { return memtables.size() > 1; }
@@ -64,6 +67,10 @@ class TableSet {
   std::map<uint32_t, std::unique_ptr<LiveTable>>& all() { return tables_; }
   const std::map<uint32_t, std::unique_ptr<LiveTable>>& all() const { return tables_; }
 
+  /// The table with the schemas of `record`, which are `schemas`; its memtables must be empty. Of
+  /// the state that it had until now only a successor is left.
+  void Alter(LiveTable* table, TableRecord record, TableSchemas schemas);
+
   /// Seals the active memtable (if it holds something) and starts a new one.
   void Seal(LiveTable* table);
   /// Adds freshly written files as one run of level 0; the active memtable must be empty.
@@ -80,6 +87,8 @@ class TableSet {
 
  private:
   std::shared_ptr<Memtable> NewMemtable(const LiveTable& table) const;
+  std::shared_ptr<const TableFile> MakeFile(const TableSchemas& schemas,
+                                            const FileMeta& meta) const;
   void RefreshView(LiveTable* table);
 
   Environment* environment_;

@@ -2,6 +2,7 @@
 #include "row/stored_schema.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string_view>
 #include <unordered_set>
 
@@ -26,7 +27,6 @@ using arrow::Status;
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
-constexpr char kPrimaryKeyMetadata[] = "marble.primary_key";
 constexpr char kColumnIdMetadata[] = "marble.column_id";
 constexpr int64_t kKeyValueBlockBytes = 32 * 1024;
 // A get has to decompress all of a block. With what is added for alignment it stays below 16 KiB:
@@ -107,7 +107,8 @@ Result<std::vector<int>> FindKeyColumns(const arrow::Schema& schema,
   return columns;
 }
 
-Result<std::shared_ptr<arrow::Schema>> MakeStoredSchema(const arrow::Schema& user_schema) {
+Result<std::shared_ptr<arrow::Schema>> MakeStoredSchema(const arrow::Schema& user_schema,
+                                                        const std::vector<uint32_t>& column_ids) {
   arrow::FieldVector fields;
   for (int i = 0; i < user_schema.num_fields(); ++i) {
     const std::shared_ptr<arrow::Field>& field = user_schema.field(i);
@@ -117,11 +118,25 @@ Result<std::shared_ptr<arrow::Schema>> MakeStoredSchema(const arrow::Schema& use
     }
     // The user's field metadata stays in the user schema only: it may name extension types, which
     // readers of the stored files would then give back instead of the stored types.
-    fields.push_back(
-        arrow::field(field->name(), *type, field->nullable(),
-                     arrow::key_value_metadata({kColumnIdMetadata}, {std::to_string(i)})));
+    fields.push_back(arrow::field(
+        field->name(), *type, field->nullable(),
+        arrow::key_value_metadata({kColumnIdMetadata},
+                                  {std::to_string(column_ids[static_cast<size_t>(i)])})));
   }
   return arrow::schema(std::move(fields));
+}
+
+Status CompleteColumnIds(int columns, SchemaIdentity* identity) {
+  std::vector<uint32_t>& ids = identity->column_ids;
+  if (ids.empty()) {
+    ids.resize(static_cast<size_t>(columns));
+    std::iota(ids.begin(), ids.end(), 0);
+  }
+  const std::unordered_set<uint32_t> distinct(ids.begin(), ids.end());
+  if (ids.size() == static_cast<size_t>(columns) && distinct.size() == ids.size()) {
+    return Status::OK();
+  }
+  return Status::Invalid("a schema of ", columns, " columns with ", distinct.size(), " column ids");
 }
 
 bool IsBinaryLike(const arrow::DataType& type) { return arrow::is_base_binary_like(type.id()); }
@@ -174,7 +189,8 @@ Result<ArrayPtr> ImportColumn(const ArrayPtr& array, const arrow::Field& stored_
 }  // namespace
 
 Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
-    const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options) {
+    const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options,
+    SchemaIdentity identity) {
   if (user_schema == nullptr) return Status::Invalid("a table needs a schema");
   ARROW_RETURN_NOT_OK(InitializeCompute());
   ARROW_RETURN_NOT_OK(CheckOptions(options));
@@ -182,6 +198,7 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
   if (options.primary_key.empty()) options.primary_key = PrimaryKeyOfMetadata(*user_schema);
   ARROW_ASSIGN_OR_RAISE(const std::vector<int> key_columns,
                         FindKeyColumns(*user_schema, options.primary_key));
+  ARROW_RETURN_NOT_OK(CompleteColumnIds(user_schema->num_fields(), &identity));
 
   std::shared_ptr<StoredSchema> schema(new StoredSchema());
   schema->user_schema_ = user_schema;
@@ -190,16 +207,29 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
         schema->user_schema_,
         schema->user_schema_->SetField(column, user_schema->field(column)->WithNullable(false)));
   }
-  ARROW_ASSIGN_OR_RAISE(schema->stored_schema_, MakeStoredSchema(*schema->user_schema_));
+  ARROW_ASSIGN_OR_RAISE(schema->stored_schema_,
+                        MakeStoredSchema(*schema->user_schema_, identity.column_ids));
   if (!key_columns.empty()) {
     ARROW_ASSIGN_OR_RAISE(schema->codec_, KeyCodec::Make(schema->stored_schema_, key_columns));
   }
-  schema->is_key_value_ = schema->stored_schema_->num_fields() == 2 &&
+  schema->is_key_value_ = identity.version == 0 && schema->stored_schema_->num_fields() == 2 &&
                           key_columns == std::vector<int>{0} &&
                           IsBinaryLike(*schema->stored_schema_->field(0)->type()) &&
                           IsBinaryLike(*schema->stored_schema_->field(1)->type());
   schema->options_ = std::move(options);
+  schema->identity_ = std::move(identity);
   return schema;
+}
+
+int StoredSchema::FindColumnId(uint32_t id) const {
+  const std::vector<uint32_t>& ids = identity_.column_ids;
+  const auto found = std::find(ids.begin(), ids.end(), id);
+  return found == ids.end() ? -1 : static_cast<int>(found - ids.begin());
+}
+
+ArrayPtr StoredSchema::DefaultOf(int column) const {
+  const auto found = identity_.defaults.find(column_id(column));
+  return found == identity_.defaults.end() ? nullptr : found->second;
 }
 
 int64_t StoredSchema::block_bytes() const {

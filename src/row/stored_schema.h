@@ -9,6 +9,8 @@
 // files would give back instead of the stored ones.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +25,21 @@
 
 namespace marble {
 
+/// Metadata of a user's schema: the key columns, comma-separated.
+inline constexpr char kPrimaryKeyMetadata[] = "marble.primary_key";
+
+/// Which of a table's schemas one is, and what links its columns to those of the others.
+struct SchemaIdentity {
+  /// Counts the changes of the table's schema: 0 as it was created.
+  uint32_t version = 0;
+  /// One a column; a column keeps its id whatever it is called and wherever it stands, and no
+  /// later one gets it. Empty: 0, 1, 2, ...
+  std::vector<uint32_t> column_ids;
+  /// By column id: the value, one of the stored type, of rows that are older than the column. They
+  /// are null where there is none.
+  std::map<uint32_t, std::shared_ptr<arrow::Array>> defaults;
+};
+
 /// Immutable, thread-safe.
 class StoredSchema {
  public:
@@ -30,7 +47,8 @@ class StoredSchema {
   /// key. `options.primary_key` empty and no metadata key `marble.primary_key` makes an append
   /// table. Key columns become non-nullable in both schemas.
   static arrow::Result<std::shared_ptr<const StoredSchema>> Make(
-      const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options);
+      const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options,
+      SchemaIdentity identity = {});
 
   /// As the user gave it (key fields non-nullable).
   const std::shared_ptr<arrow::Schema>& user_schema() const { return user_schema_; }
@@ -38,11 +56,18 @@ class StoredSchema {
   /// columns.
   const std::shared_ptr<arrow::Schema>& stored_schema() const { return stored_schema_; }
   const TableOptions& options() const { return options_; }
+  uint32_t version() const { return identity_.version; }
+  uint32_t column_id(int column) const { return identity_.column_ids[static_cast<size_t>(column)]; }
+  /// -1 if there is none.
+  int FindColumnId(uint32_t id) const;
+  /// What rows older than the column have in it, as one value of the stored type; null for null.
+  std::shared_ptr<arrow::Array> DefaultOf(int column) const;
 
   bool is_append() const { return codec_ == nullptr; }
   /// nullptr for append tables.
   const KeyCodec* codec() const { return codec_.get(); }
-  /// Exactly two columns: binary-like key (column 0) and binary-like value (column 1).
+  /// Exactly two columns: binary-like key (column 0) and binary-like value (column 1), and created
+  /// so: its memtables, files and lookups are of a kind that other tables do not change into.
   bool is_key_value() const { return is_key_value_; }
   /// Bytes of a block to aim at (options.block_bytes or the default for the shape).
   int64_t block_bytes() const;
@@ -82,6 +107,7 @@ class StoredSchema {
   std::shared_ptr<arrow::Schema> stored_schema_;
   TableOptions options_;
   std::shared_ptr<const KeyCodec> codec_;
+  SchemaIdentity identity_;
   bool is_key_value_ = false;
 };
 

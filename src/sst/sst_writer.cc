@@ -310,7 +310,7 @@ void SstWriterImpl::AppendMetadata(const SectionDirectory& directory) {
   metadata_->Append(kMetadataFlags, "0,0,0");
   metadata_->Append(kMetadataUuid, ToHex(options_.uuid));
   metadata_->Append(kMetadataUniqueId, std::to_string(unique_id_));
-  metadata_->Append(kMetadataSchemaVersion, std::to_string(options_.schema_version));
+  metadata_->Append(kMetadataSchemaVersion, std::to_string(options_.schema->version()));
   metadata_->Append(kMetadataSections, EncodeSectionDirectory(directory));
 }
 
@@ -326,7 +326,7 @@ FileMeta SstWriterImpl::MakeMeta(uint64_t tail_checksum) const {
   meta.first_row_id = options_.first_row_id;
   meta.deletes = statistics_.deletes;
   meta.range_tombstones = tombstones_.size();
-  meta.schema_version = options_.schema_version;
+  meta.schema_version = options_.schema->version();
   KeyBounds bounds;
   if (rows_ > 0) {
     meta.sequence_min = statistics_.sequence_min;

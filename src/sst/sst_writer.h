@@ -26,7 +26,6 @@ struct SstWriterOptions {
   uint64_t number = 0;
   Uuid uuid{};
   uint64_t hash_seed = 0;  // of the database, for HashKey
-  uint32_t schema_version = 0;
   /// Set: no `_sequence` column, this is the rows' sequence number.
   std::optional<uint64_t> constant_sequence;
   /// Write a `_kind` column. Without it a row that is no put is a programming error.

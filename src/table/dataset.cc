@@ -43,6 +43,7 @@ struct Moment {
   /// Kept by `table`. Fragments of a scan in progress go on with it after Database::Close.
   std::shared_ptr<DatabaseCore> core;
   std::shared_ptr<const Snapshot> snapshot;
+  std::shared_ptr<const TableState> state;
   /// The table as datasets show it.
   std::shared_ptr<const TableState> shown;
 
@@ -50,7 +51,10 @@ struct Moment {
   /// Closed after Database::Close.
   arrow::Status CheckOpen() const { return table->database()->core().status(); }
   arrow::Result<ReadPoint> BeginRead() const {
-    return core->BeginRead(*table->state(), snapshot.get());
+    auto point = core->BeginRead(*state, snapshot.get());
+    if (point.ok() || !IsOutdated(*state, point.status())) return point;
+    return ConflictError("the schema of table '" + state->info.name +
+                         "' was changed since this dataset was made: make another one");
   }
 };
 
@@ -286,11 +290,11 @@ arrow::Result<std::shared_ptr<dataset::Dataset>> MakeDataset(
   if (snapshot == nullptr) {
     ARROW_ASSIGN_OR_RAISE(snapshot, core->TakeSnapshot());
   }
-  const TableState& state = *table->state();
-  ARROW_RETURN_NOT_OK(core->BeginRead(state, snapshot.get()).status());
-  ARROW_ASSIGN_OR_RAISE(auto schema, ExposedSchema(*state.schema));
   auto moment = std::make_shared<Moment>();
-  moment->shown = std::make_shared<const TableState>(state.info, std::move(schema));
+  moment->state = table->state();
+  ARROW_RETURN_NOT_OK(core->BeginRead(*moment->state, snapshot.get()).status());
+  ARROW_ASSIGN_OR_RAISE(auto schema, ExposedSchema(*moment->state->schema));
+  moment->shown = std::make_shared<const TableState>(moment->state->info, std::move(schema));
   // Through the table's pointer: whoever guards that one guards all.
   moment->core = std::shared_ptr<DatabaseCore>(table, core.get());
   moment->table = std::move(table);

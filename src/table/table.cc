@@ -1,4 +1,5 @@
-// The table face over one table. Thread-safe: all members are fixed after Open.
+// The table face over one table. Thread-safe: all members are fixed after Open. A table that gets
+// another schema has another TableState, which the handle finds from the one it was opened with.
 #include <marble/table.h>
 
 #include <unordered_map>
@@ -32,23 +33,43 @@ class DatabaseTable final : public Table {
       const ScanOptions& options) const override;
   arrow::Result<int64_t> Count(const ScanOptions& options) const override;
 
-  const TableInfo& info() const override { return table_->info; }
+  const TableInfo& info() const override { return Current()->info; }
   const std::shared_ptr<Database>& database() const override { return database_; }
-  const std::shared_ptr<TableState>& state() const override { return table_; }
+  std::shared_ptr<TableState> state() const override { return {table_, Current()}; }
 
  private:
   arrow::Status CheckOpen() const {
     if (!database_->closed()) return arrow::Status::OK();
     return ClosedError("the database '" + database_->path() + "' was closed");
   }
-  arrow::Result<ReadPoint> BeginRead(const Snapshot* snapshot) const {
-    ARROW_RETURN_NOT_OK(CheckOpen());
-    return core_->BeginRead(*table_, snapshot);
+  // The table with its present schema; kept alive by the state it was opened with.
+  TableState* Current() const {
+    TableState* state = table_.get();
+    while (TableState* successor = state->successor()) state = successor;
+    return state;
   }
+  // Calls `call(state)` anew for as long as the schema is changed while it works.
+  template <typename Call>
+  auto WithCurrent(Call call) const {
+    while (true) {
+      TableState* const state = Current();
+      auto result = call(state);
+      if (!IsOutdated(*state, StatusOf(result))) return result;
+    }
+  }
+  static const arrow::Status& StatusOf(const arrow::Status& status) { return status; }
+  template <typename T>
+  static const arrow::Status& StatusOf(const arrow::Result<T>& result) {
+    return result.status();
+  }
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
+      const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
+      const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
+      const Snapshot* snapshot) const;
 
   const std::shared_ptr<Database> database_;
   const std::shared_ptr<DatabaseCore> core_;
-  const std::shared_ptr<TableState> table_;
+  const std::shared_ptr<TableState> table_;  // as it was opened
 };
 
 // Rows found by key, gathered from the blocks that hold them. Filled in the order of the result.
@@ -111,47 +132,62 @@ arrow::Status DatabaseTable::Insert(const std::shared_ptr<arrow::RecordBatch>& b
 arrow::Status DatabaseTable::Insert(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
                                     const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
-  std::vector<Operation> operations;
-  operations.reserve(batches.size());
-  for (const auto& batch : batches) {
-    ARROW_ASSIGN_OR_RAISE(Operation op, PrepareInsert(table_.get(), batch, core_->pool()));
-    if (op.rows->columns->num_rows() > 0) operations.push_back(std::move(op));
-  }
-  if (operations.empty()) return arrow::Status::OK();
-  return core_->Commit(operations, options);
+  return WithCurrent([&](TableState* table) -> arrow::Status {
+    std::vector<Operation> operations;
+    operations.reserve(batches.size());
+    for (const auto& batch : batches) {
+      ARROW_ASSIGN_OR_RAISE(Operation op, PrepareInsert(table, batch, core_->pool()));
+      if (op.rows->columns->num_rows() > 0) operations.push_back(std::move(op));
+    }
+    if (operations.empty()) return arrow::Status::OK();
+    return core_->Commit(operations, options);
+  });
 }
 
 arrow::Status DatabaseTable::Delete(const std::shared_ptr<arrow::RecordBatch>& keys,
                                     const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
-  ARROW_ASSIGN_OR_RAISE(Operation op, PrepareDeleteKeys(table_.get(), keys, core_->pool()));
-  if (op.rows->columns->num_rows() == 0) return arrow::Status::OK();
-  return core_->Commit({&op, 1}, options);
+  return WithCurrent([&](TableState* table) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(Operation op, PrepareDeleteKeys(table, keys, core_->pool()));
+    if (op.rows->columns->num_rows() == 0) return arrow::Status::OK();
+    return core_->Commit({&op, 1}, options);
+  });
 }
 
 arrow::Status DatabaseTable::DeleteRange(const KeyRange& range, const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
-  ARROW_ASSIGN_OR_RAISE(Operation op, PrepareDeleteRange(table_.get(), range));
-  if (op.IsEmptyRange()) return arrow::Status::OK();
-  return core_->Commit({&op, 1}, options);
+  return WithCurrent([&](TableState* table) -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(Operation op, PrepareDeleteRange(table, range));
+    if (op.IsEmptyRange()) return arrow::Status::OK();
+    return core_->Commit({&op, 1}, options);
+  });
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::Get(
     const std::shared_ptr<arrow::RecordBatch>& keys,
     const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
     const std::shared_ptr<const Snapshot>& snapshot) const {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  return WithCurrent(
+      [&](TableState* table) { return GetRows(*table, keys, columns, indices, snapshot.get()); });
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::GetRows(
+    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
+    const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
+    const Snapshot* snapshot) const {
   if (indices != nullptr) indices->clear();
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(snapshot.get()));
-  const StoredSchema& schema = *table_->schema;
+  ARROW_ASSIGN_OR_RAISE(const ReadPoint point, core_->BeginRead(table, snapshot));
+  const StoredSchema& schema = *table.schema;
   if (schema.is_append()) {
     return arrow::Status::Invalid(
-        "getting rows by key needs a table with a primary key, and table '", table_->info.name,
+        "getting rows by key needs a table with a primary key, and table '", table.info.name,
         "' has none");
   }
-  ARROW_ASSIGN_OR_RAISE(auto output, ResolveColumns(*table_, columns));
+  ARROW_ASSIGN_OR_RAISE(auto output, ResolveColumns(table, columns));
   auto key_columns = schema.KeysToStored(keys);
   if (!key_columns.ok()) {
-    return key_columns.status().WithMessage("table '", table_->info.name,
+    return key_columns.status().WithMessage("table '", table.info.name,
                                             "': ", key_columns.status().message());
   }
   ARROW_ASSIGN_OR_RAISE(auto encoded, schema.codec()->EncodeArrays((*key_columns)->columns()));
@@ -167,15 +203,22 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::Get(
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> DatabaseTable::Scan(
     const ScanOptions& options) const {
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  ARROW_ASSIGN_OR_RAISE(ScanPlan plan, PlanScan(*table_, options));
-  return OpenScan(core_, std::move(point), std::move(plan), options.snapshot);
+  using Reader = arrow::Result<std::shared_ptr<arrow::RecordBatchReader>>;
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  return WithCurrent([&](TableState* table) -> Reader {
+    ARROW_ASSIGN_OR_RAISE(ReadPoint point, core_->BeginRead(*table, options.snapshot.get()));
+    ARROW_ASSIGN_OR_RAISE(ScanPlan plan, PlanScan(*table, options));
+    return OpenScan(core_, std::move(point), std::move(plan), options.snapshot);
+  });
 }
 
 arrow::Result<int64_t> DatabaseTable::Count(const ScanOptions& options) const {
-  ARROW_ASSIGN_OR_RAISE(ReadPoint point, BeginRead(options.snapshot.get()));
-  ARROW_ASSIGN_OR_RAISE(ScanPlan plan, PlanScan(*table_, options));
-  return CountScan(*core_, point, std::move(plan));
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  return WithCurrent([&](TableState* table) -> arrow::Result<int64_t> {
+    ARROW_ASSIGN_OR_RAISE(ReadPoint point, core_->BeginRead(*table, options.snapshot.get()));
+    ARROW_ASSIGN_OR_RAISE(ScanPlan plan, PlanScan(*table, options));
+    return CountScan(*core_, point, std::move(plan));
+  });
 }
 
 }  // namespace

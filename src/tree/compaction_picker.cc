@@ -211,7 +211,8 @@ std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
   for (const auto& file : files) {
     bytes += static_cast<int64_t>(file->meta().size);
     // Old versions (kept for a snapshot) show as a sequence column, deletes as counts.
-    rewrite = rewrite || HasDeletes(*file) || !file->meta().constant_sequence.has_value();
+    rewrite = rewrite || HasDeletes(*file) || !file->meta().constant_sequence.has_value() ||
+              file->as_written() != nullptr;
   }
   if (!rewrite) return std::nullopt;
   while (deepest + 1 < kLevels && LevelBytesMax(deepest, limits.level_base_bytes) < bytes)

@@ -86,6 +86,13 @@ arrow::Status ManifestState::Apply(const VersionEdit& edit) {
     if (!added) return arrow::Status::Invalid("table ", record.id, " is created twice");
     it->second.record = record;
   }
+  for (const TableRecord& record : edit.altered) {
+    auto found = tables.find(record.id);
+    if (found == tables.end()) {
+      return arrow::Status::Invalid("alters the unknown table ", record.id);
+    }
+    found->second.record = record;
+  }
   for (const TableEdit& change : edit.tables) {
     auto found = tables.find(change.table);
     if (found == tables.end()) {

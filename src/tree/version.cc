@@ -4,10 +4,23 @@
 #include <map>
 #include <set>
 
+#include "sst/evolved_reader.h"
+
 namespace marble {
 
 TableFile::TableFile(FileMeta meta, SstReaderOptions options)
     : meta_(std::move(meta)), options_(std::move(options)), pin_(options_.fs, options_.path) {}
+
+TableFile::TableFile(std::shared_ptr<const TableFile> file,
+                     std::shared_ptr<const StoredSchema> schema)
+    : meta_(file->meta()),
+      options_([&] {
+        SstReaderOptions options = file->options_;
+        options.schema = std::move(schema);
+        return options;
+      }()),
+      as_written_(std::move(file)),
+      pin_(options_.fs, options_.path) {}
 
 TableFile::~TableFile() {
   if (obsolete_.load(std::memory_order_acquire) && options_.cache != nullptr) {
@@ -23,7 +36,14 @@ void TableFile::MarkObsolete() const {
 arrow::Result<SstReader*> TableFile::OpenReader() const {
   std::lock_guard<std::mutex> lock(open_mutex_);
   if (reader_ == nullptr) {
-    ARROW_ASSIGN_OR_RAISE(reader_, SstReader::Open(options_, meta_));
+    if (as_written_ == nullptr) {
+      ARROW_ASSIGN_OR_RAISE(reader_, SstReader::Open(options_, meta_));
+    } else {
+      ARROW_ASSIGN_OR_RAISE(auto written, as_written_->shared_reader());
+      ARROW_ASSIGN_OR_RAISE(reader_,
+                            NewEvolvedReader(std::move(written), *as_written_->options_.schema,
+                                             options_.schema, options_.pool));
+    }
     opened_.store(reader_.get(), std::memory_order_release);
   }
   return reader_.get();

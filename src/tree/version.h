@@ -25,8 +25,12 @@ inline constexpr int kLevels = 7;
 class TableFile {
  public:
   TableFile(FileMeta meta, SstReaderOptions options);
+  /// `file`, written with an older schema of the table, as one of `schema`.
+  TableFile(std::shared_ptr<const TableFile> file, std::shared_ptr<const StoredSchema> schema);
   ~TableFile();
   const FileMeta& meta() const { return meta_; }
+  /// The file in the schema that it was written with; nullptr if that is the table's.
+  const std::shared_ptr<const TableFile>& as_written() const { return as_written_; }
   const std::string& path() const { return options_.path; }
   /// Thread-safe; opens at the first call. Failures are not remembered.
   arrow::Result<SstReader*> reader() const {
@@ -49,6 +53,7 @@ class TableFile {
 
   const FileMeta meta_;
   const SstReaderOptions options_;
+  const std::shared_ptr<const TableFile> as_written_;
   // Before reader_, so that the reader has gone when the file is removed.
   const FilePin pin_;
   mutable std::atomic<SstReader*> opened_{nullptr};

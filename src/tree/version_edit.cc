@@ -19,6 +19,7 @@ enum EditTag : uint64_t {
   kHashSeed = 7,
   kLogStart = 8,
   kDurableThrough = 9,
+  kAltered = 10,
 };
 enum TableTag : uint64_t {
   kTableId = 1,
@@ -176,6 +177,39 @@ arrow::Result<TableEdit> DecodeTableEdit(std::string_view bytes) {
   return edit;
 }
 
+/// Which of the table's schemas it is, and its columns' ids.
+void PutColumns(std::string* out, const SchemaRecord& schema) {
+  PutVarint(out, schema.version);
+  PutVarint(out, schema.column_ids.size());
+  for (const uint32_t id : schema.column_ids) PutVarint(out, id);
+}
+
+void PutSchema(std::string* out, const SchemaRecord& schema) {
+  PutBytes(out, schema.schema);
+  PutColumns(out, schema);
+}
+
+bool ReadId(Decoder* decoder, uint32_t* id) {
+  uint64_t number = 0;
+  if (!decoder->Varint(&number)) return false;
+  *id = static_cast<uint32_t>(number);
+  return true;
+}
+
+void ReadColumns(Decoder* decoder, SchemaRecord* schema) {
+  ReadId(decoder, &schema->version);
+  uint64_t columns = 0;
+  decoder->Varint(&columns);
+  for (uint64_t i = 0; decoder->ok() && i < columns; ++i) {
+    ReadId(decoder, &schema->column_ids.emplace_back());
+  }
+}
+
+void ReadSchema(Decoder* decoder, SchemaRecord* schema) {
+  decoder->Bytes(&schema->schema);
+  ReadColumns(decoder, schema);
+}
+
 arrow::Result<LogPosition> DecodePosition(std::string_view bytes) {
   Decoder decoder(bytes);
   LogPosition position;
@@ -191,13 +225,23 @@ std::string EncodeTableRecord(const TableRecord& record) {
   std::string out;
   PutVarint(&out, record.id);
   PutBytes(&out, record.name);
-  PutBytes(&out, record.schema);
+  PutBytes(&out, record.schema.schema);
   const auto named = NamedOptions(record);
   PutVarint(&out, named.size());
   for (const auto& [name, value] : named) {
     PutBytes(&out, name);
     PutBytes(&out, value);
   }
+  if (record.schema.version == 0) return out;
+  PutColumns(&out, record.schema);
+  PutVarint(&out, record.older_schemas.size());
+  for (const SchemaRecord& schema : record.older_schemas) PutSchema(&out, schema);
+  PutVarint(&out, record.defaults.size());
+  for (const auto& [id, value] : record.defaults) {
+    PutVarint(&out, id);
+    PutBytes(&out, value);
+  }
+  PutVarint(&out, record.next_column_id);
   return out;
 }
 
@@ -208,7 +252,7 @@ arrow::Result<TableRecord> DecodeTableRecord(std::string_view bytes) {
   uint64_t options = 0;
   decoder.Varint(&id);
   decoder.Bytes(&record.name);
-  decoder.Bytes(&record.schema);
+  decoder.Bytes(&record.schema.schema);
   decoder.Varint(&options);
   record.id = static_cast<uint32_t>(id);
   for (uint64_t i = 0; decoder.ok() && i < options; ++i) {
@@ -218,6 +262,20 @@ arrow::Result<TableRecord> DecodeTableRecord(std::string_view bytes) {
       return arrow::Status::Invalid("table '", record.name, "': bad value of option ", name);
     }
   }
+  if (decoder.ok() && decoder.AtEnd()) return record;  // as it was created
+  ReadColumns(&decoder, &record.schema);
+  uint64_t older = 0;
+  decoder.Varint(&older);
+  for (uint64_t i = 0; decoder.ok() && i < older; ++i) {
+    ReadSchema(&decoder, &record.older_schemas.emplace_back());
+  }
+  uint64_t defaults = 0;
+  decoder.Varint(&defaults);
+  for (uint64_t i = 0; decoder.ok() && i < defaults; ++i) {
+    uint32_t column = 0;
+    if (ReadId(&decoder, &column)) decoder.Bytes(&record.defaults[column]);
+  }
+  ReadId(&decoder, &record.next_column_id);
   if (!decoder.ok() || !decoder.AtEnd()) return arrow::Status::Invalid("table record: bad bytes");
   return record;
 }
@@ -331,6 +389,7 @@ void VersionEdit::Append(VersionEdit other) {
                std::make_move_iterator(from.end()));
   };
   append(&created, other.created);
+  append(&altered, other.altered);
   append(&dropped, other.dropped);
   for (TableEdit& from : other.tables) {
     TableEdit* to = For(from.table);
@@ -355,6 +414,8 @@ std::string EncodeVersionEdit(const VersionEdit& edit) {
   std::string out;
   for (const TableRecord& record : edit.created)
     PutField(&out, kCreated, EncodeTableRecord(record));
+  for (const TableRecord& record : edit.altered)
+    PutField(&out, kAltered, EncodeTableRecord(record));
   for (uint32_t id : edit.dropped) PutNumber(&out, kDropped, id);
   for (const TableEdit& table : edit.tables) PutField(&out, kTable, EncodeTableEdit(table));
   if (edit.next_table_id) PutNumber(&out, kNextTableId, *edit.next_table_id);
@@ -375,9 +436,10 @@ arrow::Result<VersionEdit> DecodeVersionEdit(std::string_view bytes) {
   VersionEdit edit;
   auto field = [&](uint64_t tag, std::string_view value) -> arrow::Status {
     if (tag == kCreated) return DecodeTableRecord(value).Value(&edit.created.emplace_back());
+    if (tag == kAltered) return DecodeTableRecord(value).Value(&edit.altered.emplace_back());
     if (tag == kTable) return DecodeTableEdit(value).Value(&edit.tables.emplace_back());
     if (tag == kDurableThrough) return DecodePosition(value).Value(&edit.durable_through.emplace());
-    if (tag < kCreated || tag > kDurableThrough) return UnknownField(tag);
+    if (tag < kCreated || tag > kAltered) return UnknownField(tag);
     uint64_t number = 0;
     ARROW_RETURN_NOT_OK(ReadNumber(tag, value, &number));
     if (tag == kDropped) edit.dropped.push_back(static_cast<uint32_t>(number));

@@ -21,11 +21,27 @@
 
 namespace marble {
 
+/// A schema that files of a table may have been written with.
+struct SchemaRecord {
+  uint32_t version = 0;
+  std::string schema;  // SerializeSchema of the user's schema
+  /// Of its columns; empty: 0, 1, 2, ... (a table as it was created).
+  std::vector<uint32_t> column_ids;
+
+  bool operator==(const SchemaRecord&) const = default;
+};
+
 /// A table as the catalog knows it.
 struct TableRecord {
   uint32_t id = 0;
   std::string name;
-  std::string schema;  // SerializeSchema of the user's schema
+  SchemaRecord schema;
+  /// Those before it that files still have, oldest first.
+  std::vector<SchemaRecord> older_schemas;
+  /// By column id: the value of rows that are older than the column (EncodeDefault).
+  std::map<uint32_t, std::string> defaults;
+  /// The id of the next column; 0: as many as there are columns.
+  uint32_t next_column_id = 0;
   TableOptions options;
   /// Options written by a newer version, kept as they were: name and value.
   std::map<std::string, std::string> unknown_options;
@@ -56,6 +72,8 @@ struct TableEdit {
 
 struct VersionEdit {
   std::vector<TableRecord> created;
+  /// Tables with another schema: what replaces their records.
+  std::vector<TableRecord> altered;
   std::vector<uint32_t> dropped;
   std::vector<TableEdit> tables;
   std::optional<uint32_t> next_table_id;

@@ -235,7 +235,7 @@ TEST(SstWriter, MetaSaysWhatIsInTheFile) {
   EXPECT_FALSE(file.meta.unbounded_end);
   EXPECT_EQ(file.meta.sequence_min, 4u);
   EXPECT_EQ(file.meta.sequence_max, 9u);
-  EXPECT_EQ(file.meta.schema_version, 3u);
+  EXPECT_EQ(file.meta.schema_version, 0u);
   EXPECT_EQ(file.meta.size, file.ReadAll().size());
   EXPECT_GT(file.meta.data_bytes, 64u);
   EXPECT_LT(file.meta.data_bytes, file.meta.size);

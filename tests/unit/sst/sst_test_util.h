@@ -160,7 +160,6 @@ class SstFixture {
     writer_options.number = 42;
     writer_options.uuid = uuid;
     writer_options.hash_seed = hash_seed;
-    writer_options.schema_version = 3;
     writer_options.with_kinds = true;
   }
 

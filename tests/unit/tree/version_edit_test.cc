@@ -33,13 +33,19 @@ VersionEdit SomeEdit() {
   TableRecord record;
   record.id = 3;
   record.name = "trips";
-  record.schema = "schema bytes";
+  record.schema.schema = "schema bytes";
   record.options.primary_key = {"city", "id"};
   record.options.compression = Compression::kZstd;
   record.options.point_lookup = PointLookup::kBloomFilter;
   record.options.block_rows_max = 512;
   record.unknown_options["from_the_future"] = "kept";
   edit.created.push_back(record);
+  record.schema = {.version = 2, .schema = "newer bytes", .column_ids = {0, 4}};
+  record.older_schemas = {{.version = 0, .schema = "schema bytes", .column_ids = {}},
+                          {.version = 1, .schema = "newer bytes", .column_ids = {4, 0, 2}}};
+  record.defaults = {{4, "default bytes"}};
+  record.next_column_id = 5;
+  edit.altered.push_back(record);
   edit.dropped.push_back(2);
   TableEdit* table = edit.For(3);
   table->removed = {8, 9};
@@ -62,6 +68,10 @@ TEST(VersionEditTest, DecodesWhatItEncoded) {
   EXPECT_EQ(EncodeVersionEdit(*decoded), EncodeVersionEdit(edit));
   EXPECT_EQ(decoded->tables[0].added[0].meta, SomeFile(10));
   EXPECT_EQ(decoded->created[0].options, edit.created[0].options);
+  EXPECT_EQ(decoded->altered[0].schema, edit.altered[0].schema);
+  EXPECT_EQ(decoded->altered[0].older_schemas, edit.altered[0].older_schemas);
+  EXPECT_EQ(decoded->altered[0].defaults, edit.altered[0].defaults);
+  EXPECT_EQ(decoded->altered[0].next_column_id, 5u);
   EXPECT_EQ(decoded->durable_through, edit.durable_through);
 }
 
