@@ -121,7 +121,8 @@ step_asan() {
   ARROW_DEFAULT_MEMORY_POOL=system ASAN_OPTIONS=detect_stack_use_after_return=1 \
     LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-    MARBLE_MODEL_OPERATIONS=42000 MARBLE_CRASH_CYCLES=30 MARBLE_POWER_CUTS=60 \
+    MARBLE_MODEL_OPERATIONS=30000 MARBLE_CRASH_CYCLES=30 MARBLE_POWER_CUTS=40 \
+    MARBLE_ALTER_OPERATIONS=120 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))\$"
 }
