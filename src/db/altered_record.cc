@@ -164,13 +164,15 @@ std::shared_ptr<const arrow::KeyValueMetadata> MetadataWithoutKey(const arrow::S
 }
 
 /// Defaults follow the types of their columns.
-Status WidenDefaults(const StoredSchema& schema, std::map<uint32_t, std::string>* defaults) {
-  for (auto& [id, bytes] : *defaults) {
-    const auto& type = schema.stored_schema()->field(schema.FindColumnId(id))->type();
-    ARROW_ASSIGN_OR_RAISE(auto value, DecodeDefault(bytes));
+Status WidenDefaults(Draft* draft) {
+  for (size_t i = 0; i < draft->ids.size(); ++i) {
+    const auto found = draft->defaults.find(draft->ids[i]);
+    if (found == draft->defaults.end()) continue;
+    ARROW_ASSIGN_OR_RAISE(const auto type, StoredType(draft->fields[i]->type()));
+    ARROW_ASSIGN_OR_RAISE(auto value, DecodeDefault(found->second));
     if (value->type()->Equals(*type)) continue;
     ARROW_ASSIGN_OR_RAISE(value, Widened(value, type, arrow::default_memory_pool()));
-    ARROW_ASSIGN_OR_RAISE(bytes, EncodeDefault(value));
+    ARROW_ASSIGN_OR_RAISE(found->second, EncodeDefault(value));
   }
   return Status::OK();
 }
@@ -193,7 +195,7 @@ Result<TableRecord> AlteredRecord(const TableRecord& record, const SchemaChange&
   ARROW_ASSIGN_OR_RAISE(const std::vector<uint32_t> ids, ColumnIdsOf(record.schema));
   if (draft.ids == ids && changed.Equals(*schema, /*check_metadata=*/false)) return record;
   ARROW_ASSIGN_OR_RAISE(altered.schema.schema, SerializeSchema(changed));
-  altered.schema.column_ids = std::move(draft.ids);
+  altered.schema.column_ids = draft.ids;
   ++altered.schema.version;
   altered.options.primary_key = draft.primary_key;
   altered.next_column_id = draft.next_id;
@@ -201,10 +203,10 @@ Result<TableRecord> AlteredRecord(const TableRecord& record, const SchemaChange&
     return !versions_in_use.contains(older.version);
   });
   altered.older_schemas.push_back(record.schema);
-  // Names, types and number of the columns are checked here.
-  ARROW_ASSIGN_OR_RAISE(const auto checked, TableSchemas::Make(altered));
-  ARROW_RETURN_NOT_OK(WidenDefaults(*checked.current(), &draft.defaults));
+  ARROW_RETURN_NOT_OK(WidenDefaults(&draft));
   altered.defaults = std::move(draft.defaults);
+  // Names and number of the columns are checked here.
+  ARROW_RETURN_NOT_OK(TableSchemas::Make(altered).status());
   return altered;
 }
 

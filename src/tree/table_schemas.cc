@@ -54,7 +54,15 @@ arrow::Result<TableSchemas> TableSchemas::Make(const TableRecord& record) {
   }
   TableSchemas schemas;
   ARROW_ASSIGN_OR_RAISE(schemas.current_,
-                        StoredSchema::Make(user_schema, record.options, std::move(identity)));
+                        StoredSchema::Make(user_schema, record.options, identity));
+  for (const auto& [id, value] : identity.defaults) {
+    const int column = schemas.current_->FindColumnId(id);
+    if (column < 0 ||
+        !schemas.current_->stored_schema()->field(column)->type()->Equals(*value->type())) {
+      return arrow::Status::Invalid("a default of type ", value->type()->ToString(),
+                                    " for the column with id ", id);
+    }
+  }
   for (const SchemaRecord& older : record.older_schemas) {
     ARROW_ASSIGN_OR_RAISE(schemas.older_[older.version], MakeOlder(older, *schemas.current_));
   }
