@@ -1,10 +1,13 @@
 // The table face: rows with a primary key (or none), upserts, columnar scans.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <arrow/array/array_primitive.h>
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 #include <arrow/table.h>
@@ -15,6 +18,12 @@
 namespace marble {
 
 class TableState;
+
+/// In which order rows that are looked up come back.
+enum class RowOrder : uint8_t {
+  kOfKeys = 0,  // in the order of the keys asked for
+  kAny = 1,     // as they are found: faster for many keys, because rows are read where they lie
+};
 
 /// Thread-safe. Batches handed out share the engine's memory and outlive the database.
 class Table {
@@ -38,12 +47,20 @@ class Table {
   /// Deletes [lower, upper) in constant time.
   virtual arrow::Status DeleteRange(const KeyRange& range, const WriteOptions& options = {}) = 0;
 
-  /// The rows of `keys`, in the order of `keys`, absent ones left out. With `indices` not null it
-  /// receives for each returned row the index in `keys`. Columns as in ScanOptions.
+  /// The rows of `keys` (key columns by name; others are ignored), absent ones left out; a key that
+  /// stands several times gives its row as often. Keys in any number are looked up together. With
+  /// `indices` not null it receives for each returned row the index in `keys`. Columns as in
+  /// ScanOptions.
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> Get(
       const std::shared_ptr<arrow::RecordBatch>& keys,
       const std::optional<std::vector<std::string>>& columns = std::nullopt,
       std::vector<int64_t>* indices = nullptr,
+      const std::shared_ptr<const Snapshot>& snapshot = nullptr,
+      RowOrder order = RowOrder::kOfKeys) const = 0;
+  /// For each of `keys` whether its row is there (never null): a semi-join. Reads no other columns
+  /// than the key's.
+  virtual arrow::Result<std::shared_ptr<arrow::BooleanArray>> Contains(
+      const std::shared_ptr<arrow::RecordBatch>& keys,
       const std::shared_ptr<const Snapshot>& snapshot = nullptr) const = 0;
 
   /// Lazily, over one snapshot, in key (or insertion) order. Keeps what it needs alive.

@@ -10,7 +10,8 @@ from libcpp.string_view cimport string_view
 from libcpp.vector cimport vector
 from pyarrow.includes.common cimport CResult, CStatus
 from pyarrow.includes.libarrow cimport (
-    CArray, CDataType, CExpression, CField, CRecordBatch, CRecordBatchReader, CScalar, CSchema)
+    CArray, CBooleanArray, CDataType, CExpression, CField, CRecordBatch, CRecordBatchReader,
+    CScalar, CSchema)
 
 
 cdef extern from "marble/options.h" namespace "marble" nogil:
@@ -207,6 +208,10 @@ cdef extern from "marble/key_value.h" namespace "marble" nogil:
 
 
 cdef extern from "marble/table.h" namespace "marble" nogil:
+    cdef enum class RowOrder(uint8_t):
+        kOfKeys
+        kAny
+
     cdef cppclass CTable "marble::Table":
         @staticmethod
         CResult[shared_ptr[CTable]] Open(shared_ptr[CDatabase] database, const string& name)
@@ -217,7 +222,9 @@ cdef extern from "marble/table.h" namespace "marble" nogil:
         CResult[shared_ptr[CRecordBatch]] Get(const shared_ptr[CRecordBatch]& keys,
                                               const optional[vector[string]]& columns,
                                               vector[int64_t]* indices,
-                                              const SnapshotRef& snapshot) const
+                                              const SnapshotRef& snapshot, RowOrder order) const
+        CResult[shared_ptr[CBooleanArray]] Contains(const shared_ptr[CRecordBatch]& keys,
+                                                    const SnapshotRef& snapshot) const
         CResult[shared_ptr[CRecordBatchReader]] Scan(const CScanOptions& options) const
         CResult[int64_t] Count(const CScanOptions& options) const
         const CTableInfo& info() const

@@ -245,10 +245,11 @@ cdef class Table:
 
     # Reading
 
-    def get(self, keys, columns=None, *, Snapshot snapshot=None):
+    def get(self, keys, columns=None, *, Snapshot snapshot=None, ordered=True):
         """Looks up rows by key. One key (a value; a tuple if the key has several columns; a dict)
         gives a dict or None; a list of keys, or Arrow data with the key columns, gives a
-        pyarrow.Table of the rows that exist, in the order of the keys."""
+        pyarrow.Table of the rows that exist, in the order of the keys. With ``ordered=False`` rows
+        come as they are found, which is faster for many keys."""
         check_process(self.generation)
         self.refresh()
         if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
@@ -256,9 +257,9 @@ cdef class Table:
         batches = _convert.key_batches(keys, self.schema, self.primary_key)
         if len(batches) > 1 and snapshot is None:
             with self.owner.snapshot() as now:
-                found = [self.look_up(batch, columns, now) for batch in batches]
+                found = [self.look_up(batch, columns, now, ordered) for batch in batches]
         else:
-            found = [self.look_up(batch, columns, snapshot) for batch in batches]
+            found = [self.look_up(batch, columns, snapshot, ordered) for batch in batches]
         return pa.Table.from_batches(found)
 
     cdef object get_one(self, key, columns, Snapshot snapshot):
@@ -266,26 +267,57 @@ cdef class Table:
         cdef tuple names = self.column_names
         if columns is not None:
             columns = names = tuple(_convert.names_of(columns))
-        self.find(_convert.key_batch(key, self.key_schema), columns, snapshot, &found)
+        self.find(_convert.key_batch(key, self.key_schema), columns, snapshot, True, &found)
         return row_of(found.get(), names) if found.get().num_rows() else None
 
-    cdef object look_up(self, batch, columns, Snapshot snapshot):
+    cdef object look_up(self, batch, columns, Snapshot snapshot, ordered):
         cdef shared_ptr[CRecordBatch] found
-        self.find(batch, columns, snapshot, &found)
+        self.find(batch, columns, snapshot, ordered, &found)
         return pyarrow_wrap_batch(found)
 
-    cdef int find(self, batch, columns, Snapshot snapshot,
+    cdef int find(self, batch, columns, Snapshot snapshot, ordered,
                   shared_ptr[CRecordBatch]* found) except -1:
         cdef CStatus status
         cdef shared_ptr[CRecordBatch] c_keys = pyarrow_unwrap_batch(batch)
         cdef optional[vector[string]] names
         cdef SnapshotRef c_snapshot = moment(snapshot)
-        cdef vector[int64_t] indices
+        cdef RowOrder order = RowOrder.kOfKeys if ordered else RowOrder.kAny
         fill_names(names, columns)
         with nogil:
-            status = Take(self.table.get().Get(c_keys, names, &indices, c_snapshot), found)
+            status = Take(self.table.get().Get(c_keys, names, NULL, c_snapshot, order), found)
         check_rows(status)
         return 0
+
+    def contains(self, keys, *, Snapshot snapshot=None):
+        """Whether there are rows with these keys, given as for `get`: one key gives a bool; a list
+        of keys, or Arrow data with the key columns, a pyarrow.BooleanArray, one entry a key. Reads
+        no other columns than the key's. As a semi-join: ``keys.filter(table.contains(keys))``."""
+        check_process(self.generation)
+        if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
+            return self.exist(_convert.key_batch(keys, self.key_schema), snapshot)[0].as_py()
+        batches = _convert.key_batches(keys, self.schema, self.primary_key)
+        if len(batches) == 1:
+            return self.exist(batches[0], snapshot)
+        if snapshot is not None:
+            return pa.concat_arrays([self.exist(batch, snapshot) for batch in batches])
+        with self.owner.snapshot() as now:
+            return pa.concat_arrays([self.exist(batch, now) for batch in batches])
+
+    cdef object exist(self, batch, Snapshot snapshot):
+        cdef CStatus status
+        cdef shared_ptr[CRecordBatch] c_keys = pyarrow_unwrap_batch(batch)
+        cdef SnapshotRef c_snapshot = moment(snapshot)
+        cdef shared_ptr[CBooleanArray] found
+        with nogil:
+            status = Take(self.table.get().Contains(c_keys, c_snapshot), &found)
+        check_rows(status)
+        return pyarrow_wrap_array(<shared_ptr[CArray]> found)
+
+    def __contains__(self, key):
+        check_process(self.generation)
+        if not self.key_columns:
+            raise SchemaError(f"table '{self.name}' has no primary key")
+        return self.exist(_convert.key_batch(key, self.key_schema), None)[0].as_py()
 
     cdef int fill_scan(self, CScanOptions& options, columns, filter, range, limit, reverse,
                        Snapshot snapshot) except -1:

@@ -92,4 +92,50 @@ class DecodedBlockAccess {
   EncodedKeys one_key_;
 };
 
+/// First row of the block whose key is >= `key`; num_rows() if none.
+template <typename Access>
+arrow::Status LowerBound(Access* access, std::string_view key, int64_t* row) {
+  int64_t begin = 0;
+  int64_t length = access->num_rows();
+  while (length > 0) {
+    const int64_t half = length / 2;
+    std::string_view middle;
+    ARROW_RETURN_NOT_OK(access->KeyAt(begin + half, &middle));
+    if (middle < key) {
+      begin += half + 1;
+      length -= half + 1;
+    } else {
+      length = half;
+    }
+  }
+  *row = begin;
+  return arrow::Status::OK();
+}
+
+/// Row of the newest version of `key` with sequence <= `snapshot` in a block, -1 if none.
+/// kSequenceMax looks at no sequence. Sets `*is_key` if the key is there at all. `row`: the first
+/// row of a candidate, or -1 to search for it.
+template <typename Access>
+arrow::Status FindVersion(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
+                          bool* is_key, int64_t* version) {
+  *is_key = false;
+  *version = -1;
+  if (row < 0) {
+    ARROW_RETURN_NOT_OK(LowerBound(access, key, &row));
+    if (row == access->num_rows()) return arrow::Status::OK();
+  }
+  // The number of rows is asked for only when the first row will not do: it costs a cache miss.
+  do {
+    std::string_view candidate;
+    ARROW_RETURN_NOT_OK(access->KeyAt(row, &candidate));
+    if (candidate != key) return arrow::Status::OK();
+    *is_key = true;
+    if (snapshot == kSequenceMax || access->SequenceAt(row) <= snapshot) {
+      *version = row;
+      return arrow::Status::OK();
+    }
+  } while (++row < access->num_rows());
+  return arrow::Status::OK();
+}
+
 }  // namespace marble

@@ -27,6 +27,42 @@ Result<EncodedKeys> KeysOf(const SstFile& file, int64_t block, int64_t rows,
   return keys;
 }
 
+// The array of a column of the file in a batch that holds the columns `held`, which ascend.
+std::shared_ptr<arrow::Array> ColumnOf(const arrow::RecordBatch& batch,
+                                       const std::vector<int>& held, int column) {
+  const auto at = std::lower_bound(held.begin(), held.end(), column);
+  return batch.column(static_cast<int>(at - held.begin()));
+}
+
+// A decoded block's rows with the stored columns `columns` and what the hidden ones say; `decoded`
+// holds the file's columns `held`, and may be null if there are none.
+Result<RowBatch> RowsOf(const SstFile& file, int64_t block, const std::vector<int>& columns,
+                        const std::vector<int>& held,
+                        const std::shared_ptr<arrow::RecordBatch>& decoded) {
+  const BlockEntry entry = file.blocks().Entry(block);
+  RowBatch rows;
+  arrow::ArrayVector arrays;
+  arrays.reserve(columns.size());
+  for (const int i : columns) arrays.push_back(ColumnOf(*decoded, held, i));
+  rows.columns =
+      arrow::RecordBatch::Make(StoredColumns(file, columns), entry.rows, std::move(arrays));
+  if (file.sequence_column() >= 0) {
+    const auto sequences = ColumnOf(*decoded, held, file.sequence_column());
+    rows.sequences = static_cast<const arrow::UInt64Array&>(*sequences).raw_values();
+  } else {
+    rows.sequence = *file.meta().constant_sequence;
+  }
+  if (file.kind_column() >= 0 && entry.has_kinds) {
+    const auto kinds = ColumnOf(*decoded, held, file.kind_column());
+    rows.kinds = static_cast<const arrow::UInt8Array&>(*kinds).raw_values();
+    ARROW_RETURN_NOT_OK(CheckKinds(file, rows.kinds, entry.rows));
+  }
+  rows.unique_keys = entry.unique_keys;
+  rows.sequence_max = entry.sequence_max;
+  rows.owner = decoded;
+  return rows;
+}
+
 }  // namespace
 
 std::shared_ptr<arrow::Schema> StoredColumns(const SstFile& file, const std::vector<int>& columns) {
@@ -56,6 +92,13 @@ std::vector<int> FileColumns(const SstFile& file, int64_t block, const std::vect
   return all;
 }
 
+std::shared_ptr<arrow::RecordBatch> KeyColumns(const SstFile& file, const RowBatch& rows) {
+  const std::vector<int>& columns = file.schema().codec()->columns();
+  arrow::ArrayVector arrays;
+  for (const int column : columns) arrays.push_back(rows.columns->column(column));
+  return arrow::RecordBatch::Make(StoredColumns(file, columns), rows.num_rows(), std::move(arrays));
+}
+
 std::vector<int> AllColumns(const SstFile& file) {
   std::vector<int> columns(file.schema().stored_schema()->num_fields());
   std::iota(columns.begin(), columns.end(), 0);
@@ -72,46 +115,51 @@ Status CheckKinds(const SstFile& file, const uint8_t* kinds, int64_t rows) {
 
 Result<RowBatch> DecodeRows(const SstFile& file, int64_t block, const std::vector<int>& columns,
                             bool want_keys, int64_t* memory) {
-  const BlockEntry entry = file.blocks().Entry(block);
   const std::vector<int> file_columns = FileColumns(file, block, columns, want_keys);
   *memory = 0;
   std::shared_ptr<arrow::RecordBatch> decoded;
   if (!file_columns.empty()) {
     ARROW_ASSIGN_OR_RAISE(decoded, file.DecodeBlock(block, file_columns, memory));
-  }
-  const auto column = [&](int file_column) {
-    const auto at = std::lower_bound(file_columns.begin(), file_columns.end(), file_column);
-    return decoded->column(static_cast<int>(at - file_columns.begin()));
-  };
-
-  RowBatch rows;
-  arrow::ArrayVector arrays;
-  arrays.reserve(columns.size());
-  for (const int i : columns) arrays.push_back(column(i));
-  rows.columns =
-      arrow::RecordBatch::Make(StoredColumns(file, columns), entry.rows, std::move(arrays));
-  if (want_keys) {
-    arrow::ArrayVector key_arrays;
-    if (!file.schema().is_append()) {
-      for (const int i : file.schema().codec()->columns()) key_arrays.push_back(column(i));
+    if (file.zero_copy()) {
+      ARROW_RETURN_NOT_OK(file.CheckColumns(block, file_columns, decoded->columns()));
     }
-    ARROW_ASSIGN_OR_RAISE(rows.keys, KeysOf(file, block, entry.rows, key_arrays));
   }
-  if (file.sequence_column() >= 0) {
-    const auto sequences = column(file.sequence_column());
-    rows.sequences = static_cast<const arrow::UInt64Array&>(*sequences).raw_values();
-  } else {
-    rows.sequence = *file.meta().constant_sequence;
+  ARROW_ASSIGN_OR_RAISE(RowBatch rows, RowsOf(file, block, columns, file_columns, decoded));
+  if (!want_keys) return rows;
+  arrow::ArrayVector key_arrays;
+  if (!file.schema().is_append()) {
+    for (const int i : file.schema().codec()->columns()) {
+      key_arrays.push_back(ColumnOf(*decoded, file_columns, i));
+    }
   }
-  if (file.kind_column() >= 0 && entry.has_kinds) {
-    const auto kinds = column(file.kind_column());
-    rows.kinds = static_cast<const arrow::UInt8Array&>(*kinds).raw_values();
-    ARROW_RETURN_NOT_OK(CheckKinds(file, rows.kinds, entry.rows));
-  }
-  rows.unique_keys = entry.unique_keys;
-  rows.sequence_max = entry.sequence_max;
-  rows.owner = decoded;
+  ARROW_ASSIGN_OR_RAISE(rows.keys, KeysOf(file, block, rows.num_rows(), key_arrays));
   return rows;
+}
+
+Result<RowBatch> MapRows(const SstFile& file, int64_t block) {
+  const std::vector<int> columns = AllColumns(file);
+  const std::vector<int> file_columns = FileColumns(file, block, columns, /*want_keys=*/false);
+  int64_t memory = 0;
+  ARROW_ASSIGN_OR_RAISE(const auto decoded, file.DecodeBlock(block, file_columns, &memory));
+  const std::span<const std::shared_ptr<arrow::Array>> arrays = decoded->columns();
+  ARROW_RETURN_NOT_OK(file.CheckColumns(block, std::span(file_columns).subspan(columns.size()),
+                                        arrays.subspan(columns.size())));
+  ARROW_ASSIGN_OR_RAISE(RowBatch rows, RowsOf(file, block, columns, file_columns, decoded));
+  const KeyCodec* codec = file.schema().codec();
+  if (codec != nullptr && codec->is_single_binary()) {
+    ARROW_RETURN_NOT_OK(CheckRows(file, block, rows, codec->columns()));
+    ARROW_ASSIGN_OR_RAISE(
+        rows.keys, KeysOf(file, block, rows.num_rows(), {decoded->column(codec->columns()[0])}));
+  }
+  return rows;
+}
+
+Status CheckRows(const SstFile& file, int64_t block, const RowBatch& rows,
+                 std::span<const int> columns) {
+  if (file.IsChecked(block, columns)) return Status::OK();
+  arrow::ArrayVector arrays;
+  for (const int column : columns) arrays.push_back(rows.columns->column(column));
+  return file.CheckColumns(block, columns, arrays);
 }
 
 Result<RowBatch> SelectRows(const SstFile& file, int64_t block, const RowBatch& all,

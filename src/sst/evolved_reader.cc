@@ -22,6 +22,9 @@ using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 /// Minimum, maximum and number of nulls.
 constexpr int kZoneColumns = 3;
 
+/// What a row takes as a block of its own, about.
+constexpr int64_t kRowBlockBytes = 1024;
+
 /// Where a column of the table comes from.
 struct ColumnOrigin {
   /// Of the file; -1 if it has no such column.
@@ -152,6 +155,8 @@ Result<std::optional<FoundRow>> EvolvedReader::GetRow(std::string_view key, uint
   // Of the row alone: a block may have many thousands.
   auto block = std::make_shared<Block>();
   block->rows = found->block->rows.Slice(found->row, 1);
+  // Columns that are not cast keep the whole block.
+  block->memory = found->block->memory + kRowBlockBytes;
   const std::vector<int> columns = AllColumns();
   const auto row = block->rows.columns->SelectColumns(FileColumns(columns));
   ARROW_RETURN_NOT_OK(row.status());

@@ -41,7 +41,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
   return arrow::ipc::ReadRecordBatch(*message, schema, &no_dictionaries, options);
 }
 
-constexpr uint64_t kColumnsBeyond = uint64_t{1} << 63;
+constexpr uint64_t kColumnsBeyond = uint64_t{1} << SstFile::kTrackedColumns;
 
 template <typename Offset>
 bool ColumnAscends(const arrow::ArrayData& data) {
@@ -287,30 +287,42 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
   if (batch->num_rows() != entry.rows) {
     return Damage("the block has another number of rows than the block index says", at);
   }
-  if (zero_copy_) {
-    *memory = 0;
-    if (IsChecked(block, columns)) return batch;
-    for (const auto& data : batch->column_data()) ARROW_RETURN_NOT_OK(VerifyBuffers(*data));
-  } else {
-    // Slices of the read buffer, or decompressed buffers: the larger of the two bounds both.
-    *memory = std::max(mapping_ == nullptr ? length + length / 8 : 0,
-                       arrow::util::TotalBufferSize(*batch));
-  }
-  const arrow::Status valid = batch->Validate();
-  if (!valid.ok()) return Damage(valid, at);
-  for (const auto& data : batch->column_data()) {
-    if (!AllOffsetsAscend(*data)) return Damage("offsets of a column descend", at);
-  }
-  if (zero_copy_) {
-    const uint64_t done = ColumnBits(columns) & ~kColumnsBeyond;
-    checked_[block].fetch_or(done, std::memory_order_release);
-  }
+  *memory = 0;
+  if (zero_copy_) return batch;
+  // Slices of the read buffer, or decompressed buffers: the larger of the two bounds both.
+  *memory =
+      std::max(mapping_ == nullptr ? length + length / 8 : 0, arrow::util::TotalBufferSize(*batch));
+  for (const auto& array : batch->columns()) ARROW_RETURN_NOT_OK(Validate(*array, block));
   return batch;
+}
+
+arrow::Status SstFile::Validate(const arrow::Array& array, int64_t block) const {
+  const BlockEntry entry = blocks_.Entry(block);
+  const arrow::Status valid = array.Validate();
+  if (!valid.ok()) return Damage(valid, entry.message_offset);
+  if (array.length() != entry.rows) {
+    return Damage("a column has another number of rows than its block", entry.message_offset);
+  }
+  if (AllOffsetsAscend(*array.data())) return arrow::Status::OK();
+  return Damage("offsets of a column descend", entry.message_offset);
+}
+
+arrow::Status SstFile::CheckColumns(int64_t block, std::span<const int> columns,
+                                    std::span<const std::shared_ptr<arrow::Array>> arrays) const {
+  if (IsChecked(block, columns)) return arrow::Status::OK();
+  for (const auto& array : arrays) {
+    ARROW_RETURN_NOT_OK(VerifyBuffers(*array->data()));
+    ARROW_RETURN_NOT_OK(Validate(*array, block));
+  }
+  checked_[block].fetch_or(ColumnBits(columns) & ~kColumnsBeyond, std::memory_order_release);
+  return arrow::Status::OK();
 }
 
 uint64_t SstFile::ColumnBits(std::span<const int> columns) {
   uint64_t bits = 0;
-  for (const int column : columns) bits |= column < 63 ? uint64_t{1} << column : kColumnsBeyond;
+  for (const int column : columns) {
+    bits |= column < kTrackedColumns ? uint64_t{1} << column : kColumnsBeyond;
+  }
   return bits;
 }
 

@@ -27,6 +27,9 @@ namespace marble {
 
 class SstFile {
  public:
+  /// Columns from this one on are checked each time anew.
+  static constexpr int kTrackedColumns = 63;
+
   static arrow::Result<std::unique_ptr<SstFile>> Open(SstReaderOptions options,
                                                       const FileMeta& meta);
   ~SstFile();
@@ -111,14 +114,18 @@ class SstFile {
     return pages_->Verify(part.data() - mapping_->data(), static_cast<int64_t>(part.size()));
   }
 
-  /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for,
-  /// checks their bytes and validates them; of zero-copy files once, as the bytes stay the same.
-  /// `memory` receives the bytes the batch keeps allocated.
+  /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for.
+  /// Columns of zero-copy files are addresses that have yet to go through CheckColumns; those of
+  /// others are checked and valid. `memory` receives the bytes the batch keeps allocated.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> DecodeBlock(int64_t block,
                                                                  std::span<const int> columns,
                                                                  int64_t* memory) const;
+  /// Checks the bytes of columns of a zero-copy file's block and validates them, once: the bytes
+  /// stay the same. `columns[i]` is the index into file_schema() of `arrays[i]`.
+  arrow::Status CheckColumns(int64_t block, std::span<const int> columns,
+                             std::span<const std::shared_ptr<arrow::Array>> arrays) const;
 
-  /// Has a zero-copy file's block been decoded with all of these columns before?
+  /// Have all of these columns of a zero-copy file's block been checked before?
   bool IsChecked(int64_t block, std::span<const int> columns) const {
     const uint64_t wanted = ColumnBits(columns);
     return (checked_[block].load(std::memory_order_acquire) & wanted) == wanted;
@@ -145,12 +152,13 @@ class SstFile {
   /// A section that stays in use while the file is open; mapped, it is not checked yet.
   arrow::Result<std::shared_ptr<arrow::Buffer>> PinSection(const SectionLocation& location);
   arrow::Status VerifyBuffers(const arrow::ArrayData& data) const;
+  arrow::Status Validate(const arrow::Array& array, int64_t block) const;
   void Pin(int64_t bytes);
   void AskForIndexLine(uint64_t hash);
   /// Copies a mapped point index into memory of its own, if the cache has room for it: for files
   /// whose index is read from the device again and again. Tries it once.
   void CopyPointIndex();
-  /// One bit a column. The last one stands for those beyond 63 and is never set.
+  /// One bit a column. The last one stands for those from kTrackedColumns on and is never set.
   static uint64_t ColumnBits(std::span<const int> columns);
 
   const SstReaderOptions options_;

@@ -13,6 +13,7 @@
 #include "sst/kv_blocks.h"
 #include "sst/kv_decoder.h"
 #include "sst/kv_lookup.h"
+#include "sst/row_lookup.h"
 #include "sst/sst_file.h"
 #include "sst/sst_verify.h"
 #include "sst/zone_map.h"
@@ -42,7 +43,8 @@ struct RowPlace {
 
 class SstReaderImpl final : public SstReader {
  public:
-  explicit SstReaderImpl(std::unique_ptr<SstFile> file) : file_(std::move(file)) {
+  explicit SstReaderImpl(std::unique_ptr<SstFile> file)
+      : file_(std::move(file)), columns_(AllColumns(*file_)) {
     if (file_->zero_copy() && file_->schema().is_key_value()) {
       lookup_ = std::make_unique<KvLookup>(file_.get());
       kv_ = &lookup_->blocks();
@@ -80,6 +82,7 @@ class SstReaderImpl final : public SstReader {
   Status FindValue(const PointQuery& query, FoundValue* out) override;
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
+  Status FindRows(const RowsQuery& query, RowSink* sink) override;
 
   Status ReadKvBlock(int64_t block, KvColumns* out, std::shared_ptr<const void>* owner) override;
   void PrefetchKvBlock(int64_t block) const override {
@@ -101,11 +104,21 @@ class SstReaderImpl final : public SstReader {
     if (!file_->schema().is_append()) return Status::OK();
     return Status::Invalid("an append table has no keys");
   }
-  /// The whole block, from the cache or into it.
+  /// The whole block, from the cache or into it. Columns of a table's have yet to go through
+  /// CheckBlock.
   Result<std::shared_ptr<const Block>> GetBlock(int64_t block);
-
   /// The same with `rows`, whatever the file.
   Result<std::shared_ptr<const Block>> GetRows(int64_t block);
+  /// Are blocks of a table mapped first and their columns checked when they are wanted? Not those
+  /// of so many columns that some would be checked each time anew.
+  bool MapsBlocks() const {
+    return file_->zero_copy() && file_->file_schema()->num_fields() <= SstFile::kTrackedColumns;
+  }
+  /// Checks stored columns (ascending) of what GetRows gave.
+  Status CheckBlock(int64_t block, const Block& rows, std::span<const int> columns) const {
+    if (!MapsBlocks() || file_->schema().is_key_value()) return Status::OK();
+    return CheckRows(*file_, block, rows.rows, columns);
+  }
   /// A block that kv_ has.
   KvBlock MappedKv(int64_t block) const { return {kv_->Columns(block), file_->mapping()}; }
 
@@ -115,14 +128,6 @@ class SstReaderImpl final : public SstReader {
   Status VisitCandidates(std::string_view key, uint64_t hash, Visit visit);
   /// Is everything in the file visible to the snapshot?
   bool SeesAll(uint64_t snapshot) const { return meta().sequence_max <= snapshot; }
-  /// Row of the newest version of `key` with sequence <= `snapshot` in a block, -1 if none.
-  /// kSequenceMax looks at no sequence. Sets `*is_key` if the key is there at all. `row`: the first
-  /// row of a candidate, or -1 to search for it.
-  template <typename Access>
-  static Status FindVersion(Access* access, std::string_view key, int64_t row, uint64_t snapshot,
-                            bool* is_key, int64_t* version);
-  template <typename Access>
-  static Status LowerBound(Access* access, std::string_view key, int64_t* row);
   /// What FindValue does in one block.
   template <typename Access>
   Status ValueIn(Access* access, const PointQuery& query, int64_t row, bool* is_key,
@@ -139,6 +144,7 @@ class SstReaderImpl final : public SstReader {
   }
 
   const std::unique_ptr<SstFile> file_;
+  const std::vector<int> columns_;    // all stored ones
   std::unique_ptr<KvLookup> lookup_;  // for mapped, uncompressed key-value files
   KvBlocks* kv_ = nullptr;            // lookup_'s
   Mutex zones_mutex_;                 // held while they are read
@@ -166,18 +172,23 @@ Result<std::shared_ptr<const Block>> SstReaderImpl::GetBlock(int64_t block) {
   BlockCache& cache = *file_->options().cache;
   if (auto cached = cache.Find(meta().number, block)) return cached;
   auto decoded = std::make_shared<Block>();
-  int64_t memory = 0;
+  int64_t overhead = kKvBlockOverhead;
   if (file_->schema().is_key_value()) {
     ARROW_ASSIGN_OR_RAISE(decoded->kv, DecodeKvBlock(*file_, block));
-    memory = kKvBlockOverhead + (file_->zero_copy() ? 0 : decoded->kv.bytes->size());
+    decoded->memory = file_->zero_copy() ? 0 : decoded->kv.bytes->size();
   } else {
     const KeyCodec* codec = file_->schema().codec();
-    const bool free_keys = codec != nullptr && codec->is_single_binary();
-    const std::vector<int> columns = AllColumns(*file_);
-    ARROW_ASSIGN_OR_RAISE(decoded->rows, DecodeRows(*file_, block, columns, free_keys, &memory));
-    memory += kBlockOverhead + kColumnOverhead * static_cast<int64_t>(columns.size());
+    overhead = kBlockOverhead + kColumnOverhead * static_cast<int64_t>(columns_.size());
+    if (MapsBlocks()) {
+      ARROW_ASSIGN_OR_RAISE(decoded->rows, MapRows(*file_, block));
+    } else {
+      const bool free_keys = codec != nullptr && codec->is_single_binary();
+      ARROW_ASSIGN_OR_RAISE(decoded->rows,
+                            DecodeRows(*file_, block, columns_, free_keys, &decoded->memory));
+    }
+    if (codec != nullptr) decoded->key_columns = KeyColumns(*file_, decoded->rows);
   }
-  cache.Insert(meta().number, block, decoded, memory);
+  cache.Insert(meta().number, block, decoded, decoded->memory + overhead);
   return decoded;
 }
 
@@ -191,8 +202,10 @@ Result<std::shared_ptr<const Block>> SstReaderImpl::GetRows(int64_t block) {
   if (out->kv.bytes == nullptr) {
     ARROW_ASSIGN_OR_RAISE(const auto whole, GetBlock(block));
     out->kv = whole->kv;
+    out->memory = whole->memory;
   }
   out->rows = KvRows(*file_, out->kv, {0, 1}, /*want_keys=*/true);
+  out->key_columns = KeyColumns(*file_, out->rows);
   return out;
 }
 
@@ -300,48 +313,6 @@ Status SstReaderImpl::VisitCandidates(std::string_view key, uint64_t hash, Visit
 }
 
 template <typename Access>
-Status SstReaderImpl::LowerBound(Access* access, std::string_view key, int64_t* row) {
-  int64_t begin = 0;
-  int64_t length = access->num_rows();
-  while (length > 0) {
-    const int64_t half = length / 2;
-    std::string_view middle;
-    ARROW_RETURN_NOT_OK(access->KeyAt(begin + half, &middle));
-    if (middle < key) {
-      begin += half + 1;
-      length -= half + 1;
-    } else {
-      length = half;
-    }
-  }
-  *row = begin;
-  return Status::OK();
-}
-
-template <typename Access>
-Status SstReaderImpl::FindVersion(Access* access, std::string_view key, int64_t row,
-                                  uint64_t snapshot, bool* is_key, int64_t* version) {
-  *is_key = false;
-  *version = -1;
-  if (row < 0) {
-    ARROW_RETURN_NOT_OK(LowerBound(access, key, &row));
-    if (row == access->num_rows()) return Status::OK();
-  }
-  // The number of rows is asked for only when the first row will not do: it costs a cache miss.
-  do {
-    std::string_view candidate;
-    ARROW_RETURN_NOT_OK(access->KeyAt(row, &candidate));
-    if (candidate != key) return Status::OK();
-    *is_key = true;
-    if (snapshot == kSequenceMax || access->SequenceAt(row) <= snapshot) {
-      *version = row;
-      return Status::OK();
-    }
-  } while (++row < access->num_rows());
-  return Status::OK();
-}
-
-template <typename Access>
 Status SstReaderImpl::ValueIn(Access* access, const PointQuery& query, int64_t row, bool* is_key,
                               FoundValue* out) const {
   const uint64_t snapshot = SeesAll(query.snapshot) ? kSequenceMax : query.snapshot;
@@ -407,6 +378,7 @@ Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint
   std::optional<FoundRow> found;
   const auto visit = [&](RowPlace at, bool* is_key) -> Status {
     ARROW_ASSIGN_OR_RAISE(auto block, GetRows(at.block));
+    ARROW_RETURN_NOT_OK(CheckBlock(at.block, *block, columns_));
     DecodedBlockAccess access(file_.get(), block.get());
     int64_t version;
     ARROW_RETURN_NOT_OK(FindVersion(&access, key, at.row, snapshot, is_key, &version));
@@ -422,7 +394,27 @@ Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint
   return found;
 }
 
+Status SstReaderImpl::FindRows(const RowsQuery& query, RowSink* sink) {
+  ARROW_RETURN_NOT_OK(CheckKeyed());
+  if (meta().rows == 0) return Status::OK();
+  const RowLookup::Blocks blocks{
+      .get = [this](int64_t block) { return GetRows(block); },
+      .check = [this](int64_t block, const Block& rows,
+                      std::span<const int> columns) { return CheckBlock(block, rows, columns); }};
+  return RowLookup(file_.get(), this, blocks, query, sink).Run();
+}
+
 }  // namespace
+
+Status SstReader::FindRows(const RowsQuery& query, RowSink* sink) {
+  for (const int64_t key : query.asked) {
+    ARROW_ASSIGN_OR_RAISE(
+        const auto found,
+        GetRow((*query.keys)[key], query.hashes[static_cast<size_t>(key)], query.snapshot));
+    if (found.has_value()) ARROW_RETURN_NOT_OK(sink->Take(key, *found));
+  }
+  return Status::OK();
+}
 
 Result<std::shared_ptr<SstReader>> SstReader::Open(SstReaderOptions options, const FileMeta& meta) {
   ARROW_ASSIGN_OR_RAISE(auto file, SstFile::Open(std::move(options), meta));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,13 @@ class KvLookup;
 struct Block {
   // Keys are set only where they are the column's own bytes (one binary key column).
   RowBatch rows;
+  // The key columns alone, in key order, where lookups of many rows want them: putting them
+  // together takes longer than to find a row.
+  std::shared_ptr<arrow::RecordBatch> key_columns;
   // What the cache keeps of a key-value file; its `rows` are made for who asks for them.
   KvBlock kv;
+  // Bytes that it keeps allocated for itself: 0 where they are the mapping's or a memtable's.
+  int64_t memory = 0;
 };
 
 /// A key's row as a block of decoded rows and the row in it.
@@ -42,6 +48,26 @@ struct FoundRow {
   RowKind kind = RowKind::kPut;
   std::shared_ptr<const Block> block;
   int64_t row = 0;
+};
+
+/// A lookup of many rows: those of keys[i], for each i of `asked`.
+struct RowsQuery {
+  const EncodedKeys* keys = nullptr;
+  std::span<const uint64_t> hashes;  // HashKey of keys[i]
+  std::span<const int64_t> asked;
+  uint64_t snapshot = kSequenceMax;
+  /// Stored columns, ascending, that will be looked at in the rows found, beside the key's: the
+  /// bytes of others may not have been checked.
+  std::span<const int> columns;
+  /// Is FoundRow::sequence needed? See PointQuery.
+  bool want_sequences = true;
+};
+
+/// Takes what a lookup of many rows finds, in any order.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  virtual arrow::Status Take(int64_t key, const FoundRow& row) = 0;
 };
 
 struct SstReaderOptions {
@@ -119,6 +145,11 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   KvLookup* kv_lookup() const { return kv_lookup_; }
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
+  /// What GetRow finds for each key asked for goes to `sink`. The default asks GetRow for one after
+  /// the other; where files know better, keys wait for memory together and a block is decoded once
+  /// for all its rows. No more than a few MiB of decoded blocks are held beside those that `sink`
+  /// keeps.
+  virtual arrow::Status FindRows(const RowsQuery& query, RowSink* sink);
 
   /// Key-value tables: the rows of a block where they lie. `owner` keeps their memory; it is set to
   /// nullptr for mapped files, whose memory lives as long as this reader.

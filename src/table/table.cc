@@ -2,11 +2,14 @@
 // another schema has another TableState, which the handle finds from the one it was opened with.
 #include <marble/table.h>
 
-#include <unordered_map>
+#include <algorithm>
 #include <utility>
 
+#include <arrow/buffer.h>
+#include <arrow/util/bit_util.h>
+
 #include "db/core.h"
-#include "row/batch_ops.h"
+#include "table/found_rows.h"
 #include "table/scan.h"
 
 namespace marble {
@@ -28,6 +31,9 @@ class DatabaseTable final : public Table {
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Get(
       const std::shared_ptr<arrow::RecordBatch>& keys,
       const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
+      const std::shared_ptr<const Snapshot>& snapshot, RowOrder order) const override;
+  arrow::Result<std::shared_ptr<arrow::BooleanArray>> Contains(
+      const std::shared_ptr<arrow::RecordBatch>& keys,
       const std::shared_ptr<const Snapshot>& snapshot) const override;
   arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
       const ScanOptions& options) const override;
@@ -62,9 +68,17 @@ class DatabaseTable final : public Table {
   static const arrow::Status& StatusOf(const arrow::Result<T>& result) {
     return result.status();
   }
+  static arrow::Result<EncodedKeys> EncodeKeys(const TableState& table,
+                                               const std::shared_ptr<arrow::RecordBatch>& keys);
+  // What is there of `keys` goes to `sink`, which looks at stored columns `columns`.
+  static arrow::Status Find(const ReadPoint& point, const EncodedKeys& keys,
+                            std::vector<int> columns, RowSink* sink);
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> GetRows(
       const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
       const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
+      const Snapshot* snapshot, RowOrder order) const;
+  arrow::Result<std::shared_ptr<arrow::BooleanArray>> ContainsKeys(
+      const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
       const Snapshot* snapshot) const;
 
   const std::shared_ptr<Database> database_;
@@ -72,56 +86,17 @@ class DatabaseTable final : public Table {
   const std::shared_ptr<TableState> table_;  // as it was opened
 };
 
-// Rows found by key, gathered from the blocks that hold them. Filled in the order of the result.
-class FoundRows {
+// Marks the keys whose rows are there.
+class FoundKeys final : public RowSink {
  public:
-  void Add(const FoundRow& found) {
-    const auto [entry, is_new] =
-        source_of_block_.try_emplace(found.block.get(), static_cast<int32_t>(blocks_.size()));
-    if (is_new) blocks_.push_back(found.block);
-    ++rows_;
-    if (!slices_.empty()) {
-      RowSlice& last = slices_.back();
-      if (last.source == entry->second && last.start + last.length == found.row) {
-        ++last.length;
-        return;
-      }
-    }
-    slices_.push_back(
-        {.source = entry->second, .descending = false, .start = found.row, .length = 1});
-  }
-
-  // A batch of the user's types with the columns `columns`.
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Finish(const StoredSchema& schema,
-                                                            const std::vector<int>& columns) const {
-    arrow::FieldVector fields;
-    for (int column : columns) fields.push_back(schema.stored_schema()->field(column));
-    auto stored = arrow::schema(std::move(fields));
-    if (columns.empty()) {
-      return schema.ToUser(arrow::RecordBatch::Make(stored, rows_, arrow::ArrayVector{}), columns);
-    }
-    if (rows_ == 0) {
-      ARROW_ASSIGN_OR_RAISE(auto empty, arrow::RecordBatch::MakeEmpty(stored));
-      return schema.ToUser(empty, columns);
-    }
-    std::vector<std::shared_ptr<arrow::RecordBatch>> sources;
-    sources.reserve(blocks_.size());
-    for (const auto& block : blocks_) {
-      arrow::ArrayVector arrays;
-      for (int column : columns) arrays.push_back(block->rows.columns->column(column));
-      sources.push_back(
-          arrow::RecordBatch::Make(stored, block->rows.num_rows(), std::move(arrays)));
-    }
-    ARROW_ASSIGN_OR_RAISE(auto gathered,
-                          Gather(stored, sources, slices_, arrow::default_memory_pool()));
-    return schema.ToUser(gathered, columns);
+  explicit FoundKeys(uint8_t* bits) : bits_(bits) {}
+  arrow::Status Take(int64_t key, const FoundRow&) override {
+    arrow::bit_util::SetBit(bits_, key);
+    return arrow::Status::OK();
   }
 
  private:
-  std::vector<std::shared_ptr<const Block>> blocks_;
-  std::unordered_map<const Block*, int32_t> source_of_block_;
-  std::vector<RowSlice> slices_;
-  int64_t rows_ = 0;
+  uint8_t* const bits_;
 };
 
 arrow::Status DatabaseTable::Insert(const std::shared_ptr<arrow::RecordBatch>& batch,
@@ -163,42 +138,74 @@ arrow::Status DatabaseTable::DeleteRange(const KeyRange& range, const WriteOptio
   });
 }
 
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::Get(
-    const std::shared_ptr<arrow::RecordBatch>& keys,
-    const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
-    const std::shared_ptr<const Snapshot>& snapshot) const {
-  ARROW_RETURN_NOT_OK(CheckOpen());
-  return WithCurrent(
-      [&](TableState* table) { return GetRows(*table, keys, columns, indices, snapshot.get()); });
-}
-
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::GetRows(
-    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
-    const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
-    const Snapshot* snapshot) const {
-  if (indices != nullptr) indices->clear();
-  ARROW_ASSIGN_OR_RAISE(const ReadPoint point, core_->BeginRead(table, snapshot));
+arrow::Result<EncodedKeys> DatabaseTable::EncodeKeys(
+    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys) {
   const StoredSchema& schema = *table.schema;
   if (schema.is_append()) {
     return arrow::Status::Invalid(
         "getting rows by key needs a table with a primary key, and table '", table.info.name,
         "' has none");
   }
-  ARROW_ASSIGN_OR_RAISE(auto output, ResolveColumns(table, columns));
   auto key_columns = schema.KeysToStored(keys);
   if (!key_columns.ok()) {
     return key_columns.status().WithMessage("table '", table.info.name,
                                             "': ", key_columns.status().message());
   }
-  ARROW_ASSIGN_OR_RAISE(auto encoded, schema.codec()->EncodeArrays((*key_columns)->columns()));
-  FoundRows rows;
-  for (int64_t i = 0; i < encoded.size(); ++i) {
-    ARROW_ASSIGN_OR_RAISE(auto found, FindRow(*point.view, encoded[i], point.sequence));
-    if (!found.has_value()) continue;
-    rows.Add(*found);
-    if (indices != nullptr) indices->push_back(i);
+  return schema.codec()->EncodeArrays((*key_columns)->columns());
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::Get(
+    const std::shared_ptr<arrow::RecordBatch>& keys,
+    const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
+    const std::shared_ptr<const Snapshot>& snapshot, RowOrder order) const {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  return WithCurrent([&](TableState* table) {
+    return GetRows(*table, keys, columns, indices, snapshot.get(), order);
+  });
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::GetRows(
+    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
+    const std::optional<std::vector<std::string>>& columns, std::vector<int64_t>* indices,
+    const Snapshot* snapshot, RowOrder order) const {
+  if (indices != nullptr) indices->clear();
+  ARROW_ASSIGN_OR_RAISE(const ReadPoint point, core_->BeginRead(table, snapshot));
+  ARROW_ASSIGN_OR_RAISE(const auto encoded, EncodeKeys(table, keys));
+  ARROW_ASSIGN_OR_RAISE(const auto output, ResolveColumns(table, columns));
+  FoundRows rows(table.schema.get(), output, arrow::default_memory_pool());
+  ARROW_RETURN_NOT_OK(Find(point, encoded, output, &rows));
+  return rows.Finish(order, encoded.size(), indices);
+}
+
+arrow::Result<std::shared_ptr<arrow::BooleanArray>> DatabaseTable::Contains(
+    const std::shared_ptr<arrow::RecordBatch>& keys,
+    const std::shared_ptr<const Snapshot>& snapshot) const {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  return WithCurrent(
+      [&](TableState* table) { return ContainsKeys(*table, keys, snapshot.get()); });
+}
+
+arrow::Result<std::shared_ptr<arrow::BooleanArray>> DatabaseTable::ContainsKeys(
+    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& keys,
+    const Snapshot* snapshot) const {
+  ARROW_ASSIGN_OR_RAISE(const ReadPoint point, core_->BeginRead(table, snapshot));
+  ARROW_ASSIGN_OR_RAISE(const auto encoded, EncodeKeys(table, keys));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bits,
+                        arrow::AllocateEmptyBitmap(encoded.size()));
+  FoundKeys found(bits->mutable_data());
+  ARROW_RETURN_NOT_OK(Find(point, encoded, /*columns=*/{}, &found));
+  return std::make_shared<arrow::BooleanArray>(encoded.size(), std::move(bits));
+}
+
+arrow::Status DatabaseTable::Find(const ReadPoint& point, const EncodedKeys& keys,
+                                  std::vector<int> columns, RowSink* sink) {
+  // One row alone is found faster, but with all its columns.
+  if (keys.size() == 1 && !columns.empty()) {
+    ARROW_ASSIGN_OR_RAISE(const auto found, FindRow(*point.view, keys[0], point.sequence));
+    return found.has_value() ? sink->Take(0, *found) : arrow::Status::OK();
   }
-  return rows.Finish(schema, output);
+  std::ranges::sort(columns);
+  return FindRows(*point.view, keys, point.sequence, columns, sink);
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> DatabaseTable::Scan(

@@ -19,6 +19,8 @@ namespace {
 /// Keys to come whose index lines are fetched while others are entered.
 constexpr size_t kPrefetchAhead = 16;
 constexpr int64_t kReservedBytes = 8 << 10;
+/// What a row found takes as a batch of its own, about.
+constexpr int64_t kRowBlockBytes = 1024;
 
 /// A batch ends at this many bytes of keys and values however few rows that is.
 constexpr int64_t kBatchBytes = int64_t{64} << 20;
@@ -243,7 +245,10 @@ arrow::Result<std::optional<FoundRow>> PointMemtable::GetRow(std::string_view ke
   FoundRow found;
   found.sequence = record->sequence();
   found.kind = record->kind();
-  found.block = std::make_shared<const Block>(Block{std::move(rows)});
+  auto block = std::make_shared<Block>();
+  block->memory = kRowBlockBytes;
+  block->rows = std::move(rows);
+  found.block = std::move(block);
   return found;
 }
 

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/checksum.h"
 #include "sst/kv_lookup.h"
@@ -170,6 +174,115 @@ struct RowLookup {
   void Drop() { row.reset(); }
 };
 
+/// A batch lookup of rows: asks the sources, newest first, for the keys that are still open. Of
+/// what a source finds it passes on what is visible.
+class ManyRows final : public RowSink {
+ public:
+  ManyRows(const TableView& view, const EncodedKeys& keys, uint64_t snapshot,
+           std::span<const int> columns, RowSink* sink)
+      : view_(view),
+        keys_(keys),
+        snapshot_(snapshot),
+        columns_(columns),
+        sink_(sink),
+        hashes_(static_cast<size_t>(keys.size())),
+        open_(hashes_.size()),
+        is_settled_(hashes_.size()) {
+    for (size_t i = 0; i < hashes_.size(); ++i) {
+      hashes_[i] = HashKey(keys[static_cast<int64_t>(i)], view.hash_seed);
+    }
+    std::iota(open_.begin(), open_.end(), int64_t{0});
+  }
+
+  arrow::Status Run() {
+    for (const Source& source : view_.sources) {
+      if (open_.empty()) break;
+      ARROW_RETURN_NOT_OK(source.memtable != nullptr ? Ask(*source.memtable) : Ask(*source.run));
+      std::erase_if(open_, [this](int64_t key) { return is_settled_[static_cast<size_t>(key)]; });
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Take(int64_t key, const FoundRow& row) override {
+    is_settled_[static_cast<size_t>(key)] = true;
+    return IsVisible(row, Covering(key)) ? sink_->Take(key, row) : arrow::Status::OK();
+  }
+
+ private:
+  /// The keys that a file is asked for.
+  struct Asked {
+    const TableFile* file;
+    std::vector<int64_t> keys;
+  };
+
+  arrow::Status Ask(const Memtable& memtable) {
+    if (!memtable.Concerns(snapshot_)) return arrow::Status::OK();
+    constexpr size_t kAhead = 16;
+    for (size_t i = 0; i < open_.size(); ++i) {
+      if (i + kAhead < open_.size()) memtable.Prefetch(HashOf(open_[i + kAhead]));
+      const int64_t key = open_[i];
+      Cover(key, CoveringIn(memtable, keys_[key], snapshot_));
+      ARROW_ASSIGN_OR_RAISE(const auto found, memtable.GetRow(keys_[key], HashOf(key), snapshot_));
+      if (found.has_value()) ARROW_RETURN_NOT_OK(Take(key, *found));
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Ask(const marble::Run& run) {
+    for (const Asked& asked : FilesToAsk(run)) {
+      ARROW_ASSIGN_OR_RAISE(SstReader * reader, asked.file->reader());
+      if (asked.file->meta().range_tombstones > 0) {
+        for (const int64_t key : asked.keys) {
+          Cover(key, CoveringIn(*asked.file, *reader, keys_[key], snapshot_));
+        }
+      }
+      const RowsQuery query{.keys = &keys_,
+                            .hashes = hashes_,
+                            .asked = asked.keys,
+                            .snapshot = snapshot_,
+                            .columns = columns_,
+                            .want_sequences = !covering_.empty()};
+      ARROW_RETURN_NOT_OK(reader->FindRows(query, this));
+    }
+    return arrow::Status::OK();
+  }
+
+  /// The open keys by the file of the run that may have them.
+  std::vector<Asked> FilesToAsk(const marble::Run& run) const {
+    std::vector<Asked> files;
+    std::unordered_map<const TableFile*, size_t> places;
+    for (const int64_t key : open_) {
+      const TableFile* file = FileToAsk(run, keys_[key], snapshot_);
+      if (file == nullptr || IsOutdated(*file, Covering(key))) continue;
+      const auto [place, is_new] = places.try_emplace(file, files.size());
+      if (is_new) files.push_back({file, {}});
+      files[place->second].keys.push_back(key);
+    }
+    return files;
+  }
+
+  uint64_t HashOf(int64_t key) const { return hashes_[static_cast<size_t>(key)]; }
+  uint64_t Covering(int64_t key) const {
+    return covering_.empty() ? 0 : covering_[static_cast<size_t>(key)];
+  }
+  void Cover(int64_t key, uint64_t sequence) {
+    if (sequence == 0) return;
+    if (covering_.empty()) covering_.resize(hashes_.size());
+    uint64_t& covering = covering_[static_cast<size_t>(key)];
+    covering = std::max(covering, sequence);
+  }
+
+  const TableView& view_;
+  const EncodedKeys& keys_;
+  const uint64_t snapshot_;
+  const std::span<const int> columns_;
+  RowSink* const sink_;
+  std::vector<uint64_t> hashes_;
+  std::vector<int64_t> open_;       // keys that no source asked so far has
+  std::vector<bool> is_settled_;    // by key
+  std::vector<uint64_t> covering_;  // by key: the newest range tombstone over it; empty without any
+};
+
 /// A batch lookup's keys that are still looked for.
 class ManyLookups {
  public:
@@ -310,6 +423,11 @@ arrow::Result<std::optional<FoundRow>> FindRow(const TableView& view, std::strin
   RowLookup lookup{key, snapshot, std::nullopt};
   ARROW_RETURN_NOT_OK(Find(view, key, {.snapshot = snapshot}, &lookup));
   return std::move(lookup.row);
+}
+
+arrow::Status FindRows(const TableView& view, const EncodedKeys& keys, uint64_t snapshot,
+                       std::span<const int> columns, RowSink* sink) {
+  return ManyRows(view, keys, snapshot, columns, sink).Run();
 }
 
 arrow::Status FindValues(const TableView& view, std::span<const std::string_view> keys,

@@ -49,6 +49,11 @@ arrow::Status FindValue(const TableView& view, std::string_view key,
 /// Point lookup of whole rows, any keyed table. nullopt: absent or deleted.
 arrow::Result<std::optional<FoundRow>> FindRow(const TableView& view, std::string_view key,
                                                uint64_t snapshot);
+/// Point lookups of many rows, any keyed table: those of `keys` that are there go to `sink`, source
+/// by source, in a file block by block. `columns` as in RowsQuery. A key that stands several times
+/// is found as often.
+arrow::Status FindRows(const TableView& view, const EncodedKeys& keys, uint64_t snapshot,
+                       std::span<const int> columns, RowSink* sink);
 /// Many at once with prefetching, without pinning: `out` has one fresh entry a key.
 arrow::Status FindValues(const TableView& view, std::span<const std::string_view> keys,
                          uint64_t snapshot, std::span<FoundValue> out);

@@ -2,6 +2,7 @@
 // after a reopen. Scans have their own file.
 #include <marble/table.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -190,6 +191,49 @@ TEST_P(TableTest, GetOfAbsentKeysGivesAnEmptyBatchOfTheSchema) {
   ASSERT_OK_AND_ASSIGN(auto found, users_->Get(Ids("[2, 3]")));
   EXPECT_EQ(found->num_rows(), 0);
   EXPECT_EQ(found->schema()->field_names(), UserSchema()->field_names());
+}
+
+TEST_P(TableTest, GetInAnyOrderTellsWhichKeyEachRowIsOf) {
+  ASSERT_OK(users_->Insert(Rows("[1, 2, 3]", R"(["a", "b", "c"])", "[1, 2, 3]")));
+  ASSERT_OK(MoveRows());
+  const auto keys = Ids("[3, 9, 1]");
+  std::vector<int64_t> indices;
+  ASSERT_OK_AND_ASSIGN(const auto rows,
+                       users_->Get(keys, std::nullopt, &indices, nullptr, RowOrder::kAny));
+  ASSERT_EQ(rows->num_rows(), 2);
+  ASSERT_EQ(indices.size(), 2);
+  EXPECT_EQ(std::set<int64_t>(indices.begin(), indices.end()), (std::set<int64_t>{0, 2}));
+  for (int64_t i = 0; i < 2; ++i) {
+    const auto id = rows->column(0)->GetScalar(i).ValueOrDie();
+    EXPECT_TRUE(id->Equals(*keys->column(0)->GetScalar(indices[i]).ValueOrDie()));
+  }
+}
+
+TEST_P(TableTest, ContainsTellsForEachKeyWhetherItsRowIsThere) {
+  ASSERT_OK(users_->Insert(Rows("[1, 2, 3, 4]", R"(["a", "b", "c", "d"])", "[1, 2, 3, 4]")));
+  ASSERT_OK(users_->Delete(Ids("[2]")));
+  ASSERT_OK(users_->DeleteRange({{Number(4)}, {}}));
+  ASSERT_OK(MoveRows());
+  ASSERT_OK_AND_ASSIGN(const auto found, users_->Contains(Ids("[4, 1, 7, 2, 3, 1]")));
+  EXPECT_EQ(found->null_count(), 0);
+  const std::vector<bool> expected = {false, true, false, false, true, true};
+  ASSERT_EQ(found->length(), 6);
+  for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(found->Value(i), expected[i]) << i;
+}
+
+TEST_P(TableTest, ContainsReadsItsSnapshot) {
+  ASSERT_OK(users_->Insert(Rows("[1, 2]", R"(["a", "b"])", "[1, 2]")));
+  ASSERT_OK_AND_ASSIGN(auto snapshot, database_->GetSnapshot());
+  ASSERT_OK(users_->Delete(Ids("[1]")));
+  ASSERT_OK(users_->Insert(Rows("[3]", R"(["c"])", "[3]")));
+  ASSERT_OK(MoveRowsOnly());
+  ASSERT_OK_AND_ASSIGN(const auto found, users_->Contains(Ids("[1, 2, 3]"), snapshot));
+  EXPECT_EQ(found->true_count(), 2);
+  EXPECT_FALSE(found->Value(2));
+}
+
+TEST_P(TableTest, ContainsNeedsAKey) {
+  EXPECT_TRUE(events_->Contains(Ids("[1]")).status().IsInvalid());
 }
 
 TEST_P(TableTest, GetReadsItsSnapshot) {

@@ -55,6 +55,44 @@ def test_get_one_and_many(people):
     assert people.get([]).num_rows == 0 and people.get([]).schema.names == people.schema.names
 
 
+
+def test_get_in_any_order_gives_the_same_rows(people):
+    found = people.get([7, -1, 2, 7], ordered=False)
+    assert sorted(ids(found)) == [2, 7, 7]
+    assert people.get([7, 2], ["name"], ordered=False).schema.names == ["name"]
+
+
+def test_contains_keys_of_all_forms(people):
+    people.delete(3)
+    wanted = [True, False, True, False]
+    keys = pa.table({"id": [7, -1, 2, 3], "other": ["a", "b", "c", "d"]})
+    for form in ([7, -1, 2, 3], keys["id"], keys, keys.to_batches()[0], {"id": [7, -1, 2, 3]}):
+        found = people.contains(form)
+        assert isinstance(found, pa.BooleanArray) and found.to_pylist() == wanted
+    assert keys.filter(people.contains(keys))["id"].to_pylist() == [7, 2]
+    assert people.contains([]).to_pylist() == []
+    assert people.contains(7) is True and people.contains({"id": 3}) is False
+
+
+def test_contains_reads_its_snapshot(people):
+    with people.database.snapshot() as before:
+        people.delete([1, 2])
+        assert people.contains([1, 2, 3], snapshot=before).to_pylist() == [True] * 3
+        assert people.contains(1, snapshot=before)
+    assert people.contains([1, 2, 3]).to_pylist() == [False, False, True]
+
+
+def test_key_in_table(people):
+    assert 7 in people and -1 not in people and {"id": 7} in people
+    for wrong in ([7], None, "seven"):
+        with pytest.raises(marbledb.SchemaError):
+            wrong in people
+    events = people.database.create_table("events", people.schema)
+    for ask in (lambda: 7 in events, lambda: events.contains(7), lambda: events.contains([7])):
+        with pytest.raises(marbledb.SchemaError, match="no primary key"):
+            ask()
+
+
 def test_composite_key(db):
     schema = pa.schema(
         [

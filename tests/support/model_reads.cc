@@ -23,6 +23,27 @@ std::vector<ModelRow> RowsOf(const ModelState& state, Shape shape, const ModelRa
   return RowsIn(state.keyed[static_cast<size_t>(shape)], range);
 }
 
+// Each row must be that of `ordered`, rows in the order of `keys`, that its index says.
+arrow::Status CheckRowsInAnyOrder(const Table& table,
+                                  const std::shared_ptr<arrow::RecordBatch>& keys,
+                                  const std::optional<std::vector<std::string>>& columns,
+                                  const std::shared_ptr<const Snapshot>& snapshot,
+                                  const arrow::RecordBatch& ordered,
+                                  const std::vector<int64_t>& ordered_indices) {
+  std::vector<int64_t> indices;
+  ARROW_ASSIGN_OR_RAISE(const auto rows,
+                        table.Get(keys, columns, &indices, snapshot, RowOrder::kAny));
+  MODEL_CHECK(indices.size() == ordered_indices.size(), indices.size(), " rows in any order");
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const auto at = std::lower_bound(ordered_indices.begin(), ordered_indices.end(), indices[i]);
+    MODEL_CHECK(at != ordered_indices.end() && *at == indices[i], "a row of no key");
+    const auto wanted = ordered.Slice(at - ordered_indices.begin(), 1);
+    MODEL_CHECK(rows->Slice(static_cast<int64_t>(i), 1)->Equals(*wanted), "row ", i,
+                " in any order");
+  }
+  return arrow::Status::OK();
+}
+
 }  // namespace
 
 arrow::Status ModelRunner::Get() {
@@ -94,7 +115,9 @@ arrow::Status ModelRunner::GetRows() {
   const ModelTable& table = RandomKeyedTable();
   const Moment moment = RandomMoment();
   const ModelRows& rows = moment.state->keyed[static_cast<size_t>(table.shape)];
-  const auto asked = RandomRows(table.shape, random_.Uniform(20));
+  auto asked = RandomRows(table.shape, random_.Uniform(random_.OneIn(4) ? 300 : 20));
+  // Keys may stand several times.
+  if (!asked.empty() && random_.OneIn(3)) asked.push_back(asked[random_.Uniform(asked.size())]);
   std::vector<ModelRow> expected;
   std::vector<int64_t> expected_indices;
   for (size_t i = 0; i < asked.size(); ++i) {
@@ -118,7 +141,14 @@ arrow::Status ModelRunner::GetRows() {
   ARROW_ASSIGN_OR_RAISE(const auto built, BuildBatch(schema, expected));
   MODEL_CHECK(got->Equals(*built), "rows of ", table.name, "\n", got->ToString(), "\nexpected\n",
               built->ToString());
-  return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto contained, table.table->Contains(keys, moment.snapshot));
+  std::vector<int64_t> there;
+  for (int64_t i = 0; i < contained->length(); ++i) {
+    if (contained->Value(i)) there.push_back(i);
+  }
+  MODEL_CHECK(there == expected_indices, "keys contained in ", table.name, ": ", there.size(),
+              ", expected ", expected_indices.size());
+  return CheckRowsInAnyOrder(*table.table, keys, columns, moment.snapshot, *got, indices);
 }
 
 ModelRunner::ModelScan ModelRunner::RandomScan(const ModelTable& table, const Moment& moment) {

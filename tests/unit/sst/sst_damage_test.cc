@@ -138,25 +138,60 @@ TEST(SstDamage, DamageIsNeverTakenForAbsence) {
   EXPECT_GT(errors, 2 * 6000);  // all rows are damaged once, and most of the index
 }
 
-TEST(SstDamage, DamageInOneColumnLeavesTheOthersReadable) {
-  TableOptions options;
-  options.primary_key = {"id"};
-  SstFixture file(MakeSchema({arrow::field("id", arrow::int64(), false),
-                              arrow::field("a", arrow::int64()), arrow::field("b", arrow::int64())},
-                             options));
-  arrow::Int64Builder builder;
-  for (int64_t i = 0; i < 20000; ++i) ASSERT_TRUE(builder.Append(i).ok());
-  const auto array = Get(builder.Finish());
-  SST_ASSERT_OK(
-      file.Write({MakeRows(*file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(),
-                                                                  20000, {array, array, array}))}));
-  // Column "b" is the third of three; damage a byte in its midst.
-  const int64_t at = static_cast<int64_t>(file.meta.data_bytes) * 5 / 9;
-  SST_ASSERT_OK(file.fs.Damage(file.path, at, 1));
-  const auto reader = Get(file.Open());
-  ASSERT_EQ(reader->num_blocks(), 1);
-  EXPECT_TRUE(reader->ReadBlock(0, {0, 1}, true).ok());
-  EXPECT_TRUE(IsCorruption(reader->ReadBlock(0, {2}, false).status()));
+/// A file of one block of the columns id, a and b, which all count the rows; b is damaged.
+class DamagedColumn : public ::testing::Test {
+ protected:
+  static constexpr int64_t kRows = 20000;
+
+  void SetUp() override {
+    arrow::Int64Builder builder;
+    for (int64_t i = 0; i < kRows; ++i) ASSERT_TRUE(builder.Append(i).ok());
+    const auto array = Get(builder.Finish());
+    rows_ = MakeRows(*file_.schema, arrow::RecordBatch::Make(file_.schema->stored_schema(), kRows,
+                                                             {array, array, array}));
+    SST_ASSERT_OK(file_.Write({rows_}));
+    // Column "b" is the third of three; damage a byte in its midst.
+    const int64_t at = static_cast<int64_t>(file_.meta.data_bytes) * 5 / 9;
+    SST_ASSERT_OK(file_.fs.Damage(file_.path, at, 1));
+    reader_ = Get(file_.Open());
+    ASSERT_EQ(reader_->num_blocks(), 1);
+  }
+  static TableOptions KeyedById() {
+    TableOptions options;
+    options.primary_key = {"id"};
+    return options;
+  }
+
+  SstFixture file_{
+      MakeSchema({arrow::field("id", arrow::int64(), false), arrow::field("a", arrow::int64()),
+                  arrow::field("b", arrow::int64())},
+                 KeyedById())};
+  RowBatch rows_;
+  std::shared_ptr<SstReader> reader_;
+};
+
+TEST_F(DamagedColumn, LeavesTheOthersReadable) {
+  EXPECT_TRUE(reader_->ReadBlock(0, {0, 1}, true).ok());
+  EXPECT_TRUE(IsCorruption(reader_->ReadBlock(0, {2}, false).status()));
+}
+
+TEST_F(DamagedColumn, FailsLookupsThatLookAtItAndNoOthers) {
+  std::vector<uint64_t> hashes;
+  for (int64_t i = 0; i < kRows; ++i) hashes.push_back(file_.Hash(std::string(rows_.keys[i])));
+  const std::vector<int64_t> asked = {5, 19000, 700};
+  const auto find = [&](std::vector<int> columns) {
+    FoundMany found;
+    const arrow::Status status = reader_->FindRows(
+        {.keys = &rows_.keys, .hashes = hashes, .asked = asked, .columns = columns}, &found);
+    EXPECT_EQ(found.rows.size(), status.ok() ? 3 : 0);
+    return status;
+  };
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(find({}).ok());
+    EXPECT_TRUE(find({0, 1}).ok());
+    EXPECT_TRUE(IsCorruption(find({1, 2})));
+    EXPECT_TRUE(IsCorruption(reader_->GetRow(rows_.keys[5], hashes[5], kSequenceMax).status()));
+  }
 }
 
 TEST(SstDamage, ATruncatedOrExtendedFileIsCorruption) {

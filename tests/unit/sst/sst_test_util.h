@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -148,6 +149,16 @@ inline std::vector<KvRow> ManyRows(int64_t n, int64_t step = 1) {
   }
   return rows;
 }
+
+/// What a lookup of many rows finds, by key.
+class FoundMany final : public RowSink {
+ public:
+  arrow::Status Take(int64_t key, const FoundRow& row) override {
+    rows[key] = row;
+    return arrow::Status::OK();
+  }
+  std::map<int64_t, FoundRow> rows;
+};
 
 /// One file in memory, written and opened.
 class SstFixture {

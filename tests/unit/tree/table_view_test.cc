@@ -90,6 +90,51 @@ TEST(FindRow, AgreesWithTheModelAtEverySnapshot) {
   }
 }
 
+/// What a lookup of many rows gave, by key.
+class Rows final : public RowSink {
+ public:
+  arrow::Status Take(int64_t key, const FoundRow& row) override {
+    EXPECT_TRUE(found.emplace(key, row).second) << "key " << key << " was found twice";
+    return arrow::Status::OK();
+  }
+  std::map<int64_t, FoundRow> found;
+};
+
+TEST(FindRows, AgreesWithTheModelForManyKeysAtEverySnapshot) {
+  std::mt19937 random(25);
+  for (int round = 0; round < 200; ++round) {
+    const RandomView data(round % 2 == 0 ? Shape::kTable : Shape::kKeyValue, &random);
+    for (int s = 0; s < 4; ++s) {
+      const uint64_t snapshot = s == 0 ? kSequenceMax : random() % (data.sequence + 1);
+      // Absent keys are among them, and keys that stand several times.
+      std::vector<std::string> keys;
+      for (size_t n = 1 + random() % (4 * kKeys); n > 0; --n) {
+        keys.push_back(data.table.Key(static_cast<int64_t>(random() % (2 * kKeys))));
+      }
+      std::string bytes;
+      std::vector<int32_t> offsets = {0};
+      for (const std::string& key : keys) {
+        bytes += key;
+        offsets.push_back(static_cast<int32_t>(bytes.size()));
+      }
+      const auto encoded =
+          EncodedKeys::Offsets32(reinterpret_cast<const uint8_t*>(bytes.data()), offsets.data(),
+                                 static_cast<int64_t>(keys.size()), nullptr);
+      Rows rows;
+      const std::vector<int> columns = {0, 1};
+      Ok(FindRows(*data.table.view(), encoded, snapshot, columns, &rows));
+      for (size_t i = 0; i < keys.size(); ++i) {
+        const std::optional<Row> expected = data.Expected(keys[i], snapshot);
+        const auto found = rows.found.find(static_cast<int64_t>(i));
+        ASSERT_EQ(found != rows.found.end(), expected.has_value()) << i << " at " << snapshot;
+        if (!expected.has_value()) continue;
+        const auto& values = *found->second.block->rows.columns->GetColumnByName("value");
+        ASSERT_EQ(data.table.ValueOf(values, found->second.row), expected->value);
+      }
+    }
+  }
+}
+
 TEST(ReadRange, AgreesWithTheModelInRangesSnapshotsAndDirections) {
   std::mt19937 random(23);
   for (int round = 0; round < 300; ++round) {
