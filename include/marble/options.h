@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,13 @@ struct Options {
 struct TableOptions {
   /// Names of the key columns, in key order. Empty makes an append table.
   std::vector<std::string> primary_key;
+  /// Codec of blocks. Uncompressed ones are read where the file is mapped, without being copied or
+  /// decoded. docs/performance.md has what the others save and cost.
   Compression compression = Compression::kNone;
+  /// Codec of files below which nothing older lies (in a table at rest nearly all of them), which
+  /// compaction writes; nullopt means as `compression`. With kNone or kLz4 above and kZstd here
+  /// rows are small once they are no longer new.
+  std::optional<Compression> bottom_compression = std::nullopt;
   PointLookup point_lookup = PointLookup::kPointIndex;
   /// Uncompressed bytes of a block (one record batch of an SSTable), about: blocks of a file get
   /// equally many rows while that makes them half to twice as long. 0 means, for a table of one

@@ -63,6 +63,7 @@ class Database(_Context):
         primary_key: str | Sequence[str] | None = None,
         *,
         compression: Literal["none", "lz4", "zstd"] | None = "none",
+        bottom_compression: Literal["none", "lz4", "zstd"] | None = None,
         point_lookup: Literal["point_index", "bloom_filter", "none"] | None = "point_index",
         block_bytes: _Size = 0,
         block_rows_max: int = 0,

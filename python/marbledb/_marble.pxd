@@ -41,6 +41,7 @@ cdef extern from "marble/options.h" namespace "marble" nogil:
     cdef cppclass CTableOptions "marble::TableOptions":
         vector[string] primary_key
         Compression compression
+        optional[Compression] bottom_compression
         PointLookup point_lookup
         int64_t block_bytes
         int64_t block_rows_max

@@ -190,7 +190,7 @@ cdef class Database:
     # Tables
 
     def create_table(self, name, schema, primary_key=None, *, compression="none",
-                     point_lookup="point_index", block_bytes=0, block_rows_max=0):
+                     bottom_compression=None, point_lookup="point_index", block_bytes=0, block_rows_max=0):
         """Creates a table, durable on return, and returns it.
 
         With `primary_key` (a column name or several) rows are unique by key and insert is upsert;
@@ -204,6 +204,8 @@ cdef class Database:
             The schema metadata key ``marble.primary_key`` gives the key too.
         primary_key : str or sequence of str, optional
         compression : {"none", "lz4", "zstd"}
+        bottom_compression : {"none", "lz4", "zstd"}, optional
+            For what compaction has brought to the last level; None means as `compression`.
         point_lookup : {"point_index", "bloom_filter", "none"}
             What is kept beside each file to find a row by key.
         block_bytes : int or str
@@ -223,6 +225,9 @@ cdef class Database:
             options.primary_key.push_back(utf8(column))
         options.compression = <Compression> (
             <int> choice(_COMPRESSION, compression, "compression"))
+        if bottom_compression is not None:
+            options.bottom_compression = <Compression> (
+                <int> choice(_COMPRESSION, bottom_compression, "bottom_compression"))
         options.point_lookup = <PointLookup> (
             <int> choice(_POINT_LOOKUP, point_lookup, "point_lookup"))
         options.block_bytes = _convert.parse_size(block_bytes)

@@ -181,6 +181,7 @@ CompactionLimits OpenDatabase::LimitsFor(const LiveTable& table) const {
   CompactionLimits limits;
   limits.level_base_bytes = environment_.options.level_base_bytes;
   limits.flushed_sequence = TableSet::FlushedSequence(table, last_sequence_.load());
+  limits.bottom_compression = OtherBottomCompression(table.state->schema->options());
   return limits;
 }
 

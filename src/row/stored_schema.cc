@@ -232,9 +232,9 @@ ArrayPtr StoredSchema::DefaultOf(int column) const {
   return found == identity_.defaults.end() ? nullptr : found->second;
 }
 
-int64_t StoredSchema::block_bytes() const {
+int64_t StoredSchema::block_bytes(Compression compression) const {
   if (options_.block_bytes > 0) return options_.block_bytes;
-  const bool compressed = options_.compression != Compression::kNone;
+  const bool compressed = compression != Compression::kNone;
   if (!is_key_value_) return compressed ? kCompressedTableBlockBytes : kTableBlockBytes;
   return compressed ? kCompressedKeyValueBlockBytes : kKeyValueBlockBytes;
 }

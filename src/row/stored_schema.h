@@ -69,8 +69,8 @@ class StoredSchema {
   /// Exactly two columns: binary-like key (column 0) and binary-like value (column 1), and created
   /// so: its memtables, files and lookups are of a kind that other tables do not change into.
   bool is_key_value() const { return is_key_value_; }
-  /// Bytes of a block to aim at (options.block_bytes or the default for the shape).
-  int64_t block_bytes() const;
+  /// Bytes of a block to aim at (options.block_bytes or the default for the shape and the codec).
+  int64_t block_bytes(Compression compression) const;
 
   /// Checks a batch from outside and turns it into the stored types (zero-copy where the types
   /// agree). Errors name the first differing field, or the column and what is wrong (ValidateFull,

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include <marble/options.h>
+
 namespace marble {
 
 /// Immutable value.
@@ -32,6 +34,8 @@ struct FileMeta {
   uint64_t deletes = 0;  // rows of kind delete
   uint64_t range_tombstones = 0;
   uint32_t schema_version = 0;
+  /// Codec of the blocks, if it is another than the table's `compression`.
+  std::optional<Compression> compression;
 
   bool operator==(const FileMeta&) const = default;
 };

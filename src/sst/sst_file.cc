@@ -110,7 +110,8 @@ arrow::Status SstFile::Init() {
       return Damage("the mapping is shorter than the file");
     }
   }
-  zero_copy_ = mapping_ != nullptr && schema().options().compression == Compression::kNone;
+  const Compression codec = meta_.compression.value_or(schema().options().compression);
+  zero_copy_ = mapping_ != nullptr && codec == Compression::kNone;
   Pin(static_cast<int64_t>(tail.page_checksums.size() * sizeof(uint64_t)));
   sections_ = std::move(tail.sections);
   record_batches_ = tail.record_batches;

@@ -67,7 +67,7 @@ class SstWriterImpl final : public SstWriter {
         keyed_(!options_.schema->is_append()),
         want_hashes_(keyed_ && options_.schema->options().point_lookup != PointLookup::kNone),
         unique_id_(RandomSeed()),
-        limits_(options_.schema->block_bytes(), BlockRowsMax(options_.schema->options())) {}
+        limits_(options_.schema->block_bytes(codec()), BlockRowsMax(options_.schema->options())) {}
 
   arrow::Status Start();
 
@@ -87,6 +87,9 @@ class SstWriterImpl final : public SstWriter {
   arrow::Status Abandon() override;
 
  private:
+  Compression codec() const {
+    return options_.compression.value_or(options_.schema->options().compression);
+  }
   arrow::Status AddRows(const RowBatch& rows);
   arrow::Status CheckOrder(const RowBatch& rows) const;
   bool PendingIsFull() const { return limits_.IsFull(pending_rows_, pending_bytes_); }
@@ -139,7 +142,7 @@ arrow::Status SstWriterImpl::Start() {
   const StoredSchema& schema = *options_.schema;
   file_schema_ = SstFileSchema(*schema.stored_schema(), !options_.constant_sequence.has_value(),
                                options_.with_kinds);
-  ARROW_ASSIGN_OR_RAISE(ipc_options_, IpcOptions(schema.options().compression, options_.pool));
+  ARROW_ASSIGN_OR_RAISE(ipc_options_, IpcOptions(codec(), options_.pool));
   // Payloads and not record batches are written, because their buffers have to be aligned first.
   ARROW_ASSIGN_OR_RAISE(ipc_, arrow::ipc::internal::MakePayloadFileWriter(sink_.get(), file_schema_,
                                                                           ipc_options_, metadata_));
@@ -327,6 +330,7 @@ FileMeta SstWriterImpl::MakeMeta(uint64_t tail_checksum) const {
   meta.deletes = statistics_.deletes;
   meta.range_tombstones = tombstones_.size();
   meta.schema_version = options_.schema->version();
+  if (codec() != options_.schema->options().compression) meta.compression = codec();
   KeyBounds bounds;
   if (rows_ > 0) {
     meta.sequence_min = statistics_.sequence_min;

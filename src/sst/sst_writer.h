@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct SstWriterOptions {
   uint64_t number = 0;
   Uuid uuid{};
   uint64_t hash_seed = 0;  // of the database, for HashKey
+  /// Codec of the blocks; nullopt: the table's `compression`.
+  std::optional<Compression> compression;
   /// Set: no `_sequence` column, this is the rows' sequence number.
   std::optional<uint64_t> constant_sequence;
   /// Write a `_kind` column. Without it a row that is no put is a programming error.

@@ -18,6 +18,7 @@ namespace {
 struct RowLayout {
   bool with_kinds = false;
   std::optional<uint64_t> constant_sequence;
+  std::optional<Compression> compression;  // nullopt: the table's
 };
 
 /// Cuts the sorted rows of a range, and the tombstones between them, into files of about the target
@@ -72,6 +73,7 @@ class FileCutter {
     options.uuid = context_.uuid;
     options.hash_seed = context_.hash_seed;
     options.constant_sequence = layout_.constant_sequence;
+    options.compression = layout_.compression;
     options.with_kinds = layout_.with_kinds;
     options.first_row_id = first_row_id;
     options.pool = context_.pool;
@@ -233,6 +235,7 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
   RowLayout layout;
   const bool settled = DropsAllDeletes(plan, context, sequence_max);
   layout.with_kinds = deletes && !settled;
+  layout.compression = OutputCompression(plan, context.schema->options());
   // In the bottommost run, seen alike by all snapshots, sequences tell nothing any more.
   if (settled) layout.constant_sequence = sequence_min;
   auto covers = std::make_shared<const RangeTombstoneSet>(std::move(tombstones));

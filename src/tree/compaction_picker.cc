@@ -37,8 +37,16 @@ size_t FirstEligibleRun(const Version& version, uint64_t flushed_sequence) {
   return first;
 }
 
+/// Files whose codec is not the bottom's.
+bool HasOtherCodec(const Files& files, const CompactionLimits& limits) {
+  return limits.bottom_compression.has_value() && std::ranges::any_of(files, [&](const auto& file) {
+           return file->meta().compression != limits.bottom_compression;
+         });
+}
+
 /// Adds the files of the output level that overlap and fills in the rest of the plan.
-void Complete(const Version& version, int output_level, CompactionPlan* plan) {
+void Complete(const Version& version, int output_level, const CompactionLimits& limits,
+              CompactionPlan* plan) {
   plan->output_level = output_level;
   const Files picked = plan->InputFiles();
   Files below = OverlappingFiles(version, output_level, RangeOf(picked));
@@ -49,7 +57,9 @@ void Complete(const Version& version, int output_level, CompactionPlan* plan) {
   const bool deletes =
       std::any_of(picked.begin(), picked.end(), [](const auto& file) { return HasDeletes(*file); });
   // Moving deletes to where nothing lies below would keep them for ever: rewrite instead.
-  plan->trivial_move = below.empty() && plan->inputs.size() == 1 && !(deletes && plan->bottommost);
+  const bool must_change = deletes || HasOtherCodec(picked, limits);
+  plan->trivial_move =
+      below.empty() && plan->inputs.size() == 1 && !(must_change && plan->bottommost);
   if (!below.empty()) plan->inputs.push_back(std::make_shared<const Run>(std::move(below)));
 }
 
@@ -85,7 +95,7 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   // Ordered loads: the oldest run moves down alone if it meets nothing there.
   CompactionPlan move;
   move.inputs = {runs.back()};
-  Complete(version, 1, &move);
+  Complete(version, 1, limits, &move);
   move.reason = "the oldest run of level 0 overlaps nothing in level 1";
   const bool alone = eligible >= kLevel0Trigger || !OverlapsAnother(version, *runs.back());
   if (move.trivial_move && alone) return move;
@@ -97,7 +107,7 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   uint64_t picked_bytes = 0;
   for (const auto& run : plan.inputs) picked_bytes += run->bytes();
   const size_t picked_runs = plan.inputs.size();
-  Complete(version, 1, &plan);
+  Complete(version, 1, limits, &plan);
   const uint64_t below_bytes =
       plan.inputs.size() > picked_runs ? plan.inputs.back()->bytes() : uint64_t{0};
   // What is met in level 1 is written again: that has to be worth it.
@@ -129,13 +139,14 @@ std::shared_ptr<const TableFile> CheapestFile(const Version& version, int level)
 }
 
 std::optional<CompactionPlan> PickDeeper(const Version& version, int level,
+                                         const CompactionLimits& limits,
                                          const std::string& reason) {
   std::shared_ptr<const TableFile> file = CheapestFile(version, level);
   if (file == nullptr) return std::nullopt;
   CompactionPlan plan;
   plan.inputs = {std::make_shared<const Run>(Files{file})};
   plan.reason = reason;
-  Complete(version, level + 1, &plan);
+  Complete(version, level + 1, limits, &plan);
   return plan;
 }
 
@@ -155,6 +166,17 @@ std::vector<std::shared_ptr<const TableFile>> CompactionPlan::InputFiles() const
   Files files;
   for (const auto& run : inputs) files.insert(files.end(), run->files.begin(), run->files.end());
   return files;
+}
+
+Compression OutputCompression(const CompactionPlan& plan, const TableOptions& table) {
+  // Runs of level 0 are rewritten soon, whatever lies below them.
+  const bool is_bottom = plan.bottommost && plan.output_level > 0;
+  return is_bottom ? table.bottom_compression.value_or(table.compression) : table.compression;
+}
+
+std::optional<Compression> OtherBottomCompression(const TableOptions& table) {
+  if (table.bottom_compression == table.compression) return std::nullopt;
+  return table.bottom_compression;
 }
 
 int64_t LevelBytesMax(int level, int64_t level_base_bytes) {
@@ -180,11 +202,12 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
     }
   }
   if (fullest > 0) {
-    return PickDeeper(version, fullest, "level " + std::to_string(fullest) + " is over its size");
+    return PickDeeper(version, fullest, limits,
+                      "level " + std::to_string(fullest) + " is over its size");
   }
   for (int level = 1; level + 1 < kLevels; ++level) {
     if (HasUsefulDeletes(version, level)) {
-      return PickDeeper(version, level,
+      return PickDeeper(version, level, limits,
                         "a file of level " + std::to_string(level) + " is mostly deletes");
     }
   }
@@ -207,7 +230,7 @@ std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
   if (plan.inputs.empty()) return std::nullopt;
   const Files files = plan.InputFiles();
   int64_t bytes = 0;
-  bool rewrite = plan.inputs.size() > 1 || first < level0.size();
+  bool rewrite = plan.inputs.size() > 1 || first < level0.size() || HasOtherCodec(files, limits);
   for (const auto& file : files) {
     bytes += static_cast<int64_t>(file->meta().size);
     // Old versions (kept for a snapshot) show as a sequence column, deletes as counts.

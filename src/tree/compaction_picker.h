@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include <marble/options.h>
+
 #include "tree/version.h"
 
 namespace marble {
@@ -30,6 +32,9 @@ struct CompactionLimits {
   /// Runs of level 0 that are newer than this must stay: an older memtable of the table is not
   /// flushed yet.
   uint64_t flushed_sequence = kSequenceMax;
+  /// Codec of files at the bottom if it is another than the table's `compression`: files in that
+  /// one are not moved there as they are.
+  std::optional<Compression> bottom_compression;
 };
 
 struct CompactionPlan {
@@ -52,6 +57,10 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
 /// thing.
 std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
                                                  const CompactionLimits& limits);
+/// Codec of the files that a compaction writes.
+Compression OutputCompression(const CompactionPlan& plan, const TableOptions& table);
+/// CompactionLimits::bottom_compression of a table.
+std::optional<Compression> OtherBottomCompression(const TableOptions& table);
 /// Bytes that a level may hold.
 int64_t LevelBytesMax(int level, int64_t level_base_bytes);
 

@@ -46,6 +46,7 @@ enum FileTag : uint64_t {
   kDeletes = 15,
   kRangeTombstones = 16,
   kSchemaVersion = 17,
+  kCompression = 18,
 };
 
 void PutField(std::string* out, uint64_t tag, std::string_view bytes) {
@@ -92,6 +93,10 @@ std::map<std::string, std::string> NamedOptions(const TableRecord& record) {
   for (const std::string& column : record.options.primary_key) PutBytes(&key, column);
   named["primary_key"] = key;
   named["compression"] = std::to_string(static_cast<int>(record.options.compression));
+  if (record.options.bottom_compression) {
+    named["bottom_compression"] =
+        std::to_string(static_cast<int>(*record.options.bottom_compression));
+  }
   named["point_lookup"] = std::to_string(static_cast<int>(record.options.point_lookup));
   named["block_bytes"] = std::to_string(record.options.block_bytes);
   named["block_rows_max"] = std::to_string(record.options.block_rows_max);
@@ -116,6 +121,11 @@ bool SetOption(const std::string& name, const std::string& value, TableRecord* r
   if (name == "compression") {
     if (!ParseInt(value, 0, 2, &number)) return false;
     options.compression = static_cast<Compression>(number);
+    return true;
+  }
+  if (name == "bottom_compression") {
+    if (!ParseInt(value, 0, 2, &number)) return false;
+    options.bottom_compression = static_cast<Compression>(number);
     return true;
   }
   if (name == "point_lookup") {
@@ -299,6 +309,8 @@ std::string EncodeFileMeta(const FileMeta& meta) {
   PutNumber(&out, kDeletes, meta.deletes);
   PutNumber(&out, kRangeTombstones, meta.range_tombstones);
   PutNumber(&out, kSchemaVersion, meta.schema_version);
+  // Unknown to versions that take a file's codec for its table's, which must not read it.
+  if (meta.compression) PutNumber(&out, kCompression, static_cast<uint64_t>(*meta.compression));
   return out;
 }
 
@@ -352,6 +364,9 @@ bool SetFileNumber(uint64_t tag, uint64_t number, FileMeta* meta) {
     case kSchemaVersion:
       meta->schema_version = static_cast<uint32_t>(number);
       return true;
+    case kCompression:
+      meta->compression = static_cast<Compression>(number);
+      return number <= static_cast<uint64_t>(Compression::kZstd);
     default:
       return false;
   }

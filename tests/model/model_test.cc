@@ -55,6 +55,7 @@ std::vector<ModelConfig> Configs() {
                      With(Compression::kLz4, PointLookup::kPointIndex, 2048)};
   memory.binary_keys = true;
   memory.in_memory = true;
+  memory.table.bottom_compression = Compression::kNone;
   configs.push_back(memory);
 
   ModelConfig scarce{"scarce_memory", TinyOptions(),
@@ -69,6 +70,7 @@ std::vector<ModelConfig> Configs() {
   manual.options.auto_compaction = false;
   manual.options.memtable_bytes = int64_t{256} << 10;
   manual.bulk_rows = 200;
+  manual.table.bottom_compression = Compression::kZstd;
   configs.push_back(manual);
   return configs;
 }

@@ -185,6 +185,20 @@ def test_table_options(db, compression, point_lookup):
     assert table.count() == 1000
 
 
+
+@pytest.mark.parametrize("bottom", ["lz4", "zstd"])
+def test_the_last_level_can_have_a_codec_of_its_own(db, bottom):
+    table = db.create_table("t", SCHEMA, "id", bottom_compression=bottom)
+    table.insert({"id": list(range(1000)), "x": ["much the same"] * 1000})
+    db.flush()
+    flushed = table.stats()["bytes_in_files"]
+    db.compact("t")
+    assert table.stats()["bytes_in_files"] < flushed
+    assert table.to_table()["x"].to_pylist() == ["much the same"] * 1000
+    with pytest.raises(marbledb.InvalidArgumentError, match="bottom_compression"):
+        db.create_table("u", SCHEMA, "id", bottom_compression="gzip")
+
+
 def test_stats_and_maintenance(db):
     table = db.create_table("t", SCHEMA, "id")
     for i in range(4):

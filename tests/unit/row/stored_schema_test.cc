@@ -138,20 +138,24 @@ TEST(StoredSchema, OneBinaryKeyAndOneBinaryValueIsAKeyValueTable) {
 
 TEST(StoredSchema, BlocksAreSmallForKeyValueTables) {
   EXPECT_EQ(Keyed({arrow::field("k", arrow::utf8()), arrow::field("v", arrow::utf8())}, {"k"})
-                ->block_bytes(),
+                ->block_bytes(Compression::kNone),
             32 * 1024);
-  EXPECT_EQ(Keyed(IdAndName(), {"id"})->block_bytes(), 4 * 1024 * 1024);
+  EXPECT_EQ(Keyed(IdAndName(), {"id"})->block_bytes(Compression::kNone), 4 * 1024 * 1024);
   TableOptions compressed_table{.primary_key = {"id"}, .compression = Compression::kLz4};
-  EXPECT_EQ(
-      StoredSchema::Make(arrow::schema(IdAndName()), compressed_table).ValueOrDie()->block_bytes(),
-      1024 * 1024);
+  EXPECT_EQ(StoredSchema::Make(arrow::schema(IdAndName()), compressed_table)
+                .ValueOrDie()
+                ->block_bytes(Compression::kLz4),
+            1024 * 1024);
   TableOptions compressed{.primary_key = {"k"}, .compression = Compression::kLz4};
   const auto schema =
       arrow::schema({arrow::field("k", arrow::utf8()), arrow::field("v", arrow::utf8())});
-  EXPECT_EQ(StoredSchema::Make(schema, compressed).ValueOrDie()->block_bytes(), 15872);
+  EXPECT_EQ(StoredSchema::Make(schema, compressed).ValueOrDie()->block_bytes(Compression::kLz4),
+            15872);
   TableOptions options;
   options.block_bytes = 4096;
-  EXPECT_EQ(StoredSchema::Make(arrow::schema(IdAndName()), options).ValueOrDie()->block_bytes(),
+  EXPECT_EQ(StoredSchema::Make(arrow::schema(IdAndName()), options)
+                .ValueOrDie()
+                ->block_bytes(Compression::kNone),
             4096);
 }
 

@@ -22,6 +22,10 @@ class VersionMaker {
     metas_.push_back({static_cast<uint32_t>(level), level == 0 ? meta.number : 0, meta});
     return *this;
   }
+  VersionMaker& Codec(Compression compression) {
+    metas_.back().meta.compression = compression;
+    return *this;
+  }
   VersionMaker& Deletes(uint64_t deletes) {
     metas_.back().meta.deletes = deletes;
     return *this;
@@ -221,6 +225,43 @@ TEST(VersionTest, ARunFindsTheOneFileThatMayHoldAKey) {
   EXPECT_EQ(run.Find("d"), nullptr);
   EXPECT_EQ(run.Find("i"), nullptr);
   EXPECT_EQ(run.Find(""), nullptr);
+}
+
+TEST(CompactionPickerTest, AFileInAnotherCodecThanTheBottomsIsRewrittenThere) {
+  CompactionLimits limits = Limits();
+  limits.bottom_compression = Compression::kZstd;
+  const VersionMaker plain = VersionMaker().File(1, "a", "b", 300, 10);
+  auto plan = PickCompaction(*plain.Make(), limits);
+  ASSERT_TRUE(plan.has_value()) << "level 1 is over its size";
+  EXPECT_FALSE(plan->trivial_move);
+  VersionMaker same = plain;
+  plan = PickCompaction(*same.Codec(Compression::kZstd).Make(), limits);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->trivial_move);
+}
+
+TEST(CompactionPickerTest, AFullCompactionRewritesARunInAnotherCodecThanTheBottoms) {
+  CompactionLimits limits = Limits();
+  VersionMaker maker;
+  maker.File(1, "a", "b", 10, 10);
+  EXPECT_FALSE(PlanFullCompaction(*maker.Make(), limits).has_value());
+  limits.bottom_compression = Compression::kLz4;
+  EXPECT_TRUE(PlanFullCompaction(*maker.Make(), limits).has_value());
+  EXPECT_FALSE(PlanFullCompaction(*maker.Codec(Compression::kLz4).Make(), limits).has_value());
+}
+
+TEST(CompactionPickerTest, OnlyWhatGoesToTheBottomHasItsCodec) {
+  TableOptions table{.compression = Compression::kLz4, .bottom_compression = Compression::kZstd};
+  CompactionPlan plan;
+  plan.output_level = 2;
+  EXPECT_EQ(OutputCompression(plan, table), Compression::kLz4);
+  plan.bottommost = true;
+  EXPECT_EQ(OutputCompression(plan, table), Compression::kZstd);
+  plan.output_level = 0;
+  EXPECT_EQ(OutputCompression(plan, table), Compression::kLz4);
+  table.bottom_compression.reset();
+  plan.output_level = 1;
+  EXPECT_EQ(OutputCompression(plan, table), Compression::kLz4);
 }
 
 }  // namespace

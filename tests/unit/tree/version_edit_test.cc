@@ -25,6 +25,7 @@ FileMeta SomeFile(uint64_t number) {
   meta.deletes = 2;
   meta.range_tombstones = 1;
   meta.schema_version = 4;
+  meta.compression = Compression::kLz4;
   return meta;
 }
 
@@ -36,6 +37,7 @@ VersionEdit SomeEdit() {
   record.schema.schema = "schema bytes";
   record.options.primary_key = {"city", "id"};
   record.options.compression = Compression::kZstd;
+  record.options.bottom_compression = Compression::kNone;
   record.options.point_lookup = PointLookup::kBloomFilter;
   record.options.block_rows_max = 512;
   record.unknown_options["from_the_future"] = "kept";
@@ -73,6 +75,21 @@ TEST(VersionEditTest, DecodesWhatItEncoded) {
   EXPECT_EQ(decoded->altered[0].defaults, edit.altered[0].defaults);
   EXPECT_EQ(decoded->altered[0].next_column_id, 5u);
   EXPECT_EQ(decoded->durable_through, edit.durable_through);
+}
+
+TEST(VersionEditTest, AFileInItsTablesCodecIsWrittenAsVersionsBeforeKnowIt) {
+  FileMeta meta = SomeFile(10);
+  const std::string with = EncodeFileMeta(meta);
+  meta.compression.reset();
+  const std::string without = EncodeFileMeta(meta);
+  EXPECT_TRUE(with.starts_with(without)) << "one field more, at the end";
+  EXPECT_EQ(DecodeFileMeta(without).ValueOrDie(), meta);
+}
+
+TEST(VersionEditTest, AnUnknownCodecOfAFileIsRefused) {
+  FileMeta meta = SomeFile(10);
+  meta.compression = static_cast<Compression>(3);
+  EXPECT_FALSE(DecodeFileMeta(EncodeFileMeta(meta)).ok());
 }
 
 TEST(VersionEditTest, AFileThatIsAddedAndRemovedInEditsPutTogetherIsInNeither) {
