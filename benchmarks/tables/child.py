@@ -18,7 +18,8 @@ from .workloads import STEPS, Bench
 # By name: module and class. Tonbo is not among them: it has no Python package.
 ENGINES = {
     "marble": ("marble", "Marble"), "marble-lz4": ("marble", "MarbleLz4"),
-    "marble-zstd": ("marble", "MarbleZstd"), "marble-append": ("marble", "MarbleAppend"),
+    "marble-zstd": ("marble", "MarbleZstd"), "marble-lz4-zstd": ("marble", "MarbleLz4Zstd"),
+    "marble-append": ("marble", "MarbleAppend"),
     "duckdb-key": ("duck", "DuckdbKey"), "duckdb": ("duck", "Duckdb"),
     "duckdb-sorted": ("duck", "DuckdbSorted"), "lance": ("lance_engine", "Lance"),
     "parquet-zstd": ("files", "Parquet"), "feather": ("files", "Feather"),

@@ -36,6 +36,7 @@ Q1_LAST_DAY, Q6_FIRST_DAY, Q6_END_DAY = 10_471, 8_766, 9_131  # 2 September 1998
 SINGLE_LOOKUPS = 10_000
 KEYS_AT_ONCE = 1_000
 GROUPS_OF_KEYS = 100
+MANY_KEYS = 100_000
 
 
 def texts(columns: list[np.ndarray]) -> pa.Array:
@@ -191,6 +192,8 @@ class Plan:
     deleted: pa.Array
     singles: pa.RecordBatch  # rows to look up one by one
     groups: list[pa.RecordBatch]
+    many: pa.RecordBatch  # rows to look up all at once
+    asked: pa.Array  # ids, every other one of which is there
 
 
 def ranges_of(rows: int, columns: dict[str, np.ndarray], hashes: np.ndarray) -> dict[str, Question]:
@@ -253,13 +256,18 @@ def plan(directory: Path, seed: int) -> Plan:
     for group in groups:
         source.shuffle(group)
 
+    many = source.permutation(rows)[:min(MANY_KEYS, rows // 2)]
+    asked = columns["id"][source.permutation(rows)[:len(many)]]
+    asked[1::2] += ID_STEP // 2
+
     def take(places: np.ndarray) -> pa.RecordBatch:
         return events.take(pa.array(places)).combine_chunks().to_batches()[0]
 
     return Plan(rows, int(np.add.reduce(events["user"].to_numpy())), float(columns["amount"].sum()),
                 ranges_of(rows, columns, hashes), whole, [tuple(r.values()) for r in kinds.to_pylist()],
                 query_answers(mapped(directory / "lineitem.arrow")), upserts,
-                pa.array(columns["id"][deleted]), take(singles), [take(group) for group in groups])
+                pa.array(columns["id"][deleted]), take(singles), [take(group) for group in groups],
+                take(many), pa.array(asked))
 
 
 def make(directory: Path, rows: int, seed: int) -> None:

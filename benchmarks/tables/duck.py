@@ -72,6 +72,11 @@ class Duckdb(Engine):
         self.sql.register("keys", pa.table({"id": keys}))
         return self.read("SELECT * FROM events WHERE id IN (SELECT id FROM keys)")
 
+    def contains(self, keys: pa.Array) -> pa.Array:
+        self.sql.register("keys", pa.table({"id": keys}))
+        found = self.sql.sql("SELECT id FROM keys SEMI JOIN events USING (id)")
+        return found.to_arrow_table()["id"].combine_chunks()
+
     def upsert(self, rows: pa.RecordBatch) -> None:
         self.with_rows(pa.Table.from_batches([rows]),
                        "DELETE FROM events WHERE id IN (SELECT id FROM given)",
@@ -116,4 +121,4 @@ class DuckdbSorted(Duckdb):
     name, order = "duckdb-sorted", "ORDER BY id"
     note = "no key, rows inserted in the order of id; asked for ranges of keys only"
     leaves_out = left_out("only there for ranges of keys", "ingest", "scan", "project_sum", "filter",
-                          "point", "upsert", "delete", "group", "queries")
+                          "point", "contains", "upsert", "delete", "group", "queries")

@@ -67,6 +67,10 @@ class Engine:
     def get_many(self, keys: pa.Array) -> Batches:
         raise self.missing("get_many")
 
+    def contains(self, keys: pa.Array) -> pa.Array:
+        """Those of `keys` that are there, in any order: a semi-join."""
+        raise self.missing("contains")
+
     def upsert(self, rows: pa.RecordBatch) -> None:
         """One durable commit."""
         raise self.missing("upsert")

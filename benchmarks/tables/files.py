@@ -125,6 +125,10 @@ class Feather(File):
     def get_many(self, keys: pa.Array) -> Batches:
         return self.matching("id", lambda column: pc.is_in(column, value_set=keys))
 
+    def contains(self, keys: pa.Array) -> pa.Array:
+        ids = (batch["id"] for batch in self.scan(["id"]))
+        return pa.concat_arrays([column.filter(pc.is_in(column, value_set=keys)) for column in ids])
+
     def prepare_queries(self, lineitem: list[pa.RecordBatch]) -> None:
         lines = self.directory / "lineitem.arrow"
         self.write(lines, lineitem[0].schema, lineitem)
@@ -189,6 +193,10 @@ class Parquet(File):
     def get_many(self, keys: pa.Array) -> Batches:
         return self.read(where=pc.field("id").isin(keys))
 
+    def contains(self, keys: pa.Array) -> pa.Array:
+        found = self.read(["id"], pc.field("id").isin(keys)).read_all()
+        return found["id"].combine_chunks()
+
     def prepare_queries(self, lineitem: list[pa.RecordBatch]) -> None:
         lines = self.directory / "lineitem.parquet"
         self.write(lines, lineitem[0].schema, lineitem)
@@ -218,6 +226,11 @@ class Polars(Feather):
         if where.column == "ts":
             low, high = (polars.lit(bound).cast(polars.Datetime("us")) for bound in (low, high))
         return self.collect(polars.scan_ipc(self.path).filter((column >= low) & (column < high)))
+
+    def contains(self, keys: pa.Array) -> pa.Array:
+        asked = polars.LazyFrame({"id": polars.from_arrow(keys)})
+        found = asked.join(polars.scan_ipc(self.path).select("id"), on="id", how="semi")
+        return found.collect()["id"].to_arrow()
 
     def prepare_queries(self, lineitem: list[pa.RecordBatch]) -> None:
         """Nothing: only `group` is asked."""

@@ -58,6 +58,11 @@ class Lance(Engine):
         listed = ", ".join(map(str, keys.to_pylist()))
         return self.dataset.to_table(filter=f"id IN ({listed})").to_batches()
 
+    def contains(self, keys: pa.Array) -> pa.Array:
+        listed = ", ".join(map(str, keys.to_pylist()))
+        found = self.dataset.to_table(columns=["id"], filter=f"id IN ({listed})")
+        return found["id"].combine_chunks()
+
     def upsert(self, rows: pa.RecordBatch) -> None:
         merge = self.dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         merge.use_index(False).execute(pa.Table.from_batches([rows]))

@@ -16,6 +16,7 @@ class Marble(Engine):
     version = f"marbledb {getattr(marbledb, '__version__', '')}".strip()
     note = "keyed by id, defaults; the last insert is synced"
     compression = "none"
+    bottom_compression: Optional[str] = None
     key: Optional[str] = "id"
     lineitem_key: Optional[list[str]] = ["l_orderkey", "l_linenumber"]
     if not hasattr(marbledb.Table, "to_dataset"):
@@ -25,7 +26,8 @@ class Marble(Engine):
         super().__init__(directory)
         self.database = marbledb.open(directory)
         self.table = self.database.create_table("events", SCHEMA, self.key,
-                                                compression=self.compression)
+                                                compression=self.compression,
+                                                bottom_compression=self.bottom_compression)
 
     def ingest(self, batches: list[pa.RecordBatch]) -> None:
         for batch in batches[:-1]:
@@ -57,6 +59,9 @@ class Marble(Engine):
     def get_many(self, keys: pa.Array) -> Batches:
         return self.table.get(keys).to_batches()
 
+    def contains(self, keys: pa.Array) -> pa.Array:
+        return keys.filter(self.table.contains(keys))
+
     def upsert(self, rows: pa.RecordBatch) -> None:
         self.table.upsert(rows, sync=True)
 
@@ -68,7 +73,8 @@ class Marble(Engine):
 
     def prepare_queries(self, lineitem: list[pa.RecordBatch]) -> None:
         lines = self.database.create_table("lineitem", LINEITEM_SCHEMA, self.lineitem_key,
-                                           compression=self.compression)
+                                           compression=self.compression,
+                                           bottom_compression=self.bottom_compression)
         for batch in lineitem:
             lines.insert(batch)
         self.quiet()
@@ -91,8 +97,13 @@ class MarbleZstd(Marble):
     note = "keyed by id, ZSTD blocks, else as marble"
 
 
+class MarbleLz4Zstd(Marble):
+    name, compression, bottom_compression = "marble-lz4-zstd", "lz4", "zstd"
+    note = "keyed by id, LZ4 blocks, ZSTD in the last level, else as marble"
+
+
 class MarbleAppend(Marble):
     name, key, lineitem_key = "marble-append", None, None
     note = "without a key: rows stay in the order of arrival"
-    leaves_out = Marble.leaves_out | left_out("the table has no key", "key_range", "point", "upsert",
-                                              "delete")
+    leaves_out = Marble.leaves_out | left_out("the table has no key", "key_range", "point",
+                                              "contains", "upsert", "delete")

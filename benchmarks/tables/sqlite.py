@@ -11,6 +11,7 @@ from .data import SCHEMA, Range
 from .engine import GROUP_SQL, Batches, Engine, left_out
 
 FETCHED_ROWS = 65_536
+VARIABLES_MAX = 32_766  # of a statement
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[tuple]:
@@ -66,9 +67,16 @@ class Sqlite(Engine):
         moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=row[1])
         return (row[0], moment, *row[2:])
 
+    def having(self, names: list[str], keys: pa.Array) -> Batches:
+        for start in range(0, len(keys), VARIABLES_MAX):
+            part = keys[start:start + VARIABLES_MAX].to_pylist()
+            yield from self.read(names, f"WHERE id IN ({','.join('?' * len(part))})", tuple(part))
+
     def get_many(self, keys: pa.Array) -> Batches:
-        marks = ",".join("?" * len(keys))
-        return self.read(SCHEMA.names, f"WHERE id IN ({marks})", tuple(keys.to_pylist()))
+        return self.having(SCHEMA.names, keys)
+
+    def contains(self, keys: pa.Array) -> pa.Array:
+        return pa.concat_arrays([batch["id"] for batch in self.having(["id"], keys)])
 
     def upsert(self, rows: pa.RecordBatch) -> None:
         self.put([rows])

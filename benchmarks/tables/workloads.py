@@ -228,11 +228,38 @@ def point(bench: Bench, state: str) -> Figures:
         figures[name] = Figure("us", seconds * 1e6)
         for got, wanted in zip(answers, rows):
             bench.must("a row looked up", plain(got), plain(wanted))
-    engine.get_many(groups[-1])
-    seconds, answers = while_time(groups, lambda keys: list(engine.get_many(keys)))
-    figures["thousands"] = Figure("us", seconds * 1e6 / len(groups[0]))
-    for got, wanted in zip(answers, plan.groups):
-        bench.must("rows looked up at once", data.answer(got), data.answer([wanted]))
+    for name, wanted in lots(plan):
+        asked = [rows["id"] for rows in wanted]
+        engine.get_many(asked[-1])
+        seconds, answers = while_time(asked, lambda keys: list(engine.get_many(keys)))
+        figures[name] = Figure("us", seconds * 1e6 / len(asked[0]))
+        for got, rows in zip(answers, wanted):
+            bench.must("rows looked up at once", data.answer(got), data.answer([rows]))
+    return figures
+
+
+def lots(plan: data.Plan) -> Iterator[tuple[str, list[pa.RecordBatch]]]:
+    """Rows to look up a hundred, a thousand and a hundred thousand at a time."""
+    yield "hundreds", [group[:100] for group in plan.groups]
+    yield "thousands", plan.groups
+    yield "all", [plan.many] * 3
+
+
+def contains(bench: Bench, state: str) -> Figures:
+    """Keys of which every other one is there, a hundred, a thousand and a hundred thousand at a time."""
+    engine, asked = bench.engine, bench.plan.asked
+    figures = {}
+    for name, count in (("hundreds", 100), ("thousands", 1_000), ("all", len(asked))):
+        parts = [asked[i:i + count] for i in range(0, len(asked) - count + 1, count)][:100]
+        if len(parts) == 1:
+            parts *= 3
+        engine.contains(parts[-1])
+        seconds, answers = while_time(parts, engine.contains)
+        figures[name] = Figure("us", seconds * 1e6 / count)
+        for got, keys in zip(answers, parts):
+            wanted = np.sort(keys.to_numpy()[::2])
+            if not np.array_equal(np.sort(got.to_numpy()), wanted):
+                raise Wrong(f"{engine.name}: contains gave {len(got)} of {len(wanted)} keys")
     return figures
 
 
@@ -351,7 +378,8 @@ class Step(NamedTuple):
 def reading(state: str) -> list[Step]:
     return [Step("size", state, size), Step("scan", state, scan),
             Step("project_sum", state, project_sum), Step("filter", state, select_filters),
-            Step("key_range", state, key_range), Step("point", state, point)]
+            Step("key_range", state, key_range), Step("point", state, point),
+            Step("contains", state, contains)]
 
 
 STEPS = [Step("ingest", "", ingest, needed=True), *reading("loaded"),
