@@ -181,8 +181,7 @@ arrow::Result<std::shared_ptr<arrow::BooleanArray>> DatabaseTable::Contains(
     const std::shared_ptr<arrow::RecordBatch>& keys,
     const std::shared_ptr<const Snapshot>& snapshot) const {
   ARROW_RETURN_NOT_OK(CheckOpen());
-  return WithCurrent(
-      [&](TableState* table) { return ContainsKeys(*table, keys, snapshot.get()); });
+  return WithCurrent([&](TableState* table) { return ContainsKeys(*table, keys, snapshot.get()); });
 }
 
 arrow::Result<std::shared_ptr<arrow::BooleanArray>> DatabaseTable::ContainsKeys(
