@@ -30,6 +30,11 @@ bool IsEmpty(const Operation& op) {
   return op.rows != nullptr && op.rows->columns->num_rows() == 0;
 }
 
+/// Its rows lie beside the record, or are a part of it, as a RowsPayload says.
+bool HasRows(const Operation& op) {
+  return op.rows != nullptr || op.kind == OperationKind::kAttach;
+}
+
 /// Commits are limited to 4 GiB.
 constexpr uint64_t kCommitBytesMax = uint64_t{4} << 30;
 /// Point operations whose place in the memtable is fetched while earlier ones are carried out.
@@ -53,8 +58,7 @@ arrow::Status OpenDatabase::Commit(std::span<Operation> operations, const WriteO
   std::vector<RowsPayload> payloads;
   std::chrono::nanoseconds delay(0);
   arrow::Status status;
-  const bool rows =
-      std::ranges::any_of(operations, [](const Operation& op) { return op.rows != nullptr; });
+  const bool rows = std::ranges::any_of(operations, HasRows);
   if (rows) {
     status = CommitRows(operations, &payloads, options, &delay);
   } else {
@@ -106,9 +110,13 @@ arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
                                         std::vector<RowsPayload>* payloads) {
   for (size_t i = 0; i < operations.size(); ++i) {
     Operation& op = operations[i];
-    if (op.rows == nullptr || IsEmpty(op)) continue;
+    if (!HasRows(op) || IsEmpty(op)) continue;
     payloads->resize(operations.size());
     RowsPayload& payload = (*payloads)[i];
+    if (op.kind == OperationKind::kAttach) {
+      payload.files = op.files;
+      continue;
+    }
     const bool bulk = op.kind == OperationKind::kInsertRows &&
                       BatchBytes(*op.rows->columns) > environment_.memtable_bytes_max();
     if (!bulk) {
@@ -198,7 +206,7 @@ void OpenDatabase::EncodeOperations(std::span<Operation> operations,
     const bool append = op.table->schema->is_append();
     if (append) {
       payload.first_row_id = op.table->live->next_row_id;
-      op.table->live->next_row_id += static_cast<uint64_t>(op.rows->columns->num_rows());
+      op.table->live->next_row_id += op.row_count();
     }
     if (payload.files.empty()) {
       record_.AddRows(op.kind, table, payload.first_row_id, payload.message);
@@ -218,8 +226,8 @@ void OpenDatabase::EncodeOperations(std::span<Operation> operations,
 
 void OpenDatabase::TakeBackRowIds(std::span<Operation> operations) {
   for (const Operation& op : operations) {
-    if (op.rows == nullptr || !op.table->schema->is_append()) continue;
-    op.table->live->next_row_id -= static_cast<uint64_t>(op.rows->columns->num_rows());
+    if (!HasRows(op) || !op.table->schema->is_append()) continue;
+    op.table->live->next_row_id -= op.row_count();
   }
 }
 

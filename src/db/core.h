@@ -78,8 +78,23 @@ class DatabaseCore : public std::enable_shared_from_this<DatabaseCore> {
   virtual arrow::Result<ReadPoint> BeginRead(const TableState& table,
                                              const Snapshot* snapshot) const = 0;
   /// Commits prepared operations as a whole: one log record, consecutive sequences. Closed and
-  /// read-only databases refuse.
+  /// read-only databases refuse. Files of kAttach are the commit's from here on: they are removed
+  /// if it is refused, at the latest by the next open.
   virtual arrow::Status Commit(std::span<Operation> operations, const WriteOptions& options) = 0;
+
+  /// Writes rows that nothing refers to before an operation kAttach commits them: a bulk load. The
+  /// files are synced. `first_row_id`: of append tables, counted from the load's first row. Refused
+  /// like a commit.
+  virtual arrow::Result<std::vector<FileMeta>> WriteBulkRun(const TableState& table,
+                                                            const SortedRows& rows,
+                                                            uint64_t first_row_id) = 0;
+  /// Merges such runs of a keyed table, oldest first, into one: of equal keys the row of the newest
+  /// stays. Removes the files of `runs` if it succeeds.
+  virtual arrow::Result<std::vector<FileMeta>> MergeBulkRuns(
+      const TableState& table, std::span<const std::vector<FileMeta>> runs) = 0;
+  /// Removes files of these that will not be committed. Once the database is closed they are left
+  /// to the next open, which removes what nothing names: their numbers may have been given anew.
+  virtual void RemoveBulkFiles(const std::vector<FileMeta>& files) = 0;
 
   /// Registers a snapshot at the current sequence; Snapshot's destructor calls ReleaseSnapshot.
   virtual arrow::Result<std::shared_ptr<const Snapshot>> TakeSnapshot() = 0;

@@ -4,9 +4,9 @@
 // flush or compaction: its manifest edit. Of a bulk insert: the log record with the attach
 // operation, after its files were synced.
 //
-// The members are defined in five files: open_database.cc (catalog, reads, close), alter_table.cc
-// (changes of schemas), recovery.cc (open), commit.cc (writes) and background.cc (flush,
-// compaction, installing edits).
+// The members are defined in six files: open_database.cc (catalog, reads, close), alter_table.cc
+// (changes of schemas), recovery.cc (open), commit.cc (writes), bulk_runs.cc (rows written before
+// their commit) and background.cc (flush, compaction, installing edits).
 #pragma once
 
 #include <algorithm>
@@ -68,6 +68,11 @@ class OpenDatabase : public DatabaseCore {
   arrow::Result<ReadPoint> BeginRead(const TableState& table,
                                      const Snapshot* snapshot) const override;
   arrow::Status Commit(std::span<Operation> operations, const WriteOptions& options) override;
+  arrow::Result<std::vector<FileMeta>> WriteBulkRun(const TableState& table, const SortedRows& rows,
+                                                    uint64_t first_row_id) override;
+  arrow::Result<std::vector<FileMeta>> MergeBulkRuns(
+      const TableState& table, std::span<const std::vector<FileMeta>> runs) override;
+  void RemoveBulkFiles(const std::vector<FileMeta>& files) override;
   arrow::Result<std::shared_ptr<const Snapshot>> TakeSnapshot() override;
   void ReleaseSnapshot(uint64_t sequence) override;
   uint64_t hash_seed() const override { return environment_.hash_seed; }

@@ -104,6 +104,13 @@ arrow::Result<T> InTable(const TableState& table, arrow::Result<T> result) {
 
 }  // namespace
 
+uint64_t Operation::row_count() const {
+  if (rows != nullptr) return static_cast<uint64_t>(rows->columns->num_rows());
+  uint64_t count = 0;
+  for (const FileMeta& file : files) count += file.rows;
+  return count;
+}
+
 arrow::Status PreparePut(TableState* table, uint64_t hash_seed, std::string_view key,
                          std::string_view value, Operation* op) {
   ARROW_RETURN_NOT_OK(CheckKeyValueTable(*table));

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
@@ -15,6 +16,7 @@
 #include <marble/scan.h>
 
 #include "row/batch_ops.h"
+#include "sst/file_meta.h"
 #include "tree/memtable.h"
 
 namespace marble {
@@ -28,7 +30,7 @@ enum class OperationKind : uint8_t {
   kDeleteRange = 3,
   kInsertRows = 4,  // a record batch of the stored schema, sorted, one row a key
   kDeleteRows = 5,  // same, tombstone rows
-  kAttach = 6,      // SSTables written before the commit
+  kAttach = 6,      // SSTables written before the commit, one run
   kCreateTable = 7,
   kDropTable = 8,
 };
@@ -46,10 +48,15 @@ struct Operation {
   bool end_unbounded = false;
   uint64_t hash = 0;                 // kPut, kDelete: HashKey(key)
   std::shared_ptr<SortedRows> rows;  // kInsertRows, kDeleteRows
+  /// kAttach: synced files that do not overlap, ascending, of DatabaseCore::WriteBulkRun. Append
+  /// tables: with row ids from 0 on.
+  std::vector<FileMeta> files;
   /// Holds the encoded bounds that PrepareDeleteRange made; `key` and `value` point into it, so an
   /// Operation may be moved and copied.
   std::shared_ptr<const std::string> range_bytes;
 
+  /// Rows of kInsertRows, kDeleteRows and kAttach.
+  uint64_t row_count() const;
   /// A delete of a range that holds no key: it changes nothing and need not be logged.
   bool IsEmptyRange() const {
     return kind == OperationKind::kDeleteRange && !end_unbounded && key >= value;

@@ -14,6 +14,10 @@ namespace marble {
 
 namespace {
 
+/// The sequence in files whose rows are not committed yet. Any number will do: the commit puts its
+/// own into the manifest's record.
+constexpr uint64_t kBulkSequence = 1;
+
 /// How the rows are stored in the output files.
 struct RowLayout {
   bool with_kinds = false;
@@ -258,11 +262,10 @@ void RemoveOutput(const std::vector<FileMeta>& files, FileSystem* fs,
   }
 }
 
-arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
-                                               const OutputContext& context) {
+arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const OutputContext& context,
+                                               uint64_t first_row_id) {
   RowLayout layout;
-  // Any number will do: the commit puts its sequence into the manifest's record.
-  layout.constant_sequence = 1;
+  layout.constant_sequence = kBulkSequence;
   FileCutter cutter(context, layout, RangeTombstoneSet(), EncodedRange(),
                     context.target_file_bytes);
   constexpr int64_t kRowsAtOnce = 64 * 1024;
@@ -271,10 +274,10 @@ arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
   for (int64_t at = 0; status.ok() && at < rows.columns->num_rows(); at += kRowsAtOnce) {
     RowBatch part;
     part.columns = rows.columns->Slice(at, kRowsAtOnce);
-    part.keys = append ? EncodeRowIds(static_cast<uint64_t>(at), part.num_rows())
+    part.keys = append ? EncodeRowIds(first_row_id + static_cast<uint64_t>(at), part.num_rows())
                        : rows.keys.Slice(at, part.num_rows());
-    part.sequence = 1;
-    part.sequence_max = 1;
+    part.sequence = kBulkSequence;
+    part.sequence_max = kBulkSequence;
     status = cutter.Add(part);
   }
   if (status.ok()) {
@@ -284,6 +287,20 @@ arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
   }
   cutter.Abandon();
   return status;
+}
+
+arrow::Result<std::vector<FileMeta>> MergeBulk(
+    const std::vector<std::shared_ptr<const Run>>& newest_first, const OutputContext& context) {
+  MARBLE_CHECK(!context.schema->is_append() && context.snapshots.empty());
+  RowLayout layout;
+  layout.constant_sequence = kBulkSequence;
+  auto no_tombstones = std::make_shared<const RangeTombstoneSet>();
+  std::vector<std::unique_ptr<SortedReader>> sources;
+  for (const auto& run : newest_first) {
+    sources.push_back(NewRunReader(run, WholeSource(*context.schema)));
+  }
+  return WriteRun(std::move(sources), std::move(no_tombstones), /*bottommost=*/true, layout,
+                  EncodedRange(), context.target_file_bytes, context);
 }
 
 }  // namespace marble

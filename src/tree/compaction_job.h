@@ -63,7 +63,13 @@ void RemoveOutput(const std::vector<FileMeta>& files, FileSystem* fs, const std:
 /// Writes rows that are already sorted and unique as files without a `_sequence` column (bulk
 /// insert); the commit gives them their sequence. Append tables: `first_row_id` is relative, the
 /// commit shifts it.
-arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows,
-                                               const OutputContext& context);
+arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const OutputContext& context,
+                                               uint64_t first_row_id = 0);
+
+/// Merges runs that WriteBulk has written for a keyed table, newest first, into one of the same
+/// kind: of equal keys the row of the newest run stays. The files' constant sequences must be the
+/// higher the newer the run is. The inputs stay.
+arrow::Result<std::vector<FileMeta>> MergeBulk(
+    const std::vector<std::shared_ptr<const Run>>& newest_first, const OutputContext& context);
 
 }  // namespace marble
