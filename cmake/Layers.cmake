@@ -7,7 +7,8 @@ add_library(marble_settings INTERFACE)
 target_include_directories(
   marble_settings INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                             $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/src>)
-set(MARBLE_LIBRARIES Arrow::arrow Arrow::compute Arrow::acero Arrow::dataset Threads::Threads)
+set(MARBLE_LIBRARIES Arrow::arrow Arrow::compute Arrow::acero Arrow::dataset Arrow::parquet
+                     Threads::Threads)
 target_link_libraries(marble_settings INTERFACE ${MARBLE_LIBRARIES})
 
 add_library(marble_pch OBJECT cmake/pch.cc)

@@ -1,0 +1,106 @@
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <utility>
+
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/properties.h>
+
+#include "table/import_source.h"
+#include "table/parquet_guard.h"
+
+namespace marble {
+namespace {
+
+class ParquetSource final : public ImportSource {
+ public:
+  explicit ParquetSource(std::shared_ptr<FileInput> input) : input_(std::move(input)) {}
+
+  arrow::Status Open() {
+    parquet::ReaderProperties properties = parquet::default_reader_properties();
+    // Pages are read as they are needed: a row group's columns would be read whole otherwise.
+    properties.enable_buffered_stream();
+    properties.set_buffer_size(int64_t{1} << 20);
+    parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/true);
+    // What it reads ahead it keeps to the end.
+    arrow_properties.set_pre_buffer(false);
+    return WithoutExceptions([&] {
+      parquet::arrow::FileReaderBuilder builder;
+      ARROW_RETURN_NOT_OK(builder.Open(input_, properties));
+      builder.properties(arrow_properties);
+      ARROW_ASSIGN_OR_RAISE(reader_, builder.Build());
+      const auto metadata = reader_->parquet_reader()->metadata();
+      rows_total_ = metadata->num_rows();
+      reader_->set_batch_size(BatchRows(*metadata));
+      return reader_->GetSchema(&schema_);
+    });
+  }
+
+  const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
+
+  arrow::Status Select(const std::vector<int>& wanted) override {
+    return WithoutExceptions([&] {
+      std::vector<int> leaves;
+      const std::function<void(const parquet::arrow::SchemaField&)> add =
+          [&](const parquet::arrow::SchemaField& field) {
+            if (field.is_leaf()) leaves.push_back(field.column_index);
+            for (const auto& child : field.children) add(child);
+          };
+      for (int column : wanted) {
+        add(reader_->manifest().schema_fields.at(static_cast<size_t>(column)));
+      }
+      std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
+      std::iota(groups.begin(), groups.end(), 0);
+      ARROW_ASSIGN_OR_RAISE(batches_, reader_->GetRecordBatchReader(groups, leaves));
+      return arrow::Status::OK();
+    });
+  }
+
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(WithoutExceptions([&] { return batches_->ReadNext(&batch); }));
+    if (batch == nullptr) return batch;
+    rows_done_ += batch->num_rows();
+    // Of texts the reader checks nothing, and a cast of them relies on it.
+    ARROW_RETURN_NOT_OK(batch->Validate());
+    return batch;
+  }
+
+  int64_t bytes_done() const override {
+    if (rows_total_ <= 0) return input_->GetSize().ValueOr(0);
+    const double part = static_cast<double>(rows_done_) / static_cast<double>(rows_total_);
+    return static_cast<int64_t>(part * static_cast<double>(input_->GetSize().ValueOr(0)));
+  }
+
+ private:
+  /// Rows of about kImportBatchBytes, by the row group that has the longest.
+  static int64_t BatchRows(const parquet::FileMetaData& metadata) {
+    int64_t row_bytes = 1;
+    for (int i = 0; i < metadata.num_row_groups(); ++i) {
+      const auto group = metadata.RowGroup(i);
+      if (group->num_rows() <= 0) continue;
+      row_bytes = std::max(row_bytes, group->total_byte_size() / group->num_rows());
+    }
+    return std::clamp<int64_t>(kImportBatchBytes / row_bytes, 1, kImportBatchRows);
+  }
+
+  const std::shared_ptr<FileInput> input_;
+  std::unique_ptr<parquet::arrow::FileReader> reader_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<arrow::RecordBatchReader> batches_;  // before reader_ goes
+  int64_t rows_total_ = 0;
+  int64_t rows_done_ = 0;
+};
+
+}  // namespace
+
+arrow::Result<std::unique_ptr<ImportSource>> OpenParquetSource(std::shared_ptr<FileInput> input) {
+  auto source = std::make_unique<ParquetSource>(std::move(input));
+  ARROW_RETURN_NOT_OK(source->Open());
+  return source;
+}
+
+}  // namespace marble
