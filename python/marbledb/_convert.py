@@ -206,6 +206,29 @@ def batches_of(data, schema, name=None):
     return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
 
 
+def reader_of(data, schema, name=None):
+    """A pyarrow.RecordBatchReader of `data` for table `name` of `schema`, adapted like
+    `batches_of`, batch by batch: of a reader, of an object that exports a stream, or of an iterable
+    of anything that holds rows."""
+    if isinstance(data, pa.RecordBatchReader):
+        parts = data
+    elif hasattr(data, "__arrow_c_stream__"):
+        parts = pa.RecordBatchReader.from_stream(data)
+    elif hasattr(data, "__next__") or hasattr(data, "__iter__") and not isinstance(data, (dict, str)):
+        parts = iter(data)
+        if isinstance(data, (list, tuple)) and all(isinstance(row, dict) for row in data):
+            parts = [data]  # rows, not batches
+    else:
+        parts = [data]
+    schema_given = schema
+    if isinstance(parts, pa.RecordBatchReader):
+        if parts.schema.equals(schema, check_metadata=False):
+            return parts
+        schema_given = batches_of(parts.schema.empty_table(), schema, name)[0].schema
+    rows = (batch for part in parts for batch in batches_of(part, schema, name))
+    return pa.RecordBatchReader.from_batches(schema_given, rows)
+
+
 def _combined(table):
     """The rows of `table` in as few batches as Arrow can: several if a column is over 2 GiB."""
     return table.combine_chunks().to_batches() or [

@@ -1,5 +1,6 @@
 import os
 from collections.abc import (
+    Callable,
     ItemsView,
     Iterable,
     KeysView,
@@ -22,6 +23,9 @@ _Out = bytes | str
 _Size = int | str
 _Bound = Any
 _Range = tuple[_Bound, _Bound] | None
+_Path = str | bytes | os.PathLike[Any]
+_Format = Literal["parquet", "arrow", "arrows", "csv"]
+_Progress = Callable[[int, int, int], object]
 
 def open(
     path: str | bytes | os.PathLike[Any],
@@ -71,6 +75,22 @@ class Database(_Context):
     def drop_table(self, name: str) -> None: ...
     def tables(self, *, internal: bool = False) -> list[str]: ...
     def table(self, name: str) -> Table: ...
+    def import_file(
+        self,
+        table: str,
+        path: _Path,
+        *,
+        create: bool = False,
+        primary_key: str | Sequence[str] | None = None,
+        format: _Format | None = None,
+        ignore_unknown_columns: bool = False,
+        atomic: bool = False,
+        delimiter: str | None = None,
+        nulls: Sequence[str] = ("",),
+        sync: bool = False,
+        timeout: float | None = None,
+        progress: _Progress | None = None,
+    ) -> int: ...
     def kv(
         self,
         name: str = "default",
@@ -250,6 +270,36 @@ class Table:
     def primary_key(self) -> tuple[str, ...]: ...
     def insert(self, data: Any, *, sync: bool = False, timeout: float | None = None) -> None: ...
     def upsert(self, data: Any, *, sync: bool = False, timeout: float | None = None) -> None: ...
+    def bulk_load(self, data: Any, *, sync: bool = False, timeout: float | None = None) -> int: ...
+    def import_file(
+        self,
+        path: _Path,
+        *,
+        format: _Format | None = None,
+        ignore_unknown_columns: bool = False,
+        atomic: bool = False,
+        delimiter: str | None = None,
+        nulls: Sequence[str] = ("",),
+        sync: bool = False,
+        timeout: float | None = None,
+        progress: _Progress | None = None,
+    ) -> int: ...
+    def export_file(
+        self,
+        path: _Path,
+        columns: Sequence[str] | None = None,
+        filter: pc.Expression | None = None,
+        range: _Range = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        *,
+        snapshot: Snapshot | None = None,
+        format: _Format | None = None,
+        compression: Literal["none", "lz4", "zstd"] | None = None,
+        overwrite: bool = False,
+        delimiter: str | None = None,
+        progress: _Progress | None = None,
+    ) -> int | None: ...
     def delete(self, keys: Any, *, sync: bool = False, timeout: float | None = None) -> None: ...
     def delete_range(
         self,

@@ -17,9 +17,9 @@ from libcpp.utility cimport move
 
 from pyarrow._compute cimport Expression
 from pyarrow.lib cimport (
-    RecordBatchReader, pyarrow_unwrap_array, pyarrow_unwrap_batch, pyarrow_unwrap_data_type,
-    pyarrow_unwrap_field, pyarrow_unwrap_scalar, pyarrow_unwrap_schema, pyarrow_wrap_array,
-    pyarrow_wrap_batch, pyarrow_wrap_schema)
+    RecordBatchReader, check_status, pyarrow_unwrap_array, pyarrow_unwrap_batch,
+    pyarrow_unwrap_data_type, pyarrow_unwrap_field, pyarrow_unwrap_scalar, pyarrow_unwrap_schema,
+    pyarrow_wrap_array, pyarrow_wrap_batch, pyarrow_wrap_schema)
 
 from marbledb._marble cimport *
 
@@ -37,4 +37,5 @@ include "database.pxi"
 include "batch.pxi"
 include "iterator.pxi"
 include "key_value.pxi"
+include "transfer.pxi"
 include "table.pxi"

@@ -294,3 +294,55 @@ cdef extern from "guarded_reader.h" namespace "marble_python":
     ctypedef object (*ExceptionMaker)(const CStatus&)
     void SetExceptionMaker(ExceptionMaker maker)
     shared_ptr[CRecordBatchReader] Guard(shared_ptr[CRecordBatchReader] reader) nogil
+
+
+cdef extern from "marble/transfer.h" namespace "marble" nogil:
+    cdef enum class FileFormat(uint8_t):
+        kGuess
+        kParquet
+        kArrowFile
+        kArrowStream
+        kCsv
+
+    cdef cppclass CProgress "marble::ProgressCallback":
+        pass
+
+    cdef cppclass CImportOptions "marble::ImportOptions":
+        FileFormat format
+        c_bool ignore_unknown_columns
+        c_bool atomic
+        char csv_delimiter
+        vector[string] csv_nulls
+        CWriteOptions write
+        CProgress progress
+
+    cdef cppclass CImportResult "marble::ImportResult":
+        int64_t rows
+        c_bool cancelled
+
+    cdef cppclass CExportOptions "marble::ExportOptions":
+        FileFormat format
+        c_bool overwrite
+        CScanOptions scan
+        optional[Compression] compression
+        char csv_delimiter
+        CProgress progress
+
+    cdef cppclass CExportResult "marble::ExportResult":
+        int64_t rows
+        int64_t bytes
+        c_bool cancelled
+
+    CResult[int64_t] BulkLoad(const shared_ptr[CTable]& table, CRecordBatchReader* rows,
+                              const CWriteOptions& options)
+    CStatus ImportFile(const shared_ptr[CTable]& table, const string& path,
+                       const CImportOptions& options, CImportResult* result)
+    CResult[shared_ptr[CSchema]] ReadFileSchema(const shared_ptr[CDatabase]& database,
+                                                const string& path, const CImportOptions& options)
+    CResult[CExportResult] ExportFile(const shared_ptr[CTable]& table, const string& path,
+                                      const CExportOptions& options)
+
+
+cdef extern from "transfer_glue.h" namespace "marble_python":
+    CProgress MakeProgress(PyObject* callback, CStatus* raised)
+    c_bool IsPythonError(const CStatus& status)

@@ -267,6 +267,27 @@ cdef class Database:
         table.attach(self)
         return table
 
+    def import_file(self, table, path, *, create=False, primary_key=None, format=None,
+                    ignore_unknown_columns=False, atomic=False, delimiter=None, nulls=("",),
+                    sync=False, timeout=None, progress=None):
+        """Inserts the rows of a file into a table, and returns how many: see `Table.import_file`
+        for the other keywords.
+
+        With `create` a table that does not exist is made, with the file's columns and
+        `primary_key`; types of CSV columns are guessed from its beginning. It stays if the import
+        fails. A table that exists with another key is a ConflictError."""
+        if primary_key is not None and not create:
+            raise InvalidArgumentError("primary_key is for a table to be made: give create=True")
+        if create and table not in self:
+            schema = file_schema(self, path, format, delimiter, nulls)
+            self.create_table(table, schema, primary_key)
+        target = self.table(table)
+        if primary_key is not None and target.primary_key != tuple(_convert.names_of(primary_key)):
+            raise ConflictError(f"table '{table}' has the key {target.primary_key}")
+        return target.import_file(
+            path, format=format, ignore_unknown_columns=ignore_unknown_columns, atomic=atomic,
+            delimiter=delimiter, nulls=nulls, sync=sync, timeout=timeout, progress=progress)
+
     def kv(self, name="default", *, key_type=None, create_if_missing=True):
         """The key-value face of a table with one key and one value column.
 

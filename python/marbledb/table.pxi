@@ -149,6 +149,112 @@ cdef class Table:
             raise SchemaError(f"table '{self.name}' has no primary key: use insert")
         self.insert(data, sync=sync, timeout=timeout)
 
+    def bulk_load(self, data, *, sync=False, timeout=None):
+        """Writes any number of rows in one commit, and returns how many: like `insert`, but `data`
+        is read batch after batch and need not fit into memory.
+
+        `data` is a RecordBatchReader, an object with ``__arrow_c_stream__``, or an iterable of
+        anything that `insert` takes. Rows are sorted in files beside the table, within an eighth of
+        the memory budget; if `data` raises, that exception comes through and nothing is written."""
+        cdef CStatus status
+        cdef CStatus raised
+        cdef int64_t rows = 0
+        cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
+        cdef RecordBatchReader reader
+        check_process(self.generation)
+        reader = _convert.reader_of(data, self.schema, self.name)
+        with nogil:
+            status = Take(BulkLoad(self.table, reader.reader.get(), options), &rows)
+        if IsPythonError(status):
+            check_transfer(status, raised)
+        check_rows(status)
+        return rows
+
+    def import_file(self, path, *, format=None, ignore_unknown_columns=False, atomic=False,
+                    delimiter=None, nulls=("",), sync=False, timeout=None, progress=None):
+        """Inserts the rows of a file, and returns how many were committed.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike
+        format : {"parquet", "arrow", "arrows", "csv"}, optional
+            Parquet, Arrow IPC file, Arrow IPC stream, CSV; by default what the extension says.
+        ignore_unknown_columns : bool
+            Leave out columns that the table does not have, instead of refusing the file.
+        atomic : bool
+            All rows in one commit, or none. Without it they are committed about every 8 MiB.
+        delimiter : str, optional
+            Between the values of a CSV file; a comma, or a tab in files named .tsv.
+        nulls : sequence of str
+            What stands for null in a CSV file unless it is quoted.
+        sync : bool
+            The rows survive power loss on return.
+        timeout : float, optional
+            Seconds that each commit may wait for background work.
+        progress : callable, optional
+            Called with ``(rows, bytes, bytes_total)``; False ends the import.
+
+        Columns are matched by name and cast where nothing is lost (docs/transfer.md); other types,
+        unknown columns and missing ones that cannot be null are a SchemaError. An exception has the
+        attribute ``rows_committed``: so many of the file's first rows are there, and stay."""
+        cdef CStatus status
+        cdef CStatus raised
+        cdef CImportOptions options
+        cdef CImportResult result
+        cdef string c_path = os.fsencode(path)
+        check_process(self.generation)
+        fill_import(options, format, ignore_unknown_columns, atomic, delimiter, nulls)
+        options.write = MakeWriteOptions(sync, seconds(timeout))
+        if progress is not None:
+            options.progress = MakeProgress(<PyObject*> progress, &raised)
+        with nogil:
+            status = ImportFile(self.table, c_path, options, &result)
+        try:
+            check_transfer(status, raised)
+        except Exception as error:
+            error.rows_committed = result.rows
+            raise
+        return result.rows
+
+    def export_file(self, path, columns=None, filter=None, range=None, limit=None, reverse=False, *,
+                    Snapshot snapshot=None, format=None, compression=None, overwrite=False,
+                    delimiter=None, progress=None):
+        """Writes rows to a file, and returns how many; arguments up to `snapshot` are `scan`'s.
+
+        Parameters
+        ----------
+        format : {"parquet", "arrow", "arrows", "csv"}, optional
+            Parquet, Arrow IPC file, Arrow IPC stream, CSV; by default what the extension says.
+        compression : {"none", "lz4", "zstd"}, optional
+            zstd for Parquet and none for the others, unless given.
+        overwrite : bool
+            Replace a file of this name; else that is a ConflictError.
+        delimiter : str, optional
+            Between the values of a CSV file; a comma, or a tab in files named .tsv.
+        progress : callable, optional
+            Called with ``(rows, bytes, 0)``; False ends the export: there is no file, and the
+            result is None.
+
+        The file appears complete and synced, or not at all."""
+        cdef CStatus status
+        cdef CStatus raised
+        cdef CExportOptions options
+        cdef CExportResult result
+        cdef string c_path = os.fsencode(path)
+        self.fill_scan(options.scan, columns, filter, range, limit, reverse, snapshot)
+        options.format = <FileFormat> <int> choice(_FORMATS, format, "format")
+        options.overwrite = overwrite
+        options.csv_delimiter = delimiter_of(delimiter)
+        if compression is not None:
+            options.compression = <Compression> <int> choice(_COMPRESSION, compression,
+                                                             "compression")
+        if progress is not None:
+            options.progress = MakeProgress(<PyObject*> progress, &raised)
+        with nogil:
+            status = Take(ExportFile(self.table, c_path, options), &result)
+        check_transfer(status, raised)
+        return None if result.cancelled else result.rows
+
     def delete(self, keys, *, sync=False, timeout=None):
         """Deletes rows by key, in one commit; absent ones are fine.
 

@@ -159,6 +159,9 @@ arrow::Result<int64_t> BulkLoad(const std::shared_ptr<Table>& table, arrow::Reco
   }
   ARROW_ASSIGN_OR_RAISE(auto core, table->database()->core());
   BulkLoader loader(std::move(core), table->state(), table->database()->options().memory_budget);
+  // Columns that do not fit are refused though no rows may come.
+  ARROW_ASSIGN_OR_RAISE(auto none, arrow::RecordBatch::MakeEmpty(rows->schema()));
+  ARROW_RETURN_NOT_OK(loader.Add(none));
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(rows->ReadNext(&batch));

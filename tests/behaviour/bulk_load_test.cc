@@ -243,6 +243,12 @@ TEST_F(BulkLoadTest, ARowThatIsRefusedIsNamedAndNothingIsWritten) {
   EXPECT_EQ(*keyed_->Count(), 0);
 }
 
+TEST_F(BulkLoadTest, AReaderOfOtherColumnsIsRefusedThoughItHasNoRows) {
+  const auto schema = arrow::schema({arrow::field("other", arrow::int8())});
+  ASSERT_OK_AND_ASSIGN(auto rows, arrow::RecordBatchReader::Make({}, schema));
+  EXPECT_FAILS_WITH("'keyed'", BulkLoad(keyed_, rows.get()));
+}
+
 TEST_F(BulkLoadTest, ATableDroppedMeanwhileRefusesTheRowsAndTheFilesGo) {
   const size_t before = SstFiles();
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {

@@ -12,17 +12,16 @@
 
 namespace marble_python {
 
-/// Calls `callback(rows, bytes, bytes_total)`; false cancels. The caller holds the callback as long
-/// as the call lasts.
-inline marble::ProgressCallback MakeProgress(PyObject* callback, bool* raised) {
+/// Calls `callback(rows, bytes, bytes_total)`; false cancels, and so does an exception, which goes
+/// to `raised`. The caller holds both as long as the call lasts.
+inline marble::ProgressCallback MakeProgress(PyObject* callback, arrow::Status* raised) {
   return [callback, raised](const marble::TransferProgress& now) {
     arrow::py::PyAcquireGIL gil;
     PyObject* const answer = PyObject_CallFunction(
         callback, "LLL", static_cast<long long>(now.rows), static_cast<long long>(now.bytes),
         static_cast<long long>(now.bytes_total));
     if (answer == nullptr) {
-      // Stays set in this thread until the call returns, and ends it.
-      *raised = true;
+      *raised = arrow::py::ConvertPyError();
       return false;
     }
     const bool go_on = answer != Py_False;
@@ -30,5 +29,8 @@ inline marble::ProgressCallback MakeProgress(PyObject* callback, bool* raised) {
     return go_on;
   };
 }
+
+/// Did Python code that was called raise this?
+inline bool IsPythonError(const arrow::Status& status) { return arrow::py::IsPyError(status); }
 
 }  // namespace marble_python

@@ -1,0 +1,171 @@
+"""Files in and out, and bulk loads, as Python sees them."""
+
+import marbledb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+
+def batch_of(schema, first, rows, name="n"):
+    ids = range(first, first + rows)
+    columns = [pa.array(ids), pa.array([name] * rows), pa.array([i / 2 for i in ids])]
+    return pa.record_batch(columns, schema=schema)
+
+
+@pytest.fixture
+def empty(db, people_schema):
+    return db.create_table("empty", people_schema, primary_key="id")
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.arrows", "x.csv", "x.tsv"])
+def test_rows_come_back_from_every_format(people, empty, tmp_path, name):
+    assert people.export_file(tmp_path / name) == 10
+    assert empty.import_file(tmp_path / name) == 10
+    assert empty.to_table() == people.to_table()
+
+
+def test_pyarrow_reads_what_is_exported(people, tmp_path):
+    people.export_file(tmp_path / "x.parquet", ["name", "id"], pc.field("id") > 7)
+    read = pa.parquet.read_table(tmp_path / "x.parquet")
+    assert read.to_pylist() == [{"name": "p8", "id": 8}, {"name": "p9", "id": 9}]
+    people.export_file(str(tmp_path / "x.csv"), range=(2, 4), reverse=True)
+    assert pa.csv.read_csv(tmp_path / "x.csv")["id"].to_pylist() == [3, 2]
+
+
+def test_an_export_reads_the_snapshot_it_is_given(db, people, tmp_path):
+    with db.snapshot() as before:
+        people.delete_range()
+        assert people.export_file(tmp_path / "x.csv", snapshot=before) == 10
+
+
+def test_an_export_replaces_a_file_only_if_told_to(people, tmp_path):
+    people.export_file(tmp_path / "x.csv")
+    with pytest.raises(marbledb.ConflictError, match="x.csv"):
+        people.export_file(tmp_path / "x.csv")
+    assert people.export_file(tmp_path / "x.csv", limit=1, overwrite=True) == 1
+
+
+def test_a_table_is_made_of_a_file(db, people, tmp_path):
+    people.export_file(tmp_path / "x.csv")
+    assert db.import_file("new", tmp_path / "x.csv", create=True, primary_key="id") == 10
+    assert db["new"].primary_key == ("id",)
+    assert db["new"].to_table().to_pylist() == people.to_table().to_pylist()
+    assert db.import_file("new", tmp_path / "x.csv", create=True, primary_key="id") == 10
+    assert len(db["new"]) == 10
+    with pytest.raises(marbledb.ConflictError, match="'new'"):
+        db.import_file("new", tmp_path / "x.csv", create=True, primary_key="name")
+    with pytest.raises(marbledb.TableNotFound):
+        db.import_file("absent", tmp_path / "x.csv")
+
+
+def test_columns_that_do_not_fit_are_schema_errors_with_file_and_column(empty, tmp_path):
+    path = tmp_path / "bad.parquet"
+    pa.parquet.write_table(pa.table({"id": [1], "name": [1.5]}), path)
+    with pytest.raises(marbledb.SchemaError, match="bad.parquet.*'name' is double.*string"):
+        empty.import_file(path)
+    pa.parquet.write_table(pa.table({"id": [1], "other": ["x"]}), path)
+    with pytest.raises(marbledb.SchemaError, match="'other'"):
+        empty.import_file(path)
+    assert empty.import_file(path, ignore_unknown_columns=True) == 1
+
+
+def test_an_error_says_how_many_rows_were_committed(empty, tmp_path):
+    lines = [f"{i},{'x' * 100},1\n" for i in range(200_000)]
+    path = tmp_path / "half.csv"
+    path.write_text("id,name,score\n" + "".join(lines) + "oops,,\n")
+    with pytest.raises(marbledb.InvalidArgumentError, match="'id'.*oops") as caught:
+        empty.import_file(path)
+    assert 0 < caught.value.rows_committed < 200_000
+    assert len(empty) == caught.value.rows_committed
+    with pytest.raises(marbledb.InvalidArgumentError) as caught:
+        empty.import_file(path, atomic=True)
+    assert caught.value.rows_committed == 0
+
+
+def test_csv_has_a_delimiter_and_words_for_null(empty, tmp_path):
+    (tmp_path / "x.csv").write_text('id;name;score\n1;NA;NA\n2;"NA";2\n')
+    empty.import_file(tmp_path / "x.csv", delimiter=";", nulls=["NA"])
+    assert empty.get(1) == {"id": 1, "name": None, "score": None}
+    assert empty.get(2) == {"id": 2, "name": "NA", "score": 2.0}
+
+
+def test_wrong_arguments_are_refused_by_name(people, tmp_path):
+    for wrong in ({"format": "xls"}, {"delimiter": ";;"}, {"compression": "gzip"}):
+        with pytest.raises(marbledb.InvalidArgumentError, match=next(iter(wrong))):
+            people.export_file(tmp_path / "x.parquet", **wrong)
+    with pytest.raises(marbledb.InvalidArgumentError, match="format"):
+        people.export_file(tmp_path / "x.xls")
+
+
+def test_progress_is_told_and_can_end_it(db, empty, people_schema, tmp_path):
+    empty.bulk_load(batch_of(people_schema, i * 50_000, 50_000) for i in range(10))
+    empty.export_file(tmp_path / "x.arrows")
+    target = db.create_table("target", people_schema, primary_key="id")
+    seen = []
+    rows = target.import_file(tmp_path / "x.arrows",
+                              progress=lambda *now: seen.append(now) or now[0] < 300_000)
+    assert seen[-1][0] == rows == len(target) < 500_000
+    assert seen[-1][2] == (tmp_path / "x.arrows").stat().st_size
+    assert empty.export_file(tmp_path / "y.csv", progress=lambda *now: False) is None
+    assert not list(tmp_path.glob("y.csv*"))
+
+
+def test_an_exception_of_the_callback_comes_through(people, tmp_path):
+    def fail(rows, size, total):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        people.export_file(tmp_path / "x.csv", progress=fail)
+    people.export_file(tmp_path / "x.csv")
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
+        people.import_file(tmp_path / "x.csv", atomic=True, progress=fail)
+    assert caught.value.rows_committed == 0
+
+
+def test_bulk_load_takes_readers_streams_and_iterables(db, empty, people_schema):
+    rows = [batch_of(people_schema, i * 10, 10) for i in range(5)]
+    table = pa.Table.from_batches(rows)
+    everything = (
+        pa.RecordBatchReader.from_batches(people_schema, rows),
+        table,
+        iter(rows),
+        rows,
+        (part.to_pylist() for part in rows),
+        table.cast(people_schema.set(1, pa.field("name", pa.large_string()))),
+        table.to_pylist(),
+        table.to_pydict(),
+    )
+    for data in everything:
+        assert empty.bulk_load(data) == 50
+        assert empty.to_table() == table
+        empty.delete_range()
+
+
+def test_a_bulk_load_whose_source_raises_writes_nothing(empty, people_schema):
+    def rows():
+        yield batch_of(people_schema, 0, 10)
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        empty.bulk_load(rows())
+    assert len(empty) == 0
+
+
+def test_a_bulk_load_of_other_columns_is_a_schema_error(empty):
+    with pytest.raises(marbledb.SchemaError):
+        empty.bulk_load(pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int8()}), []))
+    with pytest.raises(marbledb.SchemaError, match="'id'"):
+        empty.bulk_load([{"id": None}])
+
+
+def test_a_closed_database_moves_no_files(db, people, tmp_path):
+    people.export_file(tmp_path / "x.csv")
+    db.close()
+    with pytest.raises(marbledb.ClosedError):
+        people.import_file(tmp_path / "x.csv")
+    with pytest.raises(marbledb.ClosedError):
+        people.export_file(tmp_path / "y.csv")
+    with pytest.raises(marbledb.ClosedError):
+        people.bulk_load([])
