@@ -51,6 +51,7 @@ need libgtest-dev has_header gtest/gtest.h
 need libgmock-dev has_header gmock/gmock.h
 need libbenchmark-dev has_header benchmark/benchmark.h
 need libxxhash-dev has_header xxhash.h
+need libcli11-dev has_header CLI/CLI.hpp
 need librocksdb-dev has_header rocksdb/db.h
 need python3 command -v "$base_python"
 need python3-venv "$base_python" -c 'import ensurepip, venv'

@@ -35,12 +35,12 @@ arrow::Result<ColumnMatch> ColumnMatch::Make(const arrow::Schema& file,
     const std::vector<int> found = file.GetAllFieldIndices(field->name());
     if (found.size() > 1) {
       return arrow::Status::TypeError(names, ": the file has ", found.size(), " columns '",
-                                    field->name(), "'");
+                                      field->name(), "'");
     }
     if (found.empty()) {
       if (field->nullable()) continue;
       return arrow::Status::TypeError(names, ": the file has no column '", field->name(),
-                                    "', which cannot be null in the table");
+                                      "', which cannot be null in the table");
     }
     const arrow::Field& from = *file.field(found.front());
     if (!IsLossless(*from.type(), *field->type())) return Misfit(names, from, *field, "");
