@@ -25,8 +25,8 @@ namespace marble {
 /// in key order, and those of append tables, are written once; others once more for each time that
 /// sixteen runs have to be merged. On disk up to twice the rows' size is used meanwhile.
 ///
-/// A reader that fails, a row that is refused, a table dropped or a database closed meanwhile:
-/// nothing is written, and the files are removed, at the latest by the next open.
+/// A reader that fails, a row that is refused, a table dropped or altered (Conflict) or a database
+/// closed meanwhile: nothing is written, and the files are removed, at the latest by the next open.
 arrow::Result<int64_t> BulkLoad(const std::shared_ptr<Table>& table, arrow::RecordBatchReader* rows,
                                 const WriteOptions& options = {});
 
@@ -59,8 +59,8 @@ struct ImportOptions {
   /// What stands for null in a CSV file, in columns of every type, unless it is quoted.
   std::vector<std::string> csv_nulls = {""};
   /// With `sync` the rows survive power loss on return: the log is synced once, at the end.
-  WriteOptions write;
-  ProgressCallback progress;
+  WriteOptions write = {};
+  ProgressCallback progress = nullptr;
 };
 
 struct ImportResult {
@@ -96,13 +96,13 @@ struct ExportOptions {
   /// Replace a file of this name.
   bool overwrite = false;
   /// Which rows and columns, in which order, of which snapshot.
-  ScanOptions scan;
+  ScanOptions scan = {};
   /// Of the values in the file; nullopt means zstd for Parquet, none for the others. CSV files are
   /// not compressed.
-  std::optional<Compression> compression;
+  std::optional<Compression> compression = std::nullopt;
   /// As in ImportOptions.
   char csv_delimiter = 0;
-  ProgressCallback progress;
+  ProgressCallback progress = nullptr;
 };
 
 struct ExportResult {

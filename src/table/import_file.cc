@@ -188,12 +188,13 @@ arrow::Status Import(const std::shared_ptr<Table>& table, const std::string& pat
   const std::string names = "table '" + table->info().name + "', file '" + path + "'";
   ARROW_ASSIGN_OR_RAISE(auto input, OpenInput(*table->database(), path));
   ARROW_ASSIGN_OR_RAISE(const int64_t bytes_total, input->GetSize());
-  auto opened = OpenSource(path, table->info().schema, options, std::move(input));
+  // A change of the schema meanwhile makes the next commit fail.
+  const std::shared_ptr<arrow::Schema> schema = table->info().schema;
+  auto opened = OpenSource(path, schema, options, std::move(input));
   if (!opened.ok()) {
     return opened.status().WithMessage(names, ": ", opened.status().message());
   }
   std::unique_ptr<ImportSource> source = *std::move(opened);
-  const auto& schema = table->info().schema;
   ARROW_ASSIGN_OR_RAISE(ColumnMatch match, ColumnMatch::Make(*source->schema(), schema, names,
                                                              options.ignore_unknown_columns));
   const arrow::Status selected = source->Select(match.wanted());

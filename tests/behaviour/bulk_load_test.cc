@@ -53,6 +53,12 @@ class MadeRows : public arrow::RecordBatchReader {
   int64_t made_ = 0;
 };
 
+ScanOptions Only(const std::string& column) {
+  ScanOptions options;
+  options.columns = {column};
+  return options;
+}
+
 constexpr int64_t kBatchRows = 1000;
 
 std::vector<int64_t> Consecutive(int64_t first) {
@@ -89,7 +95,7 @@ class BulkLoadTest : public testing::Test {
   /// The only value of column "value", of all rows.
   static std::set<int64_t> ValuesOf(const Table& table) {
     std::set<int64_t> values;
-    auto rows = ScanAll(table, {.columns = std::vector<std::string>{"value"}});
+    auto rows = ScanAll(table, Only("value"));
     EXPECT_TRUE(rows.ok()) << rows.status().ToString();
     if (!rows.ok()) return values;
     for (const auto& chunk : (*rows)->column(0)->chunks()) {
@@ -184,8 +190,7 @@ TEST_F(BulkLoadTest, AnAppendTableKeepsTheOrderOfTheRowsAndGoesOnBehindThem) {
   // As loaded by one run alone, and merged by the row ids with the others.
   for (const bool compacted : {false, true}) {
     if (compacted) ASSERT_OK(database_->Compact("append"));
-    ASSERT_OK_AND_ASSIGN(auto found,
-                         ScanAll(*append_, {.columns = std::vector<std::string>{"id"}}));
+    ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*append_, Only("id")));
     EXPECT_TRUE(found->column(0)->Equals(*expected->column(0))) << found->num_rows();
   }
 }
@@ -261,6 +266,23 @@ TEST_F(BulkLoadTest, ATableDroppedMeanwhileRefusesTheRowsAndTheFilesGo) {
   EXPECT_EQ(SstFiles(), before);
 }
 
+TEST_F(BulkLoadTest, ASchemaChangedMeanwhileRefusesTheRowsAndTheFilesGo) {
+  const size_t before = SstFiles();
+  MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
+    if (n == 40) return nullptr;
+    if (n == 20) {
+      SchemaChange change;
+      change.Add(arrow::field("more", arrow::int8()));
+      ARROW_RETURN_NOT_OK(database_->AlterTable("keyed", change));
+    }
+    return RowsOf(Consecutive(n * kBatchRows), n);
+  });
+  const auto loaded = BulkLoad(keyed_, &rows);
+  EXPECT_TRUE(IsConflict(loaded.status())) << loaded.status().ToString();
+  EXPECT_EQ(SstFiles(), before);
+  EXPECT_EQ(*keyed_->Count(), 0);
+}
+
 TEST_F(BulkLoadTest, ADatabaseClosedMeanwhileRefusesTheRowsAndTheNextOpenRemovesTheFiles) {
   const size_t before = SstFiles();
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
@@ -303,7 +325,9 @@ class BulkLoadOnDiskTest : public testing::Test {
 TEST_F(BulkLoadOnDiskTest, ASyncedLoadSurvivesPowerLossWhole) {
   ASSERT_OK(Open());
   auto rows = Rows(100);
-  ASSERT_OK(BulkLoad(table_, &rows, {.sync = true}));
+  WriteOptions synced;
+  synced.sync = true;
+  ASSERT_OK(BulkLoad(table_, &rows, synced));
   fs_.LoseUnsynced(LossPolicy::kDropAll, 1);
   ASSERT_OK(Open());
   EXPECT_EQ(*table_->Count(), 99 * 7 + kBatchRows);

@@ -340,7 +340,10 @@ TEST_F(TransferTest, AfterAFailureExactlyTheRowsThatTheResultNamesAreThere) {
   EXPECT_EQ(*table->Count(), result.rows);
   EXPECT_NE(status.message().find(std::to_string(result.rows) + " rows"), std::string::npos)
       << status.ToString();
-  ASSERT_OK_AND_ASSIGN(auto rows, ScanAll(*table, {.limit = 1, .reverse = true}));
+  ScanOptions last;
+  last.limit = 1;
+  last.reverse = true;
+  ASSERT_OK_AND_ASSIGN(auto rows, ScanAll(*table, last));
   EXPECT_EQ((*rows->column(0)->GetScalar(0))->ToString(), std::to_string(result.rows - 1));
 }
 
