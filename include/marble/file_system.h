@@ -119,6 +119,9 @@ class FileSystem {
   /// Creates `path` if needed and locks it against other processes. Fails at once with a
   /// LockedError that names the owner's pid and host when it is taken.
   virtual arrow::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
+  /// The lock of Lock, for who only reads: leaves the file's bytes alone, and gives nullptr where
+  /// there is no such file, so that no process has the directory open.
+  virtual arrow::Result<std::unique_ptr<FileLock>> LockUnchanged(const std::string& path) = 0;
   /// A text that is equal for two paths exactly when they name the same directory (device and
   /// inode for POSIX), used to share one database within a process.
   virtual arrow::Result<std::string> Identity(const std::string& directory) = 0;

@@ -195,7 +195,7 @@ arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
   std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
   const bool bottommost = table->version->FileCount() == 0;
   const auto start = std::chrono::steady_clock::now();
-  OutputContext context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
+  OutputContext context = environment_.MakeOutputContext(*table->state, PinnedSequences());
   mutex_.unlock();
   auto files = FlushMemtable(*memtable, context, bottommost);
   mutex_.lock();
@@ -255,7 +255,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
                                                             const CompactionPlan& plan) {
   CompactionParts parts;
   parts.plan = &plan;
-  parts.context = environment_.MakeOutputContext(table->state->schema, PinnedSequences());
+  parts.context = environment_.MakeOutputContext(*table->state, PinnedSequences());
   parts.context.cancelled = &stop_jobs_;
   mutex_.unlock();
   auto ranges = SplitCompaction(plan, parts.context);

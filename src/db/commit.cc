@@ -123,7 +123,7 @@ arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
       ARROW_ASSIGN_OR_RAISE(payload.message, SerializeBatch(*op.rows->columns, environment_.pool));
       continue;
     }
-    OutputContext context = environment_.MakeOutputContext(op.table->schema, {});
+    OutputContext context = environment_.MakeOutputContext(*op.table, {});
     ARROW_ASSIGN_OR_RAISE(payload.files, WriteBulk(*op.rows, context));
   }
   return arrow::Status::OK();

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mutex.h"
+#include "db/core.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -70,14 +71,16 @@ SstReaderOptions Environment::ReaderOptions(const std::shared_ptr<const StoredSc
   return reader;
 }
 
-OutputContext Environment::MakeOutputContext(const std::shared_ptr<const StoredSchema>& schema,
+OutputContext Environment::MakeOutputContext(const TableState& table,
                                              std::vector<uint64_t> snapshots) {
   OutputContext context;
   context.fs = fs;
   context.directory = directory;
   context.uuid = uuid;
   context.hash_seed = hash_seed;
-  context.schema = schema;
+  context.schema = table.schema;
+  context.table_id = table.info.id;
+  context.table_name = table.info.name;
   context.pool = pool;
   context.target_file_bytes = options.target_file_bytes;
   context.next_file_number = &next_file_number;

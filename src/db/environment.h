@@ -19,6 +19,8 @@
 
 namespace marble {
 
+class TableState;
+
 /// Fixed after open, except the counter. Owned by the OpenDatabase.
 struct Environment {
   FileSystem* fs = nullptr;
@@ -36,8 +38,7 @@ struct Environment {
   }
   SstReaderOptions ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
                                  uint64_t file_number) const;
-  OutputContext MakeOutputContext(const std::shared_ptr<const StoredSchema>& schema,
-                                  std::vector<uint64_t> snapshots);
+  OutputContext MakeOutputContext(const TableState& table, std::vector<uint64_t> snapshots);
 };
 
 /// A memory pool of ours that counts what one database has allocated. Pools live for ever, because

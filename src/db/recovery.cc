@@ -391,7 +391,7 @@ arrow::Status OpenDatabase::StartRecoveredFlush(LiveTable* table) {
   flush.memtable = table->memtables[table->memtables.size() - 2].memtable;
   // What is being flushed lies below.
   const bool bottommost = table->version->FileCount() == 0 && table->memtables.size() == 2;
-  flush.context = environment_.MakeOutputContext(table->state->schema, {});
+  flush.context = environment_.MakeOutputContext(*table->state, {});
   flush.files = std::async(std::launch::async,
                            [memtable = flush.memtable, context = flush.context, bottommost] {
                              return FlushMemtable(*memtable, context, bottommost);

@@ -409,6 +409,17 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::strin
   return std::make_unique<MemoryFileLock>(state_, node->inode(), state_->epoch);
 }
 
+arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::LockUnchanged(const std::string& path) {
+  MutexLock lock(&state_->mutex);
+  ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
+  auto found = state_->disk.FindFile(path);
+  if (!found.ok() && arrow::internal::ErrnoFromStatus(found.status()) == ENOENT) return nullptr;
+  ARROW_ASSIGN_OR_RAISE(const auto node, found);
+  const auto [owner, is_free] = state_->lock_owners.emplace(node->inode(), LockOwnerText());
+  if (!is_free) return LockedBy(path, owner->second);
+  return std::make_unique<MemoryFileLock>(state_, node->inode(), state_->epoch);
+}
+
 arrow::Result<std::string> MemoryFileSystem::Identity(const std::string& directory) {
   MutexLock lock(&state_->mutex);
   ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindDirectory(directory));

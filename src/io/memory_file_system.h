@@ -54,6 +54,7 @@ class MemoryFileSystem : public FileSystem {
   arrow::Status Remove(const std::string& path) override;
   arrow::Status SyncDirectory(const std::string& directory) override;
   arrow::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
+  arrow::Result<std::unique_ptr<FileLock>> LockUnchanged(const std::string& path) override;
   arrow::Result<std::string> Identity(const std::string& directory) override;
 
   /// Power fails and comes back: what was not synced is dropped, kept or torn; locks are gone, and

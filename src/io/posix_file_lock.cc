@@ -67,6 +67,19 @@ arrow::Result<std::unique_ptr<FileLock>> PosixFileLock::Take(const std::string& 
   return arrow::Status::IOError(path, ": the lock file is being replaced again and again");
 }
 
+arrow::Result<std::unique_ptr<FileLock>> PosixFileLock::TakeUnchanged(const std::string& path) {
+  arrow::Result<UniqueFd> fd = OpenFile(path, O_RDONLY);
+  if (!fd.ok()) {
+    if (arrow::internal::ErrnoFromStatus(fd.status()) == ENOENT) return nullptr;
+    return fd.status();
+  }
+  if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return Refusal(*fd, path);
+    return PosixError(errno, "lock", path);
+  }
+  return std::unique_ptr<FileLock>(new PosixFileLock(std::move(*fd), ::getpid()));
+}
+
 PosixFileLock::~PosixFileLock() {
   // Closing alone would leave the lock to forked children that still hold a copy of the descriptor.
   // Unlocking in such a child would take it from its owner.

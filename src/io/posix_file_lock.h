@@ -16,6 +16,8 @@ class PosixFileLock : public FileLock {
  public:
   /// LockedError when another descriptor, of this process or another, has the lock.
   static arrow::Result<std::unique_ptr<FileLock>> Take(const std::string& path);
+  /// The same, reading the file at most; nullptr if there is none.
+  static arrow::Result<std::unique_ptr<FileLock>> TakeUnchanged(const std::string& path);
   ~PosixFileLock() override;
 
  private:

@@ -178,6 +178,10 @@ arrow::Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string
   return WithDescriptors([&] { return PosixFileLock::Take(path); });
 }
 
+arrow::Result<std::unique_ptr<FileLock>> PosixFileSystem::LockUnchanged(const std::string& path) {
+  return WithDescriptors([&] { return PosixFileLock::TakeUnchanged(path); });
+}
+
 arrow::Result<std::string> PosixFileSystem::Identity(const std::string& directory) {
   ARROW_ASSIGN_OR_RAISE(const struct stat info, StatDirectory(directory));
   return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);

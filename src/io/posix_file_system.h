@@ -36,6 +36,7 @@ class PosixFileSystem : public FileSystem {
   arrow::Status Remove(const std::string& path) override;
   arrow::Status SyncDirectory(const std::string& directory) override;
   arrow::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
+  arrow::Result<std::unique_ptr<FileLock>> LockUnchanged(const std::string& path) override;
   arrow::Result<std::string> Identity(const std::string& directory) override;
 
  private:

@@ -58,7 +58,7 @@ Result<RowBatch> RowsOf(const SstFile& file, int64_t block, const std::vector<in
     ARROW_RETURN_NOT_OK(CheckKinds(file, rows.kinds, entry.rows));
   }
   rows.unique_keys = entry.unique_keys;
-  rows.sequence_max = entry.sequence_max;
+  rows.sequence_max = rows.sequences == nullptr ? rows.sequence : entry.sequence_max;
   rows.owner = decoded;
   return rows;
 }

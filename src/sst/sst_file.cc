@@ -119,8 +119,10 @@ arrow::Status SstFile::Init() {
                                           std::move(tail.page_checksums));
   ARROW_RETURN_NOT_OK(CheckSchema(tail.schema));
   ARROW_RETURN_NOT_OK(OpenBlockIndex());
-  ARROW_RETURN_NOT_OK(OpenLookup());
-  return OpenTombstones();
+  for (const arrow::Status& status : {OpenLookup(), OpenTombstones()}) {
+    if (!status.ok() && !options_.rows_only) return status;
+  }
+  return arrow::Status::OK();
 }
 
 arrow::Status SstFile::CheckSchema(const std::shared_ptr<arrow::Schema>& schema) {

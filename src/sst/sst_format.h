@@ -21,6 +21,8 @@
 // Custom metadata of the footer (text):
 //   marble.version  "1"     marble.flags "ignore,read,refuse" as three decimal numbers
 //   marble.uuid     32 hex  marble.unique_id  decimal     marble.schema_version  decimal
+//   marble.table_id decimal  marble.table_name  when it was written
+//   marble.key_columns  indices of the key columns in key order, "0,2"; empty: an append table
 //   marble.sections "name:offset:length;..." with names point_index, bloom_filter, block_index,
 //                   zone_maps, range_tombstones, page_checksums
 #pragma once
@@ -54,6 +56,10 @@ inline constexpr char kMetadataUuid[] = "marble.uuid";
 inline constexpr char kMetadataUniqueId[] = "marble.unique_id";
 inline constexpr char kMetadataSchemaVersion[] = "marble.schema_version";
 inline constexpr char kMetadataSections[] = "marble.sections";
+/// For whoever has lost the manifest: which table the file belongs to, and how its rows are sorted.
+inline constexpr char kMetadataTableId[] = "marble.table_id";
+inline constexpr char kMetadataTableName[] = "marble.table_name";
+inline constexpr char kMetadataKeyColumns[] = "marble.key_columns";
 /// Field metadata of the hidden columns: "sequence" or "kind".
 inline constexpr char kMetadataHidden[] = "marble.hidden";
 

@@ -80,6 +80,9 @@ struct SstReaderOptions {
   /// null.
   std::shared_ptr<BlockCache> cache;
   bool use_mappings = true;
+  /// For saving rows: opens a file whose point index, bloom filter or range tombstones are damaged
+  /// as if it had none.
+  bool rows_only = false;
   arrow::MemoryPool* pool = nullptr;
 };
 

@@ -66,8 +66,8 @@ bool MayRead(const std::string& flags, bool* well_formed) {
   return refuse == 0;
 }
 
-arrow::Status CheckIdentity(const arrow::KeyValueMetadata* metadata, const std::string& path,
-                            int64_t offset, const Uuid& uuid, const FileMeta& meta) {
+arrow::Status CheckVersion(const arrow::KeyValueMetadata* metadata, const std::string& path,
+                           int64_t offset) {
   const auto version = ParseDecimal(Find(metadata, kMetadataVersion));
   if (!version.has_value() || *version == 0) {
     return CorruptionError(path, offset, "the footer has no format version");
@@ -83,13 +83,49 @@ arrow::Status CheckIdentity(const arrow::KeyValueMetadata* metadata, const std::
     return IncompatibleFormatError(
         path, "it uses features unknown to this version (flags " + flags + ")");
   }
-  if (Find(metadata, kMetadataUuid) != ToHex(uuid)) {
+  return arrow::Status::OK();
+}
+
+std::optional<std::vector<int>> ParseKeyColumns(std::string_view text, int fields) {
+  std::vector<int> columns;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    const auto column = ParseDecimal(text.substr(0, comma));
+    if (!column.has_value() || *column >= static_cast<uint64_t>(fields)) return std::nullopt;
+    columns.push_back(static_cast<int>(*column));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return columns;
+}
+
+arrow::Result<SstIdentity> ReadIdentity(const arrow::KeyValueMetadata* metadata,
+                                        const std::string& path, int64_t offset, int fields) {
+  SstIdentity identity;
+  identity.uuid = Find(metadata, kMetadataUuid);
+  const auto unique_id = ParseDecimal(Find(metadata, kMetadataUniqueId));
+  const auto schema_version = ParseDecimal(Find(metadata, kMetadataSchemaVersion));
+  if (!unique_id.has_value() || !schema_version.has_value()) {
+    return CorruptionError(path, offset, "the footer has no id or no schema version");
+  }
+  identity.unique_id = *unique_id;
+  identity.schema_version = static_cast<uint32_t>(*schema_version);
+  const auto table_id = ParseDecimal(Find(metadata, kMetadataTableId));
+  if (!table_id.has_value()) return identity;
+  identity.table_id = static_cast<uint32_t>(*table_id);
+  identity.table_name = Find(metadata, kMetadataTableName);
+  identity.key_columns = ParseKeyColumns(Find(metadata, kMetadataKeyColumns), fields);
+  return identity;
+}
+
+arrow::Status CheckIdentity(const SstIdentity& identity, const std::string& path, int64_t offset,
+                            const Uuid& uuid, const FileMeta& meta) {
+  if (identity.uuid != ToHex(uuid)) {
     return CorruptionError(path, offset, "the file belongs to another database");
   }
-  if (ParseDecimal(Find(metadata, kMetadataUniqueId)) != meta.unique_id) {
+  if (identity.unique_id != meta.unique_id) {
     return CorruptionError(path, offset, "this is not the file that the manifest names");
   }
-  if (ParseDecimal(Find(metadata, kMetadataSchemaVersion)) != meta.schema_version) {
+  if (identity.schema_version != meta.schema_version) {
     return CorruptionError(path, offset, "the schema version is not the manifest's");
   }
   return arrow::Status::OK();
@@ -116,20 +152,12 @@ arrow::Status CheckSections(const SstTail& tail) {
   return arrow::Status::OK();
 }
 
-}  // namespace
-
-arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
-                                   const FileMeta& meta) {
-  if (static_cast<uint64_t>(file->size()) != meta.size) {
-    return CorruptionError(path, -1,
-                           "the file has " + std::to_string(file->size()) + " bytes and not " +
-                               std::to_string(meta.size));
-  }
+// The tail from its bytes, which start at `start`.
+arrow::Result<SstTail> ParseTail(const std::shared_ptr<arrow::Buffer>& bytes, int64_t start,
+                                 const std::string& path) {
   SstTail tail;
-  ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadTailBytes(file, path, &tail.start));
-  if (Checksum(View(*bytes)) != meta.tail_checksum) {
-    return CorruptionError(path, tail.start, "checksum mismatch in page checksums and footer");
-  }
+  tail.start = start;
+  tail.checksum = Checksum(View(*bytes));
   const int64_t pages = (tail.start + kSstPageBytes - 1) / kSstPageBytes;
   tail.page_checksums.resize(pages);
   std::memcpy(tail.page_checksums.data(), bytes->data(), pages * sizeof(uint64_t));
@@ -141,15 +169,42 @@ arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, 
       std::make_shared<arrow::io::BufferReader>(bytes), bytes->size(), options);
   if (!reader.ok()) return CorruptionError(path, tail.start, reader.status().message());
   const auto metadata = (*reader)->metadata();
-  ARROW_RETURN_NOT_OK(CheckIdentity(metadata.get(), path, tail.start, uuid, meta));
+  ARROW_RETURN_NOT_OK(CheckVersion(metadata.get(), path, tail.start));
   tail.schema = (*reader)->schema();
   tail.record_batches = (*reader)->num_record_batches();
+  ARROW_ASSIGN_OR_RAISE(tail.identity,
+                        ReadIdentity(metadata.get(), path, tail.start, tail.schema->num_fields()));
   auto sections = DecodeSectionDirectory(Find(metadata.get(), kMetadataSections));
   if (!sections.ok()) return CorruptionError(path, tail.start, sections.status().message());
   tail.sections = sections.MoveValueUnsafe();
   const arrow::Status layout = CheckSections(tail);
   if (!layout.ok()) return CorruptionError(path, tail.start, layout.message());
   return tail;
+}
+
+}  // namespace
+
+arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
+                                   const FileMeta& meta) {
+  if (static_cast<uint64_t>(file->size()) != meta.size) {
+    return CorruptionError(path, -1,
+                           "the file has " + std::to_string(file->size()) + " bytes and not " +
+                               std::to_string(meta.size));
+  }
+  int64_t start = 0;
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadTailBytes(file, path, &start));
+  if (Checksum(View(*bytes)) != meta.tail_checksum) {
+    return CorruptionError(path, start, "checksum mismatch in page checksums and footer");
+  }
+  ARROW_ASSIGN_OR_RAISE(SstTail tail, ParseTail(bytes, start, path));
+  ARROW_RETURN_NOT_OK(CheckIdentity(tail.identity, path, start, uuid, meta));
+  return tail;
+}
+
+arrow::Result<SstTail> ReadLoneSstTail(ReadableFile* file, const std::string& path) {
+  int64_t start = 0;
+  ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadTailBytes(file, path, &start));
+  return ParseTail(bytes, start, path);
 }
 
 }  // namespace marble

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,17 +19,34 @@
 
 namespace marble {
 
+/// What a footer says of its file.
+struct SstIdentity {
+  std::string uuid;  // hexadecimal
+  uint64_t unique_id = 0;
+  uint32_t schema_version = 0;
+  /// Absent in files of before 28 November 2026.
+  std::optional<uint32_t> table_id;
+  std::string table_name;
+  std::optional<std::vector<int>> key_columns;
+};
+
 struct SstTail {
   int64_t start = 0;  // offset of the page checksum section: what they cover ends here
   std::vector<uint64_t> page_checksums;
   std::shared_ptr<arrow::Schema> schema;
   SectionDirectory sections;
   int64_t record_batches = 0;
+  uint64_t checksum = 0;  // of all its bytes
+  SstIdentity identity;
 };
 
 /// Corruption if size, checksum, identity or layout are not those of `meta`; IncompatibleFormat for
 /// a newer version or a feature that must be refused. `path` is for messages.
 arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
                                    const FileMeta& meta);
+
+/// The same for whom nobody tells what the file should be: only what the tail says of itself is
+/// checked, and nothing vouches for its own bytes.
+arrow::Result<SstTail> ReadLoneSstTail(ReadableFile* file, const std::string& path);
 
 }  // namespace marble

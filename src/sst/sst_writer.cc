@@ -308,12 +308,24 @@ arrow::Status SstWriterImpl::WriteSections(SectionDirectory* directory) {
   return arrow::Status::OK();
 }
 
+std::string KeyColumnsText(const StoredSchema& schema) {
+  std::string text;
+  if (schema.is_append()) return text;
+  for (const int column : schema.codec()->columns()) {
+    text += (text.empty() ? "" : ",") + std::to_string(column);
+  }
+  return text;
+}
+
 void SstWriterImpl::AppendMetadata(const SectionDirectory& directory) {
   metadata_->Append(kMetadataVersion, std::to_string(kSstVersion));
   metadata_->Append(kMetadataFlags, "0,0,0");
   metadata_->Append(kMetadataUuid, ToHex(options_.uuid));
   metadata_->Append(kMetadataUniqueId, std::to_string(unique_id_));
   metadata_->Append(kMetadataSchemaVersion, std::to_string(options_.schema->version()));
+  metadata_->Append(kMetadataTableId, std::to_string(options_.table_id));
+  metadata_->Append(kMetadataTableName, options_.table_name);
+  metadata_->Append(kMetadataKeyColumns, KeyColumnsText(*options_.schema));
   metadata_->Append(kMetadataSections, EncodeSectionDirectory(directory));
 }
 

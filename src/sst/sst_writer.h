@@ -29,6 +29,9 @@ struct SstWriterOptions {
   uint64_t hash_seed = 0;  // of the database, for HashKey
   /// Codec of the blocks; nullopt: the table's `compression`.
   std::optional<Compression> compression;
+  /// The table, as the footer names it.
+  uint32_t table_id = 0;
+  std::string table_name;
   /// Set: no `_sequence` column, this is the rows' sequence number.
   std::optional<uint64_t> constant_sequence;
   /// Write a `_kind` column. Without it a row that is no put is a programming error.

@@ -76,6 +76,8 @@ class FileCutter {
     options.path = SstPath(context_.directory, options.number);
     options.uuid = context_.uuid;
     options.hash_seed = context_.hash_seed;
+    options.table_id = context_.table_id;
+    options.table_name = context_.table_name;
     options.constant_sequence = layout_.constant_sequence;
     options.compression = layout_.compression;
     options.with_kinds = layout_.with_kinds;

@@ -28,6 +28,8 @@ struct OutputContext {
   Uuid uuid{};
   uint64_t hash_seed = 0;
   std::shared_ptr<const StoredSchema> schema;
+  uint32_t table_id = 0;
+  std::string table_name;
   arrow::MemoryPool* pool = nullptr;
   int64_t target_file_bytes = 0;
   /// The next free file number; shared with the database.

@@ -27,14 +27,6 @@ arrow::Status WriteCurrent(FileSystem* fs, const std::string& directory,
   return fs->SyncDirectory(directory);
 }
 
-arrow::Result<CurrentContents> ReadCurrent(FileSystem* fs, const std::string& directory) {
-  const std::string path = CurrentPath(directory);
-  ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
-  if (file->size() > 4096) return CorruptionError(path, 0, "longer than a CURRENT file can be");
-  ARROW_ASSIGN_OR_RAISE(auto text, file->Read(0, file->size()));
-  return DecodeCurrent(std::string_view(*text), path);
-}
-
 /// Judges the place where the records of a manifest stopped.
 arrow::Status CheckEnd(LogReader* reader, const std::string& path, const CurrentContents& current,
                        bool ended_clean, uint64_t end) {
@@ -50,6 +42,7 @@ arrow::Status CheckEnd(LogReader* reader, const std::string& path, const Current
   if (later != nullptr) {
     return CorruptionError(path, stop, "a manifest record is damaged and valid ones follow it");
   }
+  if (end == kLogHeaderBytes) return CorruptionError(path, kLogHeaderBytes, "holds no edit");
   return arrow::Status::OK();
 }
 
@@ -143,41 +136,72 @@ VersionEdit ManifestState::AsEdit() const {
   return edit;
 }
 
-arrow::Result<LoadedManifest> Manifest::Load(FileSystem* fs, const std::string& directory) {
-  ARROW_ASSIGN_OR_RAISE(CurrentContents current, ReadCurrent(fs, directory));
-  const std::string path = ManifestPath(directory, current.manifest);
+arrow::Result<CurrentContents> ReadCurrent(FileSystem* fs, const std::string& directory) {
+  const std::string path = CurrentPath(directory);
+  ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
+  if (file->size() > 4096) return CorruptionError(path, 0, "longer than a CURRENT file can be");
+  ARROW_ASSIGN_OR_RAISE(auto text, file->Read(0, file->size()));
+  return DecodeCurrent(std::string_view(*text), path);
+}
+
+namespace {
+
+/// Adds a record's edit to the state.
+arrow::Status ApplyRecord(const LogRecord& record, const std::string& path, ManifestState* state) {
+  const auto offset = static_cast<int64_t>(record.begin.offset);
+  auto edit = DecodeVersionEdit(std::string_view(*record.payload));
+  if (edit.status().IsNotImplemented()) {
+    return IncompatibleFormatError(path, edit.status().message());
+  }
+  if (!edit.ok()) return CorruptionError(path, offset, edit.status().message());
+  const arrow::Status applied = state->Apply(*edit);
+  return applied.ok() ? applied : CorruptionError(path, offset, applied.message());
+}
+
+}  // namespace
+
+arrow::Result<ManifestContents> ReadManifest(FileSystem* fs, const std::string& directory,
+                                             uint64_t number, const CurrentContents* current) {
+  const std::string path = ManifestPath(directory, number);
   ARROW_ASSIGN_OR_RAISE(bool exists, fs->Exists(path));
   if (!exists) return CorruptionError(path, -1, "CURRENT names this manifest, but it is missing");
   ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
-  ARROW_ASSIGN_OR_RAISE(
-      auto reader, LogReader::Open(file, path, LogFileKind::kManifest, nullptr, current.manifest));
-  LoadedManifest loaded;
-  loaded.number = current.manifest;
-  loaded.clean = current.clean;
-  loaded.may_only_read = reader->header().may_only_read;
-  loaded.state.uuid = reader->header().uuid;
-  if (ToHex(loaded.state.uuid) != current.uuid_hex) {
-    return CorruptionError(path, 16, "belongs to another database than CURRENT says");
+  ARROW_ASSIGN_OR_RAISE(auto reader,
+                        LogReader::Open(file, path, LogFileKind::kManifest, nullptr, number));
+  ManifestContents contents;
+  contents.header = reader->header();
+  contents.state.uuid = reader->header().uuid;
+  contents.end = kLogHeaderBytes;
+  if (current != nullptr && ToHex(contents.state.uuid) != current->uuid_hex) {
+    contents.status = CorruptionError(path, 16, "belongs to another database than CURRENT says");
+    return contents;
   }
-  bool ended_clean = false;
-  uint64_t end = kLogHeaderBytes;
   while (true) {
     ARROW_ASSIGN_OR_RAISE(auto record, reader->Next());
     if (record == nullptr) break;
-    end = record->end.offset;
-    ended_clean = record->header.kind == LogRecordKind::kCleanEnd;
-    if (ended_clean) continue;
-    const auto offset = static_cast<int64_t>(record->begin.offset);
-    auto edit = DecodeVersionEdit(std::string_view(*record->payload));
-    if (edit.status().IsNotImplemented()) {
-      return IncompatibleFormatError(path, edit.status().message());
+    contents.ended_clean = record->header.kind == LogRecordKind::kCleanEnd;
+    if (!contents.ended_clean) {
+      contents.status = ApplyRecord(*record, path, &contents.state);
+      if (!contents.status.ok()) return contents;
     }
-    if (!edit.ok()) return CorruptionError(path, offset, edit.status().message());
-    arrow::Status applied = loaded.state.Apply(*edit);
-    if (!applied.ok()) return CorruptionError(path, offset, applied.message());
+    contents.end = record->end.offset;
+    ++contents.records;
   }
-  ARROW_RETURN_NOT_OK(CheckEnd(reader.get(), path, current, ended_clean, end));
-  if (end == kLogHeaderBytes) return CorruptionError(path, kLogHeaderBytes, "holds no edit");
+  contents.status = CheckEnd(reader.get(), path, current == nullptr ? CurrentContents() : *current,
+                             contents.ended_clean, contents.end);
+  return contents;
+}
+
+arrow::Result<LoadedManifest> Manifest::Load(FileSystem* fs, const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(const CurrentContents current, ReadCurrent(fs, directory));
+  ARROW_ASSIGN_OR_RAISE(ManifestContents contents,
+                        ReadManifest(fs, directory, current.manifest, &current));
+  ARROW_RETURN_NOT_OK(contents.status);
+  LoadedManifest loaded;
+  loaded.state = std::move(contents.state);
+  loaded.number = current.manifest;
+  loaded.clean = current.clean;
+  loaded.may_only_read = contents.header.may_only_read;
   return loaded;
 }
 

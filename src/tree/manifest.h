@@ -54,6 +54,18 @@ struct LoadedManifest {
   bool may_only_read = false;  // a newer version asks this one not to write
 };
 
+/// What one manifest file holds, up to the first place that is damaged.
+struct ManifestContents {
+  LogFileHeader header;
+  ManifestState state;
+  uint64_t records = 0;
+  uint64_t end = 0;          // behind the last good record
+  bool ended_clean = false;  // the last good record is the mark of a clean close
+  /// OK if the records end where CURRENT, if it was given, says, or where nothing follows them.
+  /// Else Corruption with the offset, or IncompatibleFormat.
+  arrow::Status status;
+};
+
 /// Appends edits to one manifest file. Not thread-safe.
 class Manifest {
  public:
@@ -93,6 +105,11 @@ struct CurrentContents {
   uint64_t manifest_bytes = 0;  // if clean
 };
 std::string EncodeCurrent(const CurrentContents& contents);
+arrow::Result<CurrentContents> ReadCurrent(FileSystem* fs, const std::string& directory);
+/// Reads one manifest. `current` is what CURRENT says of it; nullptr if that is not known. Fails if
+/// there is no file with a good header of this number; all else is in the contents' status.
+arrow::Result<ManifestContents> ReadManifest(FileSystem* fs, const std::string& directory,
+                                             uint64_t number, const CurrentContents* current);
 arrow::Result<CurrentContents> DecodeCurrent(std::string_view text, const std::string& path);
 
 }  // namespace marble

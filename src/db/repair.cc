@@ -1,0 +1,282 @@
+// Repair of a damaged database: what the plan names is merged as a read would merge it, and written
+// to a new database through its ordinary commits.
+
+#include <marble/repair.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <marble/error.h>
+
+#include "db/finding_text.h"
+#include "db/open_database.h"
+#include "db/registry.h"
+#include "db/repair_plan.h"
+#include "db/table_salvage.h"
+#include "tree/file_names.h"
+#include "tree/merge_reader.h"
+
+namespace marble {
+
+namespace {
+
+/// Of a commit, about.
+constexpr int64_t kCommitBytes = int64_t{8} << 20;
+
+/// Gives the batches of several sources one after the other.
+class Chain : public SortedReader {
+ public:
+  explicit Chain(std::vector<std::unique_ptr<SortedReader>> sources)
+      : sources_(std::move(sources)) {}
+  arrow::Result<std::optional<RowBatch>> Next() override {
+    for (; at_ < sources_.size(); ++at_) {
+      ARROW_ASSIGN_OR_RAISE(auto rows, sources_[at_]->Next());
+      if (rows.has_value()) return rows;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::vector<std::unique_ptr<SortedReader>> sources_;
+  size_t at_ = 0;
+};
+
+class Repairer {
+ public:
+  Repairer(Survey survey, std::string target, RepairReport* report)
+      : survey_(std::move(survey)), target_(std::move(target)), report_(report) {}
+
+  arrow::Status Run() {
+    report_->findings = survey_.findings;
+    std::erase_if(report_->findings, [](const Finding& f) { return !f.is_damage(); });
+    report_->manifest_was_whole = survey_.manifest_is_whole();
+    for (const Finding& finding : report_->findings) {
+      if (finding.kind == FindingKind::kIncompatible) {
+        return IncompatibleFormatError(finding.file, finding.what);
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(plan_, MakeRepairPlan(survey_, report_));
+    Options options;
+    options.file_system = survey_.fs;
+    ARROW_ASSIGN_OR_RAISE(database_, AcquireDatabase(target_, options));
+    arrow::Status status = SaveTables();
+    if (status.ok()) status = database_->Flush();
+    const arrow::Status closed = ReleaseDatabase(database_);
+    if (status.ok()) status = closed;
+    if (status.ok()) return status;
+    return status.WithMessage(status.message(), " (", target_, " is incomplete: remove it)");
+  }
+
+ private:
+  arrow::Status SaveTables() {
+    std::set<std::string> names;
+    for (auto& [id, table] : plan_.tables) {
+      RepairedTable result;
+      ARROW_ASSIGN_OR_RAISE(result.name, CreateTable(table, &names));
+      result.files_dropped = table.files_dropped;
+      ARROW_RETURN_NOT_OK(SaveTable(table, &result));
+      if (result.rows_lost > 0) NoteLoss(result.name);
+      report_->tables.push_back(std::move(result));
+    }
+    std::ranges::sort(report_->tables, {}, &RepairedTable::name);
+    return arrow::Status::OK();
+  }
+
+  void NoteLoss(const std::string& table) {
+    report_->notes.push_back("table '" + table +
+                             "': of the keys in the ranges that were lost older rows may be there"
+                             " instead, also such as had been deleted");
+  }
+
+  /// Tables of names that are none, or are taken, get another one.
+  arrow::Result<std::string> CreateTable(const TablePlan& table, std::set<std::string>* names) {
+    std::string name = table.record.name;
+    const auto create = [&] {
+      return database_->CreateTable(name, table.schema->user_schema(), table.schema->options());
+    };
+    arrow::Status created = names->contains(name) ? ConflictError("taken") : create();
+    if (!created.ok() && (IsConflict(created) || created.IsInvalid())) {
+      name = "recovered_" + std::to_string(table.record.id);
+      created = create();
+      report_->notes.push_back("table '" + table.record.name + "' is named '" + name +
+                               "' now: another one has its name");
+    }
+    ARROW_RETURN_NOT_OK(created);
+    names->insert(name);
+    return name;
+  }
+
+  arrow::Status SaveTable(const TablePlan& table, RepairedTable* result) {
+    ARROW_ASSIGN_OR_RAISE(auto reader, ReadTable(table, result));
+    ARROW_ASSIGN_OR_RAISE(auto state, database_->FindTable(result->name));
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(auto rows, reader->Next());
+      if (!rows.has_value()) break;
+      Operation operation;
+      operation.kind = OperationKind::kInsertRows;
+      operation.table = state.get();
+      operation.rows = std::make_shared<SortedRows>();
+      operation.rows->columns = rows->columns;
+      if (!table.schema->is_append()) operation.rows->keys = rows->keys;
+      ARROW_RETURN_NOT_OK(database_->Commit({&operation, 1}, WriteOptions()));
+      result->rows += rows->num_rows();
+    }
+    for (Finding& finding : lost_) {
+      result->rows_lost += finding.rows;
+      report_->findings.push_back(std::move(finding));
+    }
+    lost_.clear();
+    return arrow::Status::OK();
+  }
+
+  /// The rows that a read of the table would see.
+  arrow::Result<std::unique_ptr<SortedReader>> ReadTable(const TablePlan& table,
+                                                         RepairedTable* result) {
+    std::vector<std::unique_ptr<SortedReader>> sources;
+    std::vector<RangeTombstone> tombstones;
+    const auto add_tombstones = [&](const RangeTombstoneSet& set) {
+      for (RangeTombstone& t : set.Clip("", std::nullopt)) tombstones.push_back(std::move(t));
+    };
+    // Where sequences are not known, of equal ones the first source wins: the newest file.
+    for (auto file = table.files.rbegin(); file != table.files.rend(); ++file) {
+      ARROW_ASSIGN_OR_RAISE(auto reader, OpenFile(table, file->second, result));
+      if (reader == nullptr) continue;
+      add_tombstones(reader->range_tombstones());
+      const std::string name = table.record.name;
+      const std::string path = SstPath(survey_.directory, file->first);
+      sources.push_back(NewSalvageReader(reader, table.schema, [this, name, path](Finding finding) {
+        finding.table = name;
+        if (finding.file.empty()) finding.file = path;
+        lost_.push_back(std::move(finding));
+      }));
+    }
+    std::unique_ptr<SortedReader> logged;
+    if (table.memtable != nullptr) {
+      ReadRequest request;
+      for (int i = 0; i < table.schema->stored_schema()->num_fields(); ++i) {
+        request.columns.push_back(i);
+      }
+      ARROW_ASSIGN_OR_RAISE(logged, table.memtable->NewReader(request));
+      add_tombstones(*table.memtable->range_tombstones());
+    }
+    // Without the manifest the row ids of an append table's files are not those of its log.
+    const bool behind = table.schema->is_append() && !report_->manifest_was_whole;
+    if (logged != nullptr && !behind) sources.insert(sources.begin(), std::move(logged));
+    MergeReadOptions options;
+    options.schema = table.schema->stored_schema();
+    options.batch_bytes_max = kCommitBytes;
+    options.tombstones = std::make_shared<const RangeTombstoneSet>(std::move(tombstones));
+    options.pool = arrow::default_memory_pool();
+    ARROW_ASSIGN_OR_RAISE(auto merged, MergeForRead(std::move(sources), std::move(options)));
+    if (logged == nullptr) return merged;
+    std::vector<std::unique_ptr<SortedReader>> parts;
+    parts.push_back(std::move(merged));
+    parts.push_back(std::move(logged));
+    return std::make_unique<Chain>(std::move(parts));
+  }
+
+  /// nullptr, with a finding, if nothing of it can be read.
+  arrow::Result<std::shared_ptr<SstReader>> OpenFile(const TablePlan& table, const FileMeta& meta,
+                                                     RepairedTable* result) {
+    SstReaderOptions options = survey_.ReaderOptions(table.schema, meta.number);
+    options.uuid = plan_.uuid;
+    options.hash_seed = plan_.hash_seed;
+    auto reader = SstReader::Open(options, meta);
+    if (reader.ok()) {
+      ++result->files;
+      return reader;
+    }
+    if (reader.status().IsOutOfMemory()) return reader.status();
+    Finding finding = FindingOf(reader.status(), options.path);
+    finding.table = table.record.name;
+    options.rows_only = true;
+    if (auto rows_only = SstReader::Open(options, meta); rows_only.ok()) {
+      ++result->files;
+      finding.rows = 0;
+      if ((*rows_only)->range_tombstones().empty() && meta.range_tombstones > 0) {
+        finding.what += "; what its " + std::to_string(meta.range_tombstones) +
+                        " range deletes had hidden may be back";
+      }
+      report_->findings.push_back(std::move(finding));
+      return rows_only;
+    }
+    DescribeBounds(*table.schema, meta, &finding);
+    if (!survey_.sst_sizes.contains(meta.number)) finding.kind = FindingKind::kMissing;
+    finding.what += "; nothing of this file was saved";
+    if (meta.deletes + meta.range_tombstones > 0) {
+      finding.what += ", and what its " + std::to_string(meta.deletes + meta.range_tombstones) +
+                      " deletes had hidden may be back";
+    }
+    ++result->files_dropped;
+    result->rows_lost += finding.rows;
+    report_->findings.push_back(std::move(finding));
+    return nullptr;
+  }
+
+  Survey survey_;
+  const std::string target_;
+  RepairReport* const report_;
+  RepairPlan plan_;
+  std::shared_ptr<OpenDatabase> database_;
+  std::vector<Finding> lost_;  // of the table being read
+};
+
+arrow::Status CheckTarget(FileSystem* fs, const std::string& damaged, const std::string& target) {
+  ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(target));
+  if (exists) {
+    ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(target));
+    if (!entries.empty()) {
+      return arrow::Status::Invalid(target, " is not empty: a repair makes a new database");
+    }
+  }
+  if (target.starts_with(damaged + "/")) {
+    return arrow::Status::Invalid(target, " lies within the database to be repaired");
+  }
+  return arrow::Status::OK();
+}
+
+Document ReportDocument(const RepairReport& report) {
+  Document out = Document::Object();
+  out.Add("lossless", report.lossless());
+  out.Add("manifest_was_whole", report.manifest_was_whole);
+  out.Add("log_records", report.log_records);
+  Document tables = Document::Array();
+  for (const RepairedTable& table : report.tables) {
+    tables.Append(Document::Object()
+                      .Add("name", table.name)
+                      .Add("rows", table.rows)
+                      .Add("files", table.files)
+                      .Add("files_dropped", table.files_dropped)
+                      .Add("rows_lost", table.rows_lost));
+  }
+  out.Add("tables", std::move(tables));
+  out.Add("findings", FindingsDocument(report.findings));
+  Document notes = Document::Array();
+  for (const std::string& note : report.notes) notes.Append(Document::Text(note));
+  out.Add("notes", std::move(notes));
+  return out;
+}
+
+}  // namespace
+
+bool RepairReport::lossless() const {
+  // Notes tell of what cannot be known, which may be a loss.
+  return notes.empty() && std::ranges::none_of(findings, &Finding::is_damage);
+}
+
+std::string RepairReport::ToText() const { return ReportDocument(*this).ToText(); }
+std::string RepairReport::ToJson() const { return ReportDocument(*this).ToJson(); }
+
+arrow::Result<RepairReport> RepairDatabase(const std::string& damaged, const std::string& target,
+                                           const RepairOptions& options) {
+  FileSystem* fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
+  ARROW_RETURN_NOT_OK(CheckTarget(fs, damaged, target));
+  ARROW_ASSIGN_OR_RAISE(Survey survey, SurveyDatabase(fs, damaged));
+  RepairReport report;
+  ARROW_RETURN_NOT_OK(Repairer(std::move(survey), target, &report).Run());
+  return report;
+}
+
+}  // namespace marble

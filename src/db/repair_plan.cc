@@ -1,0 +1,360 @@
+#include "db/repair_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <marble/error.h>
+
+#include "base/checksum.h"
+#include "db/log_recovery.h"
+#include "sst/sst_describe.h"
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+class Planner {
+ public:
+  Planner(const Survey& survey, RepairReport* report) : survey_(survey), report_(report) {}
+
+  arrow::Result<RepairPlan> Run() {
+    if (survey_.manifest.has_value()) {
+      plan_.uuid = survey_.manifest->state.uuid;
+      plan_.hash_seed = survey_.manifest->state.hash_seed;
+      next_table_id_ = survey_.manifest->state.next_table_id;
+    }
+    if (survey_.manifest_is_whole()) {
+      ARROW_RETURN_NOT_OK(TakeManifest());
+    } else {
+      ARROW_RETURN_NOT_OK(TakeFiles());
+    }
+    ARROW_RETURN_NOT_OK(ReplayLog());
+    if (plan_.tables.empty()) {
+      return CorruptionError(survey_.directory, -1,
+                             "no manifest, SSTable or log record tells of a table that could be"
+                             " saved");
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void Note(std::string note) {
+    if (std::ranges::find(report_->notes, note) == report_->notes.end()) {
+      report_->notes.push_back(std::move(note));
+    }
+  }
+
+  arrow::Result<TablePlan*> AddTable(const TableRecord& record) {
+    auto schema = SchemaOf(record);
+    if (!schema.ok()) {
+      return schema.status().WithMessage("table '", record.name, "': ", schema.status().message());
+    }
+    TablePlan& table = plan_.tables[record.id];
+    table.record = record;
+    table.schema = *schema;
+    return &table;
+  }
+
+  arrow::Status TakeManifest() {
+    for (const auto& [id, known] : survey_.manifest->state.tables) {
+      ARROW_ASSIGN_OR_RAISE(TablePlan * table, AddTable(known.record));
+      table->flushed_sequence = known.flushed_sequence;
+      for (const auto& [number, file] : known.files) table->files[number] = file.meta;
+    }
+    return arrow::Status::OK();
+  }
+
+  // --- without a whole manifest: repair_plan's other source, the files' footers
+
+  /// Files by number with what they say of themselves; those that say nothing are dropped.
+  arrow::Status DescribeFiles(std::map<uint64_t, SstDescription>* described) {
+    std::map<std::string, int64_t> databases;
+    for (const auto& [number, size] : survey_.sst_sizes) {
+      const std::string path = SstPath(survey_.directory, number);
+      auto description = DescribeSst(survey_.fs, path);
+      if (!description.ok()) {
+        if (description.status().IsOutOfMemory()) return description.status();
+        Drop(FindingOf(description.status(), path));
+        continue;
+      }
+      description->meta.number = number;
+      ++databases[description->tail.identity.uuid];
+      described->emplace(number, *std::move(description));
+    }
+    std::string uuid = ToHex(plan_.uuid);
+    if (!survey_.manifest.has_value()) {
+      uuid = survey_.current.has_value() ? survey_.current->uuid_hex : MostFrequent(databases);
+      if (!ParseHex(uuid, &plan_.uuid) && !described->empty()) {
+        return CorruptionError(survey_.directory, -1, "no file tells the database's UUID");
+      }
+    }
+    std::erase_if(*described, [&](const auto& item) {
+      if (item.second.tail.identity.uuid == uuid) return false;
+      const std::string path = SstPath(survey_.directory, item.first);
+      Drop(FindingOf(CorruptionError(path, -1, "the file belongs to another database"), path));
+      return true;
+    });
+    return arrow::Status::OK();
+  }
+
+  static std::string MostFrequent(const std::map<std::string, int64_t>& counts) {
+    const auto most =
+        std::ranges::max_element(counts, {}, [](const auto& item) { return item.second; });
+    return most == counts.end() ? "" : most->first;
+  }
+
+  static bool ParseHex(const std::string& text, Uuid* uuid) {
+    if (text.size() != 2 * uuid->size()) return false;
+    for (size_t i = 0; i < uuid->size(); ++i) {
+      int byte = 0;
+      for (const char c : text.substr(2 * i, 2)) {
+        const bool digit = c >= '0' && c <= '9';
+        if (!digit && (c < 'a' || c > 'f')) return false;
+        byte = byte * 16 + (digit ? c - '0' : c - 'a' + 10);
+      }
+      (*uuid)[i] = static_cast<uint8_t>(byte);
+    }
+    return true;
+  }
+
+  void Drop(Finding finding) { report_->findings.push_back(std::move(finding)); }
+
+  arrow::Status TakeFiles() {
+    std::map<uint64_t, SstDescription> described;
+    ARROW_RETURN_NOT_OK(DescribeFiles(&described));
+    for (auto& [number, file] : described) {
+      const SstIdentity& identity = file.tail.identity;
+      if (!identity.table_id.has_value() || file.schema == nullptr) {
+        const std::string path = SstPath(survey_.directory, number);
+        Drop(FindingOf(CorruptionError(path, -1, "the footer does not say which table it is of"),
+                       path));
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(TablePlan * table, TableOf(*identity.table_id, file));
+      newest_in_files_[*identity.table_id] =
+          std::max(newest_in_files_[*identity.table_id], file.meta.sequence_max);
+      const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
+      table->files[number] = known != nullptr ? *known : file.meta;
+      if (known == nullptr && file.meta.constant_sequence == 1 && !table->schema->is_append()) {
+        Note("table '" + table->record.name + "': which rows are newer, those of file " +
+             SstFileName(number) + " or those of other files, is not known: others were preferred");
+      }
+    }
+    if (survey_.manifest.has_value()) {
+      for (const auto& [id, known] : survey_.manifest->state.tables) {
+        if (!plan_.tables.contains(id)) ARROW_RETURN_NOT_OK(AddTable(known.record).status());
+      }
+    }
+    for (auto& [id, table] : plan_.tables) PlaceAppended(&table);
+    Note(
+        "without a whole manifest every SSTable of the database counts: rows that were deleted, or"
+        " replaced, may be back if the files that did it were merged away, are lost or damaged, and"
+        " so may dropped tables");
+    return arrow::Status::OK();
+  }
+
+  /// The manifest's record of the file if its readable part has one.
+  const FileMeta* KnownMeta(uint32_t table, const FileMeta& meta) const {
+    if (!survey_.manifest.has_value()) return nullptr;
+    const auto& tables = survey_.manifest->state.tables;
+    const auto found = tables.find(table);
+    if (found == tables.end()) return nullptr;
+    const auto file = found->second.files.find(meta.number);
+    if (file == found->second.files.end()) return nullptr;
+    const bool same = file->second.meta.unique_id == meta.unique_id &&
+                      file->second.meta.tail_checksum == meta.tail_checksum;
+    return same ? &file->second.meta : nullptr;
+  }
+
+  arrow::Result<TablePlan*> TableOf(uint32_t id, const SstDescription& file) {
+    if (const auto found = plan_.tables.find(id); found != plan_.tables.end()) {
+      return &found->second;
+    }
+    if (survey_.manifest.has_value()) {
+      const auto known = survey_.manifest->state.tables.find(id);
+      if (known != survey_.manifest->state.tables.end()) return AddTable(known->second.record);
+    }
+    TableRecord record;
+    record.id = id;
+    record.name = file.tail.identity.table_name;
+    record.options = file.schema->options();
+    ARROW_ASSIGN_OR_RAISE(record.schema, SerializeSchema(*file.schema->user_schema()));
+    next_table_id_ = std::max(next_table_id_, id + 1);
+    Note("table '" + record.name +
+         "': its schema and key are those of its files; types that are stored as others"
+         " (dictionaries, views, extension types) come as the stored ones, and options other than"
+         " the key are the preset ones");
+    return AddTable(record);
+  }
+
+  /// Files of append tables whose first row is not known are put one behind the other, in the order
+  /// of their sequences.
+  void PlaceAppended(TablePlan* table) {
+    if (!table->schema->is_append() || table->files.empty()) return;
+    std::vector<FileMeta*> files;
+    for (auto& [number, meta] : table->files) files.push_back(&meta);
+    std::ranges::sort(files, {}, [](const FileMeta* meta) {
+      return std::pair(meta->sequence_max, meta->number);
+    });
+    uint64_t next = 0;
+    for (FileMeta* meta : files) {
+      meta->first_row_id = next;
+      next += meta->rows;
+    }
+    if (files.size() > 1) {
+      Note("table '" + table->record.name + "': the order of rows of different files is a guess");
+    }
+  }
+
+  // --- the log
+
+  arrow::Status ReplayLog() {
+    const auto visit = [this](const LogRecord& record) { return ReplayRecord(record); };
+    if (survey_.manifest_is_whole()) {
+      // First without effect: whether the log is damaged decides how far it is read.
+      const auto judge = [](const LogRecord&) { return arrow::Status::OK(); };
+      const ManifestState& state = survey_.manifest->state;
+      const auto judged = RecoverLog(survey_.fs, survey_.directory, state, survey_.clean(), judge);
+      if (judged.ok()) {
+        return RecoverLog(survey_.fs, survey_.directory, state, survey_.clean(), visit).status();
+      }
+      if (judged.status().IsOutOfMemory()) return judged.status();
+      report_->findings.push_back(FindingOf(judged.status(), LogDirectory(survey_.directory)));
+      Note(
+          "the log is damaged: commits behind the damage were saved where they are intact, so that"
+          " the result is not a state that the database ever had");
+    }
+    const uint64_t first = survey_.manifest_is_whole() ? survey_.manifest->state.log_start : 0;
+    return WalkIntactLog(survey_, first, visit, [this](Finding finding) {
+      const bool known = std::ranges::any_of(
+          report_->findings, [&](const Finding& other) { return other.file == finding.file; });
+      if (!known) report_->findings.push_back(std::move(finding));
+    });
+  }
+
+  arrow::Status ReplayRecord(const LogRecord& record) {
+    if (record.header.kind != LogRecordKind::kCommit) return arrow::Status::OK();
+    uint64_t sequence = record.header.first_sequence;
+    const arrow::Status status = ReadCommitRecord(
+        record.payload, record.header.count,
+        [&](const LoggedOperation& op) { return ReplayOperation(sequence++, op); });
+    ++report_->log_records;
+    if (status.ok() || status.IsOutOfMemory()) return status;
+    const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
+    if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
+    report_->findings.push_back(FindingOf(
+        CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message()), path));
+    return arrow::Status::OK();
+  }
+
+  arrow::Status ReplayOperation(uint64_t sequence, const LoggedOperation& op) {
+    if (op.kind == OperationKind::kCreateTable) return ReplayCreate(op.record);
+    const auto found = plan_.tables.find(op.table);
+    if (found == plan_.tables.end()) {
+      if (op.table < next_table_id_) return arrow::Status::OK();  // dropped later
+      return arrow::Status::Invalid("an operation on the unknown table ", op.table);
+    }
+    TablePlan* table = &found->second;
+    if (op.kind == OperationKind::kDropTable) {
+      plan_.tables.erase(found);
+      return arrow::Status::OK();
+    }
+    if (op.kind == OperationKind::kAttach) return ReplayAttach(sequence, op, table);
+    if (sequence <= table->flushed_sequence || IsInFiles(sequence, *table)) {
+      return arrow::Status::OK();
+    }
+    if (table->memtable == nullptr) {
+      table->memtable =
+          Memtable::Make(table->schema, plan_.hash_seed, arrow::default_memory_pool());
+    }
+    return ReplayRows(sequence, op, table);
+  }
+
+  /// Without the manifest nobody says what was flushed. For keyed tables it does not matter; rows
+  /// of append tables must not come twice.
+  bool IsInFiles(uint64_t sequence, const TablePlan& table) const {
+    if (survey_.manifest_is_whole() || !table.schema->is_append()) return false;
+    const auto known = newest_in_files_.find(table.record.id);
+    return known != newest_in_files_.end() && sequence <= known->second;
+  }
+
+  arrow::Status ReplayCreate(const TableRecord& record) {
+    const auto found = plan_.tables.find(record.id);
+    if (found != plan_.tables.end()) {
+      // A record of the log knows more than a footer does.
+      const bool from_footer = !survey_.manifest_is_whole() && KnownRecord(record.id) == nullptr;
+      if (!from_footer) return arrow::Status::OK();
+      ARROW_ASSIGN_OR_RAISE(auto schema, SchemaOf(record));
+      if (!schema->stored_schema()->Equals(*found->second.schema->stored_schema(), false)) {
+        return arrow::Status::OK();
+      }
+      found->second.record = record;
+      found->second.schema = std::move(schema);
+      return arrow::Status::OK();
+    }
+    if (record.id < next_table_id_ && survey_.manifest_is_whole()) return arrow::Status::OK();
+    next_table_id_ = std::max(next_table_id_, record.id + 1);
+    return AddTable(record).status();
+  }
+
+  const TableRecord* KnownRecord(uint32_t id) const {
+    if (!survey_.manifest.has_value()) return nullptr;
+    const auto found = survey_.manifest->state.tables.find(id);
+    return found == survey_.manifest->state.tables.end() ? nullptr : &found->second.record;
+  }
+
+  arrow::Status ReplayAttach(uint64_t sequence, const LoggedOperation& op, TablePlan* table) {
+    for (const FileMeta& file : op.files) {
+      const auto known = table->files.find(file.number);
+      if (known == table->files.end()) {
+        if (survey_.manifest_is_whole() && sequence > table->flushed_sequence) {
+          table->files[file.number] = file;
+        }
+      } else if (known->second.unique_id == file.unique_id) {
+        known->second = file;  // with its sequence, which the file itself does not know
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status ReplayRows(uint64_t sequence, const LoggedOperation& op, TablePlan* table) {
+    Memtable& memtable = *table->memtable;
+    const StoredSchema& schema = *table->schema;
+    if (op.kind == OperationKind::kDeleteRange) {
+      RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
+      if (!op.end_unbounded) tombstone.end = std::string(op.value);
+      return memtable.DeleteRange(std::move(tombstone));
+    }
+    if (op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete) {
+      if (!schema.is_key_value()) {
+        return arrow::Status::Invalid("a point write to a table of rows");
+      }
+      const uint64_t hash = HashKey(op.key, plan_.hash_seed);
+      return op.kind == OperationKind::kPut ? memtable.Put(sequence, op.key, hash, op.value)
+                                            : memtable.Delete(sequence, op.key, hash);
+    }
+    ARROW_ASSIGN_OR_RAISE(auto batch, DeserializeBatch(op.message, schema.stored_schema()));
+    SortedRows rows;
+    rows.columns = std::move(batch);
+    if (!schema.is_append()) {
+      ARROW_ASSIGN_OR_RAISE(rows.keys, schema.codec()->Encode(*rows.columns));
+    }
+    const RowKind kind = op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
+    return memtable.InsertRows(sequence, rows, kind, op.first_row_id);
+  }
+
+  const Survey& survey_;
+  RepairReport* const report_;
+  RepairPlan plan_;
+  uint32_t next_table_id_ = 1;
+  std::map<uint32_t, uint64_t> newest_in_files_;
+};
+
+}  // namespace
+
+arrow::Result<RepairPlan> MakeRepairPlan(const Survey& survey, RepairReport* report) {
+  return Planner(survey, report).Run();
+}
+
+}  // namespace marble

@@ -1,0 +1,271 @@
+#include "db/survey.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <arrow/util/io_util.h>
+
+#include <marble/error.h>
+
+#include "base/document.h"
+#include "tree/file_names.h"
+
+namespace marble {
+
+namespace {
+
+/// Verifying reads each block once: the cache need not keep any.
+constexpr int64_t kCacheBytes = 1 << 20;
+constexpr size_t kKeyTextMax = 120;
+
+Finding Stray(const std::string& path, const std::string& what) {
+  Finding finding;
+  finding.kind = FindingKind::kStray;
+  finding.file = path;
+  finding.what = what;
+  return finding;
+}
+
+/// One pass over the directory.
+class Surveyor {
+ public:
+  explicit Surveyor(Survey* survey) : survey_(survey), fs_(survey->fs) {}
+
+  arrow::Status Run() {
+    ARROW_ASSIGN_OR_RAISE(const bool there, fs_->Exists(directory()));
+    if (!there) return arrow::Status::Invalid("there is no database at ", directory());
+    ARROW_ASSIGN_OR_RAISE(survey_->entries, fs_->List(directory()));
+    std::ranges::sort(survey_->entries, {}, &DirectoryEntry::name);
+    const bool ours = std::ranges::any_of(survey_->entries, [](const DirectoryEntry& entry) {
+      return entry.name == "CURRENT" || entry.name == "sst" || entry.name == "wal" ||
+             ParseManifestName(entry.name).has_value();
+    });
+    if (!ours) {
+      return arrow::Status::Invalid(directory(), " is not a Marble database");
+    }
+    ARROW_ASSIGN_OR_RAISE(survey_->lock, fs_->LockUnchanged(LockPath(directory())));
+    // Listed again: it may have been opened and closed before the lock was ours.
+    ARROW_ASSIGN_OR_RAISE(survey_->entries, fs_->List(directory()));
+    std::ranges::sort(survey_->entries, {}, &DirectoryEntry::name);
+    ARROW_RETURN_NOT_OK(ListFiles());
+    ARROW_RETURN_NOT_OK(ReadManifests());
+    NameStrays();
+    return arrow::Status::OK();
+  }
+
+ private:
+  const std::string& directory() const { return survey_->directory; }
+
+  bool HasEntry(const std::string& name) const {
+    return std::ranges::any_of(survey_->entries,
+                               [&](const DirectoryEntry& entry) { return entry.name == name; });
+  }
+
+  arrow::Status ListFiles() {
+    for (const bool log : {false, true}) {
+      const std::string folder = log ? LogDirectory(directory()) : SstDirectory(directory());
+      if (!HasEntry(log ? "wal" : "sst")) {
+        Finding finding;
+        finding.kind = FindingKind::kMissing;
+        finding.file = folder;
+        finding.what = "the folder is missing";
+        survey_->findings.push_back(std::move(finding));
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(auto files, fs_->List(folder));
+      std::ranges::sort(files, {}, &DirectoryEntry::name);
+      for (const DirectoryEntry& file : files) {
+        const auto number = log ? ParseLogSegmentName(file.name) : ParseSstName(file.name);
+        if (number.has_value() && !file.is_directory) {
+          (log ? survey_->log_sizes : survey_->sst_sizes)[*number] = file.size;
+        } else if (!log || !ParseSpareSegmentName(file.name).has_value()) {
+          survey_->findings.push_back(
+              Stray(folder + "/" + file.name, "the name is none of a database's files"));
+        }
+      }
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status ReadManifests() {
+    auto current = ReadCurrent(fs_, directory());
+    if (current.ok()) {
+      survey_->current = *current;
+    } else {
+      ARROW_RETURN_NOT_OK(Note(current.status(), CurrentPath(directory())));
+    }
+    if (survey_->current.has_value()) {
+      return TryManifest(survey_->current->manifest, &*survey_->current);
+    }
+    std::vector<uint64_t> numbers;
+    for (const DirectoryEntry& entry : survey_->entries) {
+      if (const auto number = ParseManifestName(entry.name)) numbers.push_back(*number);
+    }
+    std::ranges::sort(numbers, std::greater<>());
+    // Without CURRENT nobody says which manifest is in use: the newest that is whole, else the
+    // newest that can be read at all.
+    for (const uint64_t number : numbers) {
+      ARROW_RETURN_NOT_OK(TryManifest(number, nullptr));
+      if (survey_->manifest_is_whole()) return arrow::Status::OK();
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status TryManifest(uint64_t number, const CurrentContents* current) {
+    const std::string path = ManifestPath(directory(), number);
+    auto contents = ReadManifest(fs_, directory(), number, current);
+    if (!contents.ok()) return Note(contents.status(), path);
+    if (!contents->status.ok()) ARROW_RETURN_NOT_OK(Note(contents->status, path));
+    if (contents->status.ok() || !survey_->manifest.has_value()) {
+      survey_->manifest = std::move(*contents);
+      survey_->manifest_number = number;
+    }
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Note(const arrow::Status& status, const std::string& path) {
+    if (status.IsOutOfMemory()) return status;
+    survey_->findings.push_back(FindingOf(status, path));
+    return arrow::Status::OK();
+  }
+
+  void NameStrays() {
+    for (const DirectoryEntry& entry : survey_->entries) {
+      const std::string path = directory() + "/" + entry.name;
+      if (entry.name == "LOCK" || entry.name == "CURRENT" || entry.name == "wal" ||
+          entry.name == "sst") {
+        continue;
+      }
+      const auto number = ParseManifestName(entry.name);
+      if (number.has_value() && *number == survey_->manifest_number) continue;
+      if (number.has_value() && !survey_->current.has_value()) continue;  // read, or noted
+      const bool left = number.has_value() || entry.name == "CURRENT.tmp";
+      survey_->findings.push_back(Stray(path, left ? "left behind; CURRENT does not name it"
+                                                   : "the name is none of a database's files"));
+    }
+  }
+
+  Survey* const survey_;
+  FileSystem* const fs_;
+};
+
+}  // namespace
+
+SstReaderOptions Survey::ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
+                                       uint64_t number) const {
+  SstReaderOptions options;
+  options.fs = fs;
+  options.path = SstPath(directory, number);
+  if (manifest.has_value()) {
+    options.uuid = manifest->state.uuid;
+    options.hash_seed = manifest->state.hash_seed;
+  }
+  options.schema = schema;
+  options.cache = cache;
+  // Every block is read by a system call, so that a failing device is a Status and no signal.
+  options.use_mappings = false;
+  return options;
+}
+
+arrow::Result<Survey> SurveyDatabase(FileSystem* fs, const std::string& directory) {
+  Survey survey;
+  survey.fs = fs;
+  survey.directory = directory;
+  survey.cache = std::make_shared<BlockCache>(kCacheBytes);
+  ARROW_RETURN_NOT_OK(Surveyor(&survey).Run());
+  return survey;
+}
+
+Finding FindingOf(const arrow::Status& status, const std::string& file) {
+  Finding finding;
+  finding.file = file;
+  finding.what = status.message();
+  const ErrorDetail* detail = DetailOf(status);
+  if (detail != nullptr && !detail->file().empty()) finding.file = detail->file();
+  if (detail != nullptr) finding.offset = detail->offset();
+  // The message without what stands in fields of its own.
+  const std::string prefix =
+      "corruption in " + finding.file +
+      (finding.offset >= 0 ? " at offset " + std::to_string(finding.offset) : "") + ": ";
+  if (finding.what.starts_with(prefix)) finding.what.erase(0, prefix.size());
+  if (IsIncompatibleFormat(status)) {
+    finding.kind = FindingKind::kIncompatible;
+  } else if (arrow::internal::ErrnoFromStatus(status) == ENOENT) {
+    finding.kind = FindingKind::kMissing;
+  } else if (detail == nullptr && status.IsIOError()) {
+    finding.kind = FindingKind::kUnreadable;
+  } else if (finding.offset < 0 && finding.what.ends_with("it is missing")) {
+    finding.kind = FindingKind::kMissing;
+  }
+  return finding;
+}
+
+arrow::Result<std::shared_ptr<const StoredSchema>> SchemaOf(const TableRecord& record) {
+  ARROW_ASSIGN_OR_RAISE(const auto user_schema, DeserializeSchema(record.schema));
+  return StoredSchema::Make(user_schema, record.options);
+}
+
+std::string KeyText(const StoredSchema& schema, std::string_view key) {
+  if (schema.is_append()) {
+    return key.size() == 8 ? "row " + std::to_string(DecodeRowId(key)) : "row ?";
+  }
+  std::string text = schema.codec()->ToString(key);
+  if (text.size() > kKeyTextMax) {
+    text = text.substr(0, kKeyTextMax) + "... (" + std::to_string(key.size()) + " bytes)";
+  }
+  return text;
+}
+
+void DescribeBounds(const StoredSchema& schema, const FileMeta& meta, Finding* finding) {
+  finding->rows = static_cast<int64_t>(meta.rows);
+  finding->first_key = KeyText(schema, meta.smallest);
+  finding->last_key = meta.unbounded_end ? "(no end)" : KeyText(schema, meta.largest);
+}
+
+arrow::Status WalkIntactLog(const Survey& survey, uint64_t first,
+                            const std::function<arrow::Status(const LogRecord&)>& visit,
+                            const std::function<void(Finding)>& gap) {
+  const Uuid* uuid = survey.manifest.has_value() ? &survey.manifest->state.uuid : nullptr;
+  for (const auto& [number, size] : survey.log_sizes) {
+    if (number < first) continue;
+    const std::string path = LogSegmentPath(survey.directory, number);
+    auto file = survey.fs->OpenReadable(path);
+    if (!file.ok()) {
+      gap(FindingOf(file.status(), path));
+      continue;
+    }
+    auto reader = LogReader::Open(std::move(*file), path, LogFileKind::kSegment, uuid, number);
+    if (!reader.ok()) {
+      gap(FindingOf(reader.status(), path));
+      continue;
+    }
+    const uint64_t predecessor = (*reader)->header().predecessor;
+    if (first > 0 && predecessor >= first && !survey.log_sizes.contains(predecessor)) {
+      const std::string missing = LogSegmentPath(survey.directory, predecessor);
+      gap(FindingOf(CorruptionError(missing, -1,
+                                    "segment " + std::to_string(number) +
+                                        " follows this log segment, but it is missing"),
+                    missing));
+    }
+    uint64_t end = kLogHeaderBytes;
+    while (true) {
+      auto found = (*reader)->FindAfter(end);
+      if (!found.ok()) {
+        gap(FindingOf(found.status(), path));
+        break;
+      }
+      if (*found == nullptr) break;
+      if ((*found)->begin.offset != end) {
+        gap(FindingOf(CorruptionError(path, static_cast<int64_t>(end),
+                                      "a log record is damaged and valid ones follow it"),
+                      path));
+      }
+      ARROW_RETURN_NOT_OK(visit(**found));
+      end = (*found)->end.offset;
+    }
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace marble

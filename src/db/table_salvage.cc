@@ -1,0 +1,95 @@
+#include "db/table_salvage.h"
+
+#include <numeric>
+#include <utility>
+
+#include "db/survey.h"
+#include "sst/file_meta.h"
+
+namespace marble {
+
+namespace {
+
+class SalvageReader : public SortedReader {
+ public:
+  SalvageReader(std::shared_ptr<SstReader> file, std::shared_ptr<const StoredSchema> schema,
+                std::function<void(Finding)> lost)
+      : file_(std::move(file)),
+        schema_(std::move(schema)),
+        lost_(std::move(lost)),
+        columns_(static_cast<size_t>(schema_->stored_schema()->num_fields())) {
+    std::iota(columns_.begin(), columns_.end(), 0);
+  }
+
+  arrow::Result<std::optional<RowBatch>> Next() override {
+    while (block_ < file_->num_blocks()) {
+      auto rows = file_->ReadBlock(block_, columns_, /*want_keys=*/true);
+      // Checked in full: what comes out is handed on to code that trusts it.
+      const arrow::Status valid = rows.ok() ? rows->columns->ValidateFull() : rows.status();
+      if (valid.IsOutOfMemory()) return valid;
+      ++block_;
+      if (!valid.ok()) {
+        Lose(valid, block_ - 1);
+        continue;
+      }
+      TellLost();
+      return std::optional<RowBatch>(std::move(*rows));
+    }
+    TellLost();
+    return std::nullopt;
+  }
+
+ private:
+  void Lose(const arrow::Status& status, int64_t block) {
+    if (!stretch_.has_value()) {
+      stretch_ = FindingOf(status, "");
+      stretch_->rows = 0;
+      stretch_->first_key = Bound(block, /*first=*/true);
+    }
+    stretch_->rows += file_->BlockFirstRow(block + 1) - file_->BlockFirstRow(block);
+    stretch_->last_key = Bound(block, /*first=*/false);
+  }
+
+  std::string Bound(int64_t block, bool first) const {
+    if (schema_->is_append()) {
+      const int64_t row = first ? file_->BlockFirstRow(block) : file_->BlockFirstRow(block + 1) - 1;
+      return KeyText(*schema_,
+                     EncodeRowId(file_->meta().first_row_id + static_cast<uint64_t>(row)));
+    }
+    const auto key = first ? file_->BlockFirstKey(block) : file_->BlockLastKey(block);
+    return key.ok() ? KeyText(*schema_, *key) : "";
+  }
+
+  void TellLost() {
+    if (!stretch_.has_value()) return;
+    lost_(*std::move(stretch_));
+    stretch_.reset();
+  }
+
+  const std::shared_ptr<SstReader> file_;
+  const std::shared_ptr<const StoredSchema> schema_;
+  const std::function<void(Finding)> lost_;
+  std::vector<int> columns_;
+  int64_t block_ = 0;
+  std::optional<Finding> stretch_;  // blocks one after the other that could not be read
+};
+
+}  // namespace
+
+std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
+                                               std::shared_ptr<const StoredSchema> schema,
+                                               std::function<void(Finding)> lost) {
+  return std::make_unique<SalvageReader>(std::move(file), std::move(schema), std::move(lost));
+}
+
+arrow::Status FindLostBlocks(std::shared_ptr<SstReader> file,
+                             std::shared_ptr<const StoredSchema> schema,
+                             std::function<void(Finding)> lost) {
+  const auto reader = NewSalvageReader(std::move(file), std::move(schema), std::move(lost));
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto rows, reader->Next());
+    if (!rows.has_value()) return arrow::Status::OK();
+  }
+}
+
+}  // namespace marble

@@ -1,0 +1,32 @@
+// Reads what can be read of one SSTable: block by block, each proven by its pages' checksums. What
+// cannot be read is told as stretches of keys. Owned by one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <arrow/result.h>
+
+#include <marble/verify.h>
+
+#include "sst/sst_reader.h"
+#include "tree/sorted_reader.h"
+
+namespace marble {
+
+/// The rows of the blocks that can be read, in order, with keys, sequences and kinds. Each stretch
+/// of blocks that cannot goes to `lost`, without the table's name.
+std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
+                                               std::shared_ptr<const StoredSchema> schema,
+                                               std::function<void(Finding)> lost);
+
+/// Reads all blocks of a file for its `lost` alone.
+arrow::Status FindLostBlocks(std::shared_ptr<SstReader> file,
+                             std::shared_ptr<const StoredSchema> schema,
+                             std::function<void(Finding)> lost);
+
+}  // namespace marble
