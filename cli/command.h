@@ -24,6 +24,8 @@ void AddInspectCommands(CLI::App* app, Chosen* chosen);
 void AddRowCommands(CLI::App* app, Chosen* chosen);
 /// import, export.
 void AddTransferCommands(CLI::App* app, Chosen* chosen);
+/// verify, dump, repair.
+void AddTrustCommands(CLI::App* app, Chosen* chosen);
 
 /// Where a command works; filled by the parser.
 struct Place {

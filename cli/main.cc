@@ -41,6 +41,7 @@ int Run(int argc, char** argv) {
   AddInspectCommands(&app, &chosen);
   AddRowCommands(&app, &chosen);
   AddTransferCommands(&app, &chosen);
+  AddTrustCommands(&app, &chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

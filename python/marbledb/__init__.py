@@ -23,6 +23,8 @@ from marbledb._core import (  # noqa: E402
     Table,
     WriteBatch,
     open,
+    repair,
+    verify,
 )
 from marbledb._lifetime import install as _install_hooks  # noqa: E402
 from marbledb.errors import (  # noqa: E402
@@ -67,4 +69,6 @@ __all__ = [
     "TableNotFound",
     "WriteBatch",
     "open",
+    "repair",
+    "verify",
 ]

@@ -43,6 +43,11 @@ def open(
     auto_compaction: bool = True,
 ) -> Database: ...
 
+_Path = str | bytes | os.PathLike[Any]
+
+def verify(path: _Path) -> dict[str, Any]: ...
+def repair(path: _Path, target: _Path) -> dict[str, Any]: ...
+
 class _Context:
     def __exit__(
         self,

@@ -2,6 +2,7 @@
 # distutils: language=c++
 """The compiled half of marbledb: handles on the engine's objects, nothing that decides."""
 
+import json
 import os
 import weakref
 from collections.abc import Mapping, MutableMapping
@@ -39,3 +40,4 @@ include "iterator.pxi"
 include "key_value.pxi"
 include "transfer.pxi"
 include "table.pxi"
+include "trust.pxi"

@@ -343,6 +343,27 @@ cdef extern from "marble/transfer.h" namespace "marble" nogil:
                                       const CExportOptions& options)
 
 
+cdef extern from "marble/verify.h" namespace "marble" nogil:
+    cdef cppclass CVerifyOptions "marble::VerifyOptions":
+        pass
+
+    cdef cppclass CVerifyReport "marble::VerifyReport":
+        string ToJson() const
+
+    CResult[CVerifyReport] VerifyDatabase(const string& path, const CVerifyOptions& options)
+
+
+cdef extern from "marble/repair.h" namespace "marble" nogil:
+    cdef cppclass CRepairOptions "marble::RepairOptions":
+        pass
+
+    cdef cppclass CRepairReport "marble::RepairReport":
+        string ToJson() const
+
+    CResult[CRepairReport] RepairDatabase(const string& damaged, const string& target,
+                                          const CRepairOptions& options)
+
+
 cdef extern from "transfer_glue.h" namespace "marble_python":
     CProgress MakeProgress(PyObject* callback, CStatus* raised)
     c_bool IsPythonError(const CStatus& status)

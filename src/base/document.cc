@@ -36,6 +36,20 @@ void AppendQuoted(std::string_view text, std::string* out) {
   out->push_back('"');
 }
 
+/// Without control characters, which a terminal would obey.
+std::string Shown(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (static_cast<uint8_t>(c) >= 0x20 && c != 0x7f) {
+      out.push_back(c);
+    } else {
+      out += "\\x";
+      AppendHex(static_cast<uint8_t>(c), &out);
+    }
+  }
+  return out;
+}
+
 void Indent(int depth, std::string* out) { out->append(static_cast<size_t>(depth) * 2, ' '); }
 
 }  // namespace
@@ -99,7 +113,7 @@ std::string Document::ToText() const {
 void Document::WriteLine(std::string* out) const {
   for (size_t i = 0; i < items_.size(); ++i) {
     if (i > 0) *out += "  ";
-    *out += items_[i].first + "=" + items_[i].second.text_;
+    *out += items_[i].first + "=" + Shown(items_[i].second.text_);
   }
 }
 
@@ -110,7 +124,7 @@ void Document::WriteText(int depth, std::string* out) const {
     if (kind_ == Kind::kObject) *out += name + ":";
     if (value.is_scalar()) {
       if (kind_ == Kind::kObject) out->push_back(' ');
-      *out += value.text_ + "\n";
+      *out += Shown(value.text_) + "\n";
     } else if (kind_ == Kind::kArray && value.IsFlat()) {
       value.WriteLine(out);
       out->push_back('\n');

@@ -17,7 +17,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::WriteBulkRun(const TableState
   ARROW_RETURN_NOT_OK(CheckWritable());
   const CallInside inside(this);
   mutex_.unlock();
-  const OutputContext context = environment_.MakeOutputContext(table.schema, {});
+  const OutputContext context = environment_.MakeOutputContext(table, {});
   auto files = WriteBulk(rows, context, first_row_id);
   mutex_.lock();
   return files;
@@ -44,7 +44,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::MergeBulkRuns(
       inputs.push_back(std::make_shared<Run>(std::move(files)));
     }
     std::ranges::reverse(inputs);
-    OutputContext context = environment_.MakeOutputContext(table.schema, {});
+    OutputContext context = environment_.MakeOutputContext(table, {});
     context.cancelled = &stop_jobs_;
     merged = MergeBulk(inputs, context);
   }

@@ -169,6 +169,7 @@ class SstDumper {
 arrow::Status DumpSst(FileSystem* fs, const std::string& path, bool rows, Document* out) {
   ARROW_ASSIGN_OR_RAISE(const SstDescription file, DescribeSst(fs, path));
   DumpTail(file, out);
+  ARROW_RETURN_NOT_OK(file.status);
   if (file.schema == nullptr) {
     return CorruptionError(path, file.tail.start,
                            "the footer does not say which columns are the key");

@@ -52,12 +52,9 @@ class Repairer {
     report_->findings = survey_.findings;
     std::erase_if(report_->findings, [](const Finding& f) { return !f.is_damage(); });
     report_->manifest_was_whole = survey_.manifest_is_whole();
-    for (const Finding& finding : report_->findings) {
-      if (finding.kind == FindingKind::kIncompatible) {
-        return IncompatibleFormatError(finding.file, finding.what);
-      }
-    }
+    ARROW_RETURN_NOT_OK(RefuseNewerVersions());
     ARROW_ASSIGN_OR_RAISE(plan_, MakeRepairPlan(survey_, report_));
+    ARROW_RETURN_NOT_OK(RefuseNewerVersions());
     Options options;
     options.file_system = survey_.fs;
     ARROW_ASSIGN_OR_RAISE(database_, AcquireDatabase(target_, options));
@@ -70,12 +67,21 @@ class Repairer {
   }
 
  private:
+  /// What a newer version wrote is not damaged: only that version can tell what must be saved.
+  arrow::Status RefuseNewerVersions() const {
+    for (const Finding& finding : report_->findings) {
+      if (finding.kind == FindingKind::kIncompatible) {
+        return IncompatibleFormatError(finding.file, finding.what);
+      }
+    }
+    return arrow::Status::OK();
+  }
+
   arrow::Status SaveTables() {
     std::set<std::string> names;
     for (auto& [id, table] : plan_.tables) {
       RepairedTable result;
       ARROW_ASSIGN_OR_RAISE(result.name, CreateTable(table, &names));
-      result.files_dropped = table.files_dropped;
       ARROW_RETURN_NOT_OK(SaveTable(table, &result));
       if (result.rows_lost > 0) NoteLoss(result.name);
       report_->tables.push_back(std::move(result));
@@ -188,7 +194,9 @@ class Repairer {
       ++result->files;
       return reader;
     }
-    if (reader.status().IsOutOfMemory()) return reader.status();
+    if (reader.status().IsOutOfMemory() || IsIncompatibleFormat(reader.status())) {
+      return reader.status();
+    }
     Finding finding = FindingOf(reader.status(), options.path);
     finding.table = table.record.name;
     options.rows_only = true;

@@ -73,9 +73,13 @@ class Planner {
     for (const auto& [number, size] : survey_.sst_sizes) {
       const std::string path = SstPath(survey_.directory, number);
       auto description = DescribeSst(survey_.fs, path);
-      if (!description.ok()) {
-        if (description.status().IsOutOfMemory()) return description.status();
-        Drop(FindingOf(description.status(), path));
+      const arrow::Status status = description.ok() ? description->status : description.status();
+      if (status.IsOutOfMemory()) return status;
+      if (!status.ok()) {
+        Finding finding = FindingOf(status, path);
+        finding.what += "; nothing of this file was saved";
+        if (description.ok()) finding.table = description->tail.identity.table_name;
+        Drop(std::move(finding));
         continue;
       }
       description->meta.number = number;

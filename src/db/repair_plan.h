@@ -24,7 +24,6 @@ struct TablePlan {
   std::map<uint64_t, FileMeta> files;
   uint64_t flushed_sequence = 0;
   std::shared_ptr<Memtable> memtable;  // rows of the log; nullptr if there are none
-  int64_t files_dropped = 0;           // before they were planned
 };
 
 struct RepairPlan {

@@ -185,10 +185,12 @@ Finding FindingOf(const arrow::Status& status, const std::string& file) {
   if (detail != nullptr && !detail->file().empty()) finding.file = detail->file();
   if (detail != nullptr) finding.offset = detail->offset();
   // The message without what stands in fields of its own.
-  const std::string prefix =
+  const std::string corruption =
       "corruption in " + finding.file +
       (finding.offset >= 0 ? " at offset " + std::to_string(finding.offset) : "") + ": ";
-  if (finding.what.starts_with(prefix)) finding.what.erase(0, prefix.size());
+  for (const std::string& prefix : {corruption, finding.file + ": "}) {
+    if (finding.what.starts_with(prefix)) finding.what.erase(0, prefix.size());
+  }
   if (IsIncompatibleFormat(status)) {
     finding.kind = FindingKind::kIncompatible;
   } else if (arrow::internal::ErrnoFromStatus(status) == ENOENT) {

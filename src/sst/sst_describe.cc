@@ -75,11 +75,11 @@ arrow::Result<SstDescription> DescribeSst(FileSystem* fs, const std::string& pat
     return field->HasMetadata() &&
            field->metadata()->Get(kMetadataHidden).ValueOr("") == "sequence";
   });
-  ARROW_RETURN_NOT_OK(FillFromBlockIndex(&pages, out.tail.sections.find(kSectionBlockIndex)->second,
-                                         has_sequences, &out.meta));
+  out.status = FillFromBlockIndex(&pages, out.tail.sections.find(kSectionBlockIndex)->second,
+                                  has_sequences, &out.meta);
   const auto tombstones = out.tail.sections.find(kSectionRangeTombstones);
-  if (tombstones != out.tail.sections.end()) {
-    ARROW_RETURN_NOT_OK(CountTombstones(&pages, tombstones->second, &out.meta));
+  if (tombstones != out.tail.sections.end() && out.status.ok()) {
+    out.status = CountTombstones(&pages, tombstones->second, &out.meta);
   }
   if (!out.tail.identity.key_columns.has_value()) return out;
   auto schema = SchemaOf(out.tail);

@@ -154,6 +154,10 @@ void ExpectRefused(const FileBytes& files, const std::string& file) {
   const auto found = std::ranges::find(report.findings, FindingKind::kIncompatible, &Finding::kind);
   ASSERT_NE(found, report.findings.end()) << report.ToText();
   EXPECT_EQ(found->file, file);
+  RepairOptions repair;
+  repair.file_system = &fs;
+  const auto repaired = RepairDatabase("/db", "/new", repair);
+  EXPECT_TRUE(IsIncompatibleFormat(repaired.status())) << repaired.status().ToString();
   EXPECT_EQ(tree(), files);
 }
 

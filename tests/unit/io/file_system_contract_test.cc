@@ -304,6 +304,20 @@ TEST_P(FileSystemContract, ALockIsRefusedWhileHeldAndNamesItsOwner) {
   EXPECT_TRUE(fs_->Lock(Path("LOCK")).ok());
 }
 
+TEST_P(FileSystemContract, ALockOfWhoOnlyReadsExcludesOthersAndWritesNothing) {
+  EXPECT_EQ(Must(fs_->LockUnchanged(Path("LOCK"))), nullptr);
+  EXPECT_FALSE(Must(fs_->Exists(Path("LOCK"))));
+  WriteFile(fs_.get(), Path("LOCK"), "17 somebody\n");
+  auto lock = Must(fs_->LockUnchanged(Path("LOCK")));
+  ASSERT_NE(lock, nullptr);
+  EXPECT_TRUE(IsLocked(fs_->Lock(Path("LOCK")).status()));
+  EXPECT_TRUE(IsLocked(fs_->LockUnchanged(Path("LOCK")).status()));
+  EXPECT_EQ(Must(fs_->FileSize(Path("LOCK"))), 12);
+  lock.reset();
+  lock = Must(fs_->Lock(Path("LOCK")));
+  EXPECT_TRUE(IsLocked(fs_->LockUnchanged(Path("LOCK")).status()));
+}
+
 TEST_P(FileSystemContract, IdentityNamesADirectoryWhateverItsPath) {
   ASSERT_STATUS_OK(fs_->CreateDirectory(Path("d")));
   ASSERT_STATUS_OK(fs_->CreateDirectory(Path("e")));
