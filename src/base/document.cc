@@ -120,7 +120,8 @@ void Document::WriteLine(std::string* out) const {
 void Document::WriteText(int depth, std::string* out) const {
   for (const auto& [name, value] : items_) {
     Indent(depth, out);
-    if (kind_ == Kind::kArray) *out += "- ";
+    const bool on_this_line = value.is_scalar() || value.IsFlat();
+    if (kind_ == Kind::kArray) *out += on_this_line ? "- " : "-";
     if (kind_ == Kind::kObject) *out += name + ":";
     if (value.is_scalar()) {
       if (kind_ == Kind::kObject) out->push_back(' ');

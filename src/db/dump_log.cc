@@ -33,6 +33,8 @@ Document DumpTable(const TableRecord& record, DumpSchemas* schemas) {
   out.Add("point_lookup", static_cast<int>(record.options.point_lookup));
   out.Add("block_bytes", record.options.block_bytes);
   out.Add("block_rows_max", record.options.block_rows_max);
+  out.Add("schema_version", record.schema.version);
+  out.Add("older_schemas", record.older_schemas.size());
   auto schema = SchemaOf(record);
   if (!schema.ok()) return std::move(out.Add("schema_damage", schema.status().message()));
   Document fields = Document::Array();
@@ -177,6 +179,9 @@ class LogDumper {
     Document created = Document::Array();
     for (const TableRecord& record : edit.created) created.Append(DumpTable(record, &schemas_));
     if (!created.empty()) out->Add("created", std::move(created));
+    Document altered = Document::Array();
+    for (const TableRecord& record : edit.altered) altered.Append(DumpTable(record, &schemas_));
+    if (!altered.empty()) out->Add("altered", std::move(altered));
     Document dropped = Document::Array();
     for (const uint32_t id : edit.dropped) dropped.Append(Document::Number(id));
     if (!dropped.empty()) out->Add("dropped", std::move(dropped));

@@ -15,6 +15,7 @@
 #include "db/registry.h"
 #include "db/repair_plan.h"
 #include "db/table_salvage.h"
+#include "sst/evolved_reader.h"
 #include "tree/file_names.h"
 #include "tree/merge_reader.h"
 
@@ -183,16 +184,27 @@ class Repairer {
     return std::make_unique<Chain>(std::move(parts));
   }
 
+  static arrow::Result<std::shared_ptr<SstReader>> InPresentSchema(
+      std::shared_ptr<SstReader> reader, const TablePlan& table, const StoredSchema& written) {
+    if (&written == table.schema.get()) return reader;
+    return NewEvolvedReader(std::move(reader), written, table.schema, arrow::default_memory_pool());
+  }
+
   /// nullptr, with a finding, if nothing of it can be read.
   arrow::Result<std::shared_ptr<SstReader>> OpenFile(const TablePlan& table, const FileMeta& meta,
                                                      RepairedTable* result) {
-    SstReaderOptions options = survey_.ReaderOptions(table.schema, meta.number);
+    // The schema that the file was written with.
+    const auto schema = table.schemas.Find(meta.schema_version);
+    SstReaderOptions options =
+        survey_.ReaderOptions(schema != nullptr ? schema : table.schema, meta.number);
     options.uuid = plan_.uuid;
     options.hash_seed = plan_.hash_seed;
-    auto reader = SstReader::Open(options, meta);
+    arrow::Result<std::shared_ptr<SstReader>> reader =
+        CorruptionError(options.path, -1, "its schema is not known");
+    if (schema != nullptr) reader = SstReader::Open(options, meta);
     if (reader.ok()) {
       ++result->files;
-      return reader;
+      return InPresentSchema(*reader, table, *schema);
     }
     if (reader.status().IsOutOfMemory() || IsIncompatibleFormat(reader.status())) {
       return reader.status();
@@ -200,7 +212,7 @@ class Repairer {
     Finding finding = FindingOf(reader.status(), options.path);
     finding.table = table.record.name;
     options.rows_only = true;
-    if (auto rows_only = SstReader::Open(options, meta); rows_only.ok()) {
+    if (auto rows_only = SstReader::Open(options, meta); schema != nullptr && rows_only.ok()) {
       ++result->files;
       finding.rows = 0;
       if ((*rows_only)->range_tombstones().empty() && meta.range_tombstones > 0) {
@@ -208,7 +220,7 @@ class Repairer {
                         " range deletes had hidden may be back";
       }
       report_->findings.push_back(std::move(finding));
-      return rows_only;
+      return InPresentSchema(*rows_only, table, *schema);
     }
     DescribeBounds(*table.schema, meta, &finding);
     if (!survey_.sst_sizes.contains(meta.number)) finding.kind = FindingKind::kMissing;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <arrow/util/key_value_metadata.h>
+
 #include <marble/error.h>
 
 #include "base/checksum.h"
@@ -13,6 +15,9 @@
 namespace marble {
 
 namespace {
+
+/// Field metadata of a stored column (stored_schema.h).
+constexpr char kMetadataColumnId[] = "marble.column_id";
 
 class Planner {
  public:
@@ -46,13 +51,15 @@ class Planner {
   }
 
   arrow::Result<TablePlan*> AddTable(const TableRecord& record) {
-    auto schema = SchemaOf(record);
-    if (!schema.ok()) {
-      return schema.status().WithMessage("table '", record.name, "': ", schema.status().message());
+    auto schemas = TableSchemas::Make(record);
+    if (!schemas.ok()) {
+      return schemas.status().WithMessage("table '", record.name,
+                                          "': ", schemas.status().message());
     }
     TablePlan& table = plan_.tables[record.id];
     table.record = record;
-    table.schema = *schema;
+    table.schemas = *std::move(schemas);
+    table.schema = table.schemas.current();
     return &table;
   }
 
@@ -135,7 +142,7 @@ class Planner {
                        path));
         continue;
       }
-      ARROW_ASSIGN_OR_RAISE(TablePlan * table, TableOf(*identity.table_id, file));
+      ARROW_ASSIGN_OR_RAISE(TablePlan * table, TableOf(*identity.table_id, described));
       newest_in_files_[*identity.table_id] =
           std::max(newest_in_files_[*identity.table_id], file.meta.sequence_max);
       const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
@@ -171,25 +178,78 @@ class Planner {
     return same ? &file->second.meta : nullptr;
   }
 
-  arrow::Result<TablePlan*> TableOf(uint32_t id, const SstDescription& file) {
+  /// The plan of a table, made of the manifest's record if that knows the schemas of all its files,
+  /// else of what the newest of the files say.
+  arrow::Result<TablePlan*> TableOf(uint32_t id, const std::map<uint64_t, SstDescription>& files) {
     if (const auto found = plan_.tables.find(id); found != plan_.tables.end()) {
       return &found->second;
     }
-    if (survey_.manifest.has_value()) {
-      const auto known = survey_.manifest->state.tables.find(id);
-      if (known != survey_.manifest->state.tables.end()) return AddTable(known->second.record);
+    std::map<uint32_t, const SstDescription*> versions;
+    for (const auto& [number, file] : files) {
+      if (file.tail.identity.table_id == id && file.schema != nullptr) {
+        versions[file.tail.identity.schema_version] = &file;
+      }
     }
-    TableRecord record;
-    record.id = id;
-    record.name = file.tail.identity.table_name;
-    record.options = file.schema->options();
-    ARROW_ASSIGN_OR_RAISE(record.schema, SerializeSchema(*file.schema->user_schema()));
+    if (const TableRecord* known = KnownRecord(id); known != nullptr) {
+      ARROW_ASSIGN_OR_RAISE(TablePlan * table, AddTable(*known));
+      const bool knows_all = std::ranges::all_of(versions, [&](const auto& version) {
+        return table->schemas.Find(version.first) != nullptr;
+      });
+      if (knows_all) return table;
+    }
+    ARROW_ASSIGN_OR_RAISE(const TableRecord record, RecordOf(id, versions));
     next_table_id_ = std::max(next_table_id_, id + 1);
     Note("table '" + record.name +
          "': its schema and key are those of its files; types that are stored as others"
          " (dictionaries, views, extension types) come as the stored ones, and options other than"
          " the key are the preset ones");
+    if (versions.size() > 1) {
+      Note("table '" + record.name +
+           "': its schema had been changed; columns that older files lack are null in their rows");
+    }
     return AddTable(record);
+  }
+
+  static std::vector<uint32_t> ColumnIds(const SstDescription& file) {
+    std::vector<uint32_t> ids;
+    for (int i = 0; i < file.schema->stored_schema()->num_fields(); ++i) {
+      const auto& metadata = file.tail.schema->field(i)->metadata();
+      const auto text = metadata == nullptr ? "" : metadata->Get(kMetadataColumnId).ValueOr("");
+      ids.push_back(static_cast<uint32_t>(ParseDecimal(text).value_or(static_cast<uint64_t>(i))));
+    }
+    return ids;
+  }
+
+  static arrow::Result<TableRecord> RecordOf(
+      uint32_t id, const std::map<uint32_t, const SstDescription*>& versions) {
+    const SstDescription& newest = *versions.rbegin()->second;
+    TableRecord record;
+    record.id = id;
+    record.name = newest.tail.identity.table_name;
+    record.options = newest.schema->options();
+    record.schema.version = versions.rbegin()->first;
+    record.schema.column_ids = ColumnIds(newest);
+    arrow::FieldVector fields = newest.schema->user_schema()->fields();
+    for (const auto& [version, file] : versions) {
+      if (version == record.schema.version) break;
+      SchemaRecord older{.version = version, .schema = "", .column_ids = ColumnIds(*file)};
+      ARROW_ASSIGN_OR_RAISE(older.schema, SerializeSchema(*file->schema->user_schema()));
+      for (size_t i = 0; i < fields.size(); ++i) {
+        // What stood in for the column was in the manifest.
+        const bool lacks = std::ranges::find(older.column_ids, record.schema.column_ids[i]) ==
+                           older.column_ids.end();
+        if (lacks) fields[i] = fields[i]->WithNullable(true);
+      }
+      record.older_schemas.push_back(std::move(older));
+    }
+    const arrow::Schema& exact = *newest.schema->user_schema();
+    ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(exact));
+    if (arrow::Schema(fields).Equals(exact)) return record;
+    // With nulls where there were none it is a schema of its own.
+    record.older_schemas.push_back(record.schema);
+    ++record.schema.version;
+    ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(arrow::Schema(fields)));
+    return record;
   }
 
   /// Files of append tables whose first row is not known are put one behind the other, in the order
@@ -289,12 +349,15 @@ class Planner {
       // A record of the log knows more than a footer does.
       const bool from_footer = !survey_.manifest_is_whole() && KnownRecord(record.id) == nullptr;
       if (!from_footer) return arrow::Status::OK();
-      ARROW_ASSIGN_OR_RAISE(auto schema, SchemaOf(record));
-      if (!schema->stored_schema()->Equals(*found->second.schema->stored_schema(), false)) {
+      ARROW_ASSIGN_OR_RAISE(auto schemas, TableSchemas::Make(record));
+      if (found->second.schema->version() != 0 ||
+          !schemas.current()->stored_schema()->Equals(*found->second.schema->stored_schema(),
+                                                      /*check_metadata=*/false)) {
         return arrow::Status::OK();
       }
       found->second.record = record;
-      found->second.schema = std::move(schema);
+      found->second.schema = schemas.current();
+      found->second.schemas = std::move(schemas);
       return arrow::Status::OK();
     }
     if (record.id < next_table_id_ && survey_.manifest_is_whole()) return arrow::Status::OK();

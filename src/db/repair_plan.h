@@ -20,7 +20,8 @@ namespace marble {
 
 struct TablePlan {
   TableRecord record;
-  std::shared_ptr<const StoredSchema> schema;
+  TableSchemas schemas;
+  std::shared_ptr<const StoredSchema> schema;  // the present one
   std::map<uint64_t, FileMeta> files;
   uint64_t flushed_sequence = 0;
   std::shared_ptr<Memtable> memtable;  // rows of the log; nullptr if there are none

@@ -204,8 +204,8 @@ Finding FindingOf(const arrow::Status& status, const std::string& file) {
 }
 
 arrow::Result<std::shared_ptr<const StoredSchema>> SchemaOf(const TableRecord& record) {
-  ARROW_ASSIGN_OR_RAISE(const auto user_schema, DeserializeSchema(record.schema));
-  return StoredSchema::Make(user_schema, record.options);
+  ARROW_ASSIGN_OR_RAISE(const TableSchemas schemas, TableSchemas::Make(record));
+  return schemas.current();
 }
 
 std::string KeyText(const StoredSchema& schema, std::string_view key) {

@@ -20,6 +20,7 @@
 #include "sst/block_cache.h"
 #include "sst/sst_reader.h"
 #include "tree/manifest.h"
+#include "tree/table_schemas.h"
 
 namespace marble {
 
@@ -51,7 +52,7 @@ arrow::Result<Survey> SurveyDatabase(FileSystem* fs, const std::string& director
 /// An error as a finding about `file`: damage, a newer version, a missing or an unreadable file.
 Finding FindingOf(const arrow::Status& status, const std::string& file);
 
-/// A table's schema from its record.
+/// A table's present schema from its record.
 arrow::Result<std::shared_ptr<const StoredSchema>> SchemaOf(const TableRecord& record);
 
 /// A key as text, abbreviated; of an append table "row 17".

@@ -80,9 +80,9 @@ class DatabaseVerifier {
 
   arrow::Status MakeSchemas() {
     for (const auto& [id, table] : state_.tables) {
-      auto schema = SchemaOf(table.record);
+      auto schema = TableSchemas::Make(table.record);
       if (schema.ok()) {
-        schemas_[id] = *schema;
+        schemas_[id] = *std::move(schema);
       } else {
         Add(FindingOf(
                 CorruptionError(ManifestPath(survey_.directory, survey_.manifest_number), -1,
@@ -121,7 +121,7 @@ class DatabaseVerifier {
       edit.created.push_back(op.record);
       edit.next_table_id = op.record.id + 1;
       ARROW_RETURN_NOT_OK(state_.Apply(edit));
-      ARROW_ASSIGN_OR_RAISE(schemas_[op.record.id], SchemaOf(op.record));
+      ARROW_ASSIGN_OR_RAISE(schemas_[op.record.id], TableSchemas::Make(op.record));
       ++report_.tables;
       return arrow::Status::OK();
     }
@@ -139,9 +139,13 @@ class DatabaseVerifier {
         table->second.files.try_emplace(file.number, AddedFile{0, 0, file});
       }
     }
-    const auto schema = schemas_.find(op.table);
-    if (op.message == nullptr || schema == schemas_.end()) return arrow::Status::OK();
-    return DeserializeBatch(op.message, schema->second->stored_schema()).status();
+    // Rows that are in files as well may be of an older schema.
+    const auto schemas = schemas_.find(op.table);
+    if (op.message == nullptr || schemas == schemas_.end() ||
+        sequence <= table->second.flushed_sequence) {
+      return arrow::Status::OK();
+    }
+    return DeserializeBatch(op.message, schemas->second.current()->stored_schema()).status();
   }
 
   arrow::Status CheckLog() {
@@ -207,13 +211,24 @@ class DatabaseVerifier {
     const std::string path = SstPath(survey_.directory, meta.number);
     const std::string& name = table.record.name;
     named_.insert(meta.number);
-    const auto schema = schemas_.find(table.record.id);
-    if (schema == schemas_.end()) return arrow::Status::OK();
+    const auto schemas = schemas_.find(table.record.id);
+    if (schemas == schemas_.end()) return arrow::Status::OK();
+    // The schema that the file was written with.
+    const auto schema = schemas->second.Find(meta.schema_version);
+    if (schema == nullptr) {
+      Add(FindingOf(CorruptionError(path, -1,
+                                    "the manifest says that it has schema " +
+                                        std::to_string(meta.schema_version) +
+                                        ", which the table does not know"),
+                    path),
+          name);
+      return arrow::Status::OK();
+    }
     const auto size = survey_.sst_sizes.find(meta.number);
     ARROW_RETURN_NOT_OK(Progress(path, size == survey_.sst_sizes.end() ? 0 : size->second));
     Finding finding;
     finding.file = path;
-    DescribeBounds(*schema->second, meta, &finding);
+    DescribeBounds(*schema, meta, &finding);
     if (size == survey_.sst_sizes.end()) {
       finding.kind = FindingKind::kMissing;
       finding.what = "the manifest or the log names this file, but it is missing";
@@ -228,14 +243,14 @@ class DatabaseVerifier {
       Add(std::move(finding), name);
       return arrow::Status::OK();
     }
-    auto reader = SstReader::Open(survey_.ReaderOptions(schema->second, meta.number), meta);
+    auto reader = SstReader::Open(survey_.ReaderOptions(schema, meta.number), meta);
     if (!reader.ok()) return AddStatus(reader.status(), finding, name);
     const arrow::Status status = (*reader)->Verify();
     if (status.ok()) {
       report_.rows += static_cast<int64_t>(meta.rows);
       return status;
     }
-    return AddLost(status, *reader, schema->second, name);
+    return AddLost(status, *reader, schema, name);
   }
 
   /// With the bounds of all that the file holds.
@@ -285,7 +300,7 @@ class DatabaseVerifier {
   Survey survey_;
   const VerifyOptions& options_;
   ManifestState state_;
-  std::map<uint32_t, std::shared_ptr<const StoredSchema>> schemas_;
+  std::map<uint32_t, TableSchemas> schemas_;
   std::set<uint64_t> named_;
   VerifyProgress progress_;
   VerifyReport report_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <arrow/util/key_value_metadata.h>
+
 #include <marble/error.h>
 
 #include "base/coding.h"

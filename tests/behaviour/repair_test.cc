@@ -4,6 +4,7 @@
 #include <set>
 
 #include <marble/repair.h>
+#include <marble/schema_change.h>
 #include <marble/verify.h>
 
 #include "support/damage.h"
@@ -221,6 +222,60 @@ TEST_P(RepairTest, DamagedTailOfAFileIsToldWithItsKeys) {
 
 INSTANTIATE_TEST_SUITE_P(All, RepairTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "died" : "closed"; });
+
+/// Rows of an altered table in files of both schemas.
+FileBytes MakeAlteredDatabase() {
+  MemoryFileSystem fs;
+  auto db = *Database::Open("/db", On(&fs));
+  TableOptions keyed;
+  keyed.primary_key = {"b"};
+  EXPECT_TRUE(db->CreateTable("rows", RowsSchema(), keyed).ok());
+  EXPECT_TRUE((*Table::Open(db, "rows"))->Insert(Rows(0, 1)).ok());
+  EXPECT_TRUE(db->Flush().ok());
+  SchemaChange change;
+  change.Add(arrow::field("more", arrow::int64(), false), arrow::MakeScalar(int64_t{17}));
+  change.Widen("a", arrow::int64()).Rename("word", "name").Reorder({"b"});
+  EXPECT_TRUE(db->AlterTable("rows", change).ok());
+  auto table = *Table::Open(db, "rows");
+  auto batch = test::BatchFromJson(table->info().schema, {"[\"c\"]", "[\"new\"]", "[5]", "[6]"});
+  EXPECT_TRUE(table->Insert(*batch).ok());
+  EXPECT_TRUE(db->Close().ok());
+  FileBytes files = test::ReadTree(&fs, "/db");
+  std::erase_if(files, [](const auto& file) { return file.first == "/db/LOCK"; });
+  return files;
+}
+
+TEST(Repair, AlteredTablesComeBackWithAndWithoutManifest) {
+  for (const bool lost : {false, true}) {
+    SCOPED_TRACE(lost);
+    FileBytes files = MakeAlteredDatabase();
+    MemoryFileSystem fs;
+    test::WriteTree(files, &fs);
+    VerifyOptions verify;
+    verify.file_system = &fs;
+    ASSERT_OK_AND_ASSIGN(const VerifyReport verified, VerifyDatabase("/db", verify));
+    EXPECT_TRUE(verified.ok()) << verified.ToText();
+    for (const std::string name : {"/db/MANIFEST-000001", "/db/CURRENT"}) {
+      if (lost) ASSERT_OK(fs.Remove(name));
+    }
+    RepairOptions options;
+    options.file_system = &fs;
+    ASSERT_OK_AND_ASSIGN(const RepairReport report, RepairDatabase("/db", "/new", options));
+    EXPECT_EQ(report.lossless(), !lost) << report.ToText();
+    SCOPED_TRACE(report.ToText());
+    ASSERT_OK_AND_ASSIGN(const auto db, Database::Open("/new", On(&fs)));
+    ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(db, "rows"));
+    ASSERT_OK_AND_ASSIGN(const auto rows, test::ScanAll(*table));
+    const auto schema =
+        arrow::schema({arrow::field("b", arrow::utf8()), arrow::field("name", arrow::utf8()),
+                       arrow::field("a", arrow::int64()), arrow::field("more", arrow::int64())});
+    // What stood in for the new column in the old row was in the manifest alone.
+    ASSERT_OK_AND_ASSIGN(const auto expected,
+                         test::BatchFromJson(schema, {"[\"b0\", \"c\"]", "[\"word0\", \"new\"]",
+                                                      "[0, 5]", lost ? "[null, 6]" : "[17, 6]"}));
+    EXPECT_TRUE(test::SameRows(expected, rows));
+  }
+}
 
 TEST(Repair, RecordsBehindADamagedOneAreReplayed) {
   FileBytes files = MakeDatabase(/*logged=*/true);
