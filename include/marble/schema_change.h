@@ -16,7 +16,8 @@
 
 namespace marble {
 
-/// Steps that are carried out in this order, each on what the one before made: all or none.
+/// Steps that are carried out in this order, each on what the one before made: all or none. No two
+/// columns may have one name after any step: to swap two names takes a third.
 class SchemaChange {
  public:
   enum class Kind : uint8_t { kAdd, kDrop, kRename, kWiden, kAllowNulls, kReorder };
@@ -30,8 +31,8 @@ class SchemaChange {
     std::vector<std::string> columns;              // kReorder
   };
 
-  /// A new last column. Rows that are there have `default_value` in it (of the field's type), or
-  /// null without one, which a field that is not nullable needs.
+  /// A new last column. Rows that are there have `default_value` in it (of the field's type, at
+  /// most 256 bytes), or null without one; a field that is not nullable needs one.
   SchemaChange& Add(std::shared_ptr<arrow::Field> field,
                     std::shared_ptr<arrow::Scalar> default_value = nullptr) {
     Step& step = Append(Kind::kAdd);

@@ -80,8 +80,9 @@ struct ImportResult {
 /// committed: they stay. The message of a failure says it too. A commit that fails because the log
 /// cannot be written is not counted, though it may be found after a reopen.
 ///
-/// Memory: about 16 MiB of a Parquet row group and what Arrow needs to decode it, or one batch of
-/// an IPC file, or some blocks of 4 MiB of CSV; beside it a commit of 8 MiB or BulkLoad's share.
+/// Memory: about 16 MiB of a Parquet row group (as encoded) and what Arrow needs to decode it, or
+/// one batch of an IPC file, or some blocks of 4 MiB of CSV; beside it a commit of 8 MiB or
+/// BulkLoad's share.
 arrow::Status ImportFile(const std::shared_ptr<Table>& table, const std::string& path,
                          const ImportOptions& options = {}, ImportResult* result = nullptr);
 

@@ -303,7 +303,7 @@ cdef class Table:
         Parameters
         ----------
         rename : dict of str to str, optional
-            Old to new names; key columns too.
+            Old to new names, in this order; key columns too. A name must be free when it is taken.
         drop : str or sequence of str
             Not key columns. A later column of the same name is another one.
         widen : dict of str to pyarrow.DataType, optional
@@ -315,7 +315,8 @@ cdef class Table:
         add : pyarrow.Schema, pyarrow.Field, a list of fields or a dict of str to type, optional
             New last columns.
         defaults : dict of str to value, optional
-            What rows that are there have in new columns; null where nothing is given.
+            What rows that are there have in new columns, at most 256 bytes each; null where nothing
+            is given.
         reorder : sequence of str
             The columns in this order; those not named follow as they stand.
         """
@@ -370,10 +371,15 @@ cdef class Table:
 
     cdef object get_one(self, key, columns, Snapshot snapshot):
         cdef shared_ptr[CRecordBatch] found
-        cdef tuple names = self.column_names
+        cdef tuple names
         if columns is not None:
-            columns = names = tuple(_convert.names_of(columns))
-        self.find(_convert.key_batch(key, self.key_schema), columns, snapshot, True, &found)
+            columns = tuple(_convert.names_of(columns))
+        while True:
+            names = self.column_names if columns is None else columns
+            self.find(_convert.key_batch(key, self.key_schema), columns, snapshot, True, &found)
+            if &self.table.get().info() == self.known:
+                break
+            self.refresh()  # altered meanwhile: the row may have other columns than the names
         return row_of(found.get(), names) if found.get().num_rows() else None
 
     cdef object look_up(self, batch, columns, Snapshot snapshot, ordered):
@@ -399,6 +405,7 @@ cdef class Table:
         of keys, or Arrow data with the key columns, a pyarrow.BooleanArray, one entry a key. Reads
         no other columns than the key's. As a semi-join: ``keys.filter(table.contains(keys))``."""
         check_process(self.generation)
+        self.refresh()
         if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
             return self.exist(_convert.key_batch(keys, self.key_schema), snapshot)[0].as_py()
         batches = _convert.key_batches(keys, self.schema, self.primary_key)
@@ -421,6 +428,7 @@ cdef class Table:
 
     def __contains__(self, key):
         check_process(self.generation)
+        self.refresh()
         if not self.key_columns:
             raise SchemaError(f"table '{self.name}' has no primary key")
         return self.exist(_convert.key_batch(key, self.key_schema), None)[0].as_py()

@@ -21,7 +21,8 @@ arrow::Status OpenDatabase::AlterTable(const std::string& name, const SchemaChan
     ARROW_RETURN_NOT_OK(CheckWritable());
     table = tables_.Find(name);
   }
-  if (table == nullptr)
+  // A table that is being dropped has no live state any more, though it is found yet.
+  if (table == nullptr || table->state->live == nullptr)
     return NotFoundError("no table '" + name + "' in " + environment_.directory);
   ARROW_ASSIGN_OR_RAISE(TableRecord record, RecordAfter(*table, change));
   if (record.schema == table->record.schema) return arrow::Status::OK();
@@ -59,7 +60,11 @@ arrow::Status OpenDatabase::FlushAndAlter(LiveTable* table, TableRecord record) 
   edit.altered.push_back(record);
   edit.For(table->record.id);  // all that came before is in files
   const arrow::Status status = Install(std::move(edit), nullptr, nullptr);
-  if (!status.ok()) {
+  // It may be true in spite of an error of what comes after it.
+  const auto known = manifest_state_.tables.find(record.id);
+  const bool altered =
+      known != manifest_state_.tables.end() && known->second.record.schema == record.schema;
+  if (!altered) {
     // A manifest that failed may yet name the new schema, and rows of the old one must not follow
     // it. Without room for another manifest no write is taken until the database is opened anew.
     if (IsRoomError(status) && !Install({}, nullptr, nullptr).ok()) FailWrites(status);
@@ -67,7 +72,7 @@ arrow::Status OpenDatabase::FlushAndAlter(LiveTable* table, TableRecord record) 
   }
   tables_.Alter(table, std::move(record), std::move(schemas));
   memtable_bytes_ = tables_.MemtableBytes();
-  return arrow::Status::OK();
+  return IsRoomError(status) ? arrow::Status::OK() : status;
 }
 
 }  // namespace marble

@@ -7,6 +7,8 @@
 #include <arrow/util/key_value_metadata.h>
 
 #include "base/warn.h"
+#include "row/batch_checks.h"
+#include "row/batch_ops.h"
 #include "row/type_conversion.h"
 #include "row/widening.h"
 #include "tree/table_schemas.h"
@@ -16,6 +18,9 @@ namespace {
 
 using arrow::Result;
 using arrow::Status;
+
+/// Rows that are older than a column have its default in memory, each of them, while they are read.
+constexpr int64_t kDefaultBytesMax = 256;
 
 /// A schema under change.
 struct Draft {
@@ -30,6 +35,10 @@ struct Draft {
       if (fields[i]->name() == column) return i;
     }
     return Status::Invalid("no column '", column, "'");
+  }
+  Status CheckFree(const std::string& name) const {
+    if (!Find(name).ok()) return Status::OK();
+    return Status::Invalid("there are two columns named '", name, "'");
   }
   bool IsKey(const std::string& column) const {
     return std::ranges::find(primary_key, column) != primary_key.end();
@@ -56,7 +65,14 @@ Result<std::shared_ptr<arrow::Array>> StoredDefault(const arrow::Field& field,
   arrow::MemoryPool* pool = arrow::default_memory_pool();
   ARROW_ASSIGN_OR_RAISE(const auto array, arrow::MakeArrayFromScalar(value, 1, pool));
   ARROW_ASSIGN_OR_RAISE(const auto type, StoredType(field.type()));
-  return ToStoredArray(array, type, pool);
+  ARROW_ASSIGN_OR_RAISE(auto stored, ToStoredArray(array, type, pool));
+  ARROW_RETURN_NOT_OK(CheckNoForbiddenNulls(stored, field, "the default of column"));
+  const auto one = arrow::RecordBatch::Make(arrow::schema({field.WithType(type)}), 1, {stored});
+  if (BatchBytes(*one) > kDefaultBytesMax) {
+    return Status::Invalid("a default of ", BatchBytes(*one), " bytes; the limit is ",
+                           kDefaultBytesMax);
+  }
+  return stored;
 }
 
 Status Add(const SchemaChange::Step& step, Draft* draft) {
@@ -67,6 +83,7 @@ Status Add(const SchemaChange::Step& step, Draft* draft) {
     return Status::Invalid("the new column '", field.name(),
                            "' must not be null and has no default for the rows that are there");
   }
+  ARROW_RETURN_NOT_OK(draft->CheckFree(field.name()));
   const uint32_t id = draft->next_id++;
   if (has_value) {
     auto value = StoredDefault(field, *step.default_value);
@@ -88,6 +105,9 @@ Status Drop(const SchemaChange::Step& step, Draft* draft) {
 
 Status Rename(const SchemaChange::Step& step, Draft* draft) {
   ARROW_ASSIGN_OR_RAISE(const size_t place, draft->Find(step.column));
+  if (step.name == step.column) return Status::OK();
+  // Names must be unique at each step, or the next one could mean another column.
+  ARROW_RETURN_NOT_OK(draft->CheckFree(step.name));
   draft->fields[place] = draft->fields[place]->WithName(step.name);
   std::ranges::replace(draft->primary_key, step.column, step.name);
   return Status::OK();

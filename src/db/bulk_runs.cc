@@ -52,6 +52,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::MergeBulkRuns(
     for (const auto& run : runs) RemoveOutput(run, environment_.fs, environment_.directory);
   }
   mutex_.lock();
+  if (!merged.ok() && closing_) return ClosedError("the database was closed");
   return merged;
 }
 

@@ -92,6 +92,8 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status CheckDirectoryIsFree();
   arrow::Status CreateFresh() MARBLE_REQUIRES(mutex_);
   arrow::Status LoadExisting() MARBLE_REQUIRES(mutex_);
+  /// Of a read-only open beside a writer: the log may have rows of schemas that were not known.
+  arrow::Status CheckSchemasAreStill() MARBLE_REQUIRES(mutex_);
   arrow::Status AddTables() MARBLE_REQUIRES(mutex_);
   arrow::Status Replay() MARBLE_REQUIRES(mutex_);
   /// A put or delete of the log that waits for its place in the memtable to be fetched.

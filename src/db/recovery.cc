@@ -239,6 +239,22 @@ arrow::Status OpenDatabase::Replay() {
                                                manifest_state_, clean_, visit));
   ARROW_RETURN_NOT_OK(ApplyReplayedPoints(0));
   last_sequence_.store(recovered_.last_sequence);
+  return environment_.options.read_only ? CheckSchemasAreStill() : arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::CheckSchemasAreStill() {
+  ARROW_ASSIGN_OR_RAISE(const LoadedManifest now,
+                        Manifest::Load(environment_.fs, environment_.directory));
+  for (const auto& [id, table] : now.state.tables) {
+    const auto before = manifest_state_.tables.find(id);
+    if (before == manifest_state_.tables.end() ||
+        before->second.record.schema.version == table.record.schema.version) {
+      continue;
+    }
+    return arrow::Status::IOError("the schema of table '", table.record.name,
+                                  "' was changed while ", environment_.directory,
+                                  " was being opened read-only: open it again");
+  }
   return arrow::Status::OK();
 }
 
@@ -350,6 +366,10 @@ arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperatio
   const auto& known = manifest_state_.tables.at(op.table).files;
   const bool installed = !op.files.empty() && known.contains(op.files.front().number);
   for (const FileMeta& file : op.files) {
+    if (table->schemas.Find(file.schema_version) == nullptr) {
+      return arrow::Status::Invalid("attached file ", file.number, " has the unknown schema ",
+                                    file.schema_version);
+    }
     const std::string path = SstPath(environment_.directory, file.number);
     ARROW_ASSIGN_OR_RAISE(bool exists, environment_.fs->Exists(path));
     if (!exists) return CorruptionError(path, -1, "the log names this file, but it is missing");

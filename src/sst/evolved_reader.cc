@@ -1,6 +1,7 @@
 #include "sst/evolved_reader.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <arrow/array/util.h>
 #include <arrow/scalar.h>
 
+#include "row/batch_ops.h"
 #include "row/widening.h"
 #include "sst/zone_map.h"
 
@@ -117,6 +119,16 @@ Result<ArrayPtr> EvolvedReader::DefaultColumn(int column, int64_t length) const 
   const ArrayPtr one_value = schema_->DefaultOf(column);
   if (one_value == nullptr) {
     return arrow::MakeArrayOfNull(schema_->stored_schema()->field(column)->type(), length, pool_);
+  }
+  const arrow::Field& field = *schema_->stored_schema()->field(column);
+  const auto one = arrow::RecordBatch::Make(
+      arrow::schema({schema_->stored_schema()->field(column)}), 1, {one_value});
+  // Arrow does not look at the offsets of what it fills.
+  if (BatchBytes(*one) * length > std::numeric_limits<int32_t>::max() &&
+      !arrow::is_fixed_width(*field.type()) && !arrow::is_large_binary_like(field.type()->id())) {
+    return Status::CapacityError(
+        "column '", field.name(), "': ", length, " rows of a block would have ", BatchBytes(*one),
+        " bytes each by default, more than 2 GiB: widen it to a large_ type");
   }
   ARROW_ASSIGN_OR_RAISE(const auto value, one_value->GetScalar(0));
   return arrow::MakeArrayFromScalar(*value, length, pool_);

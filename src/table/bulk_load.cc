@@ -23,6 +23,10 @@ constexpr size_t kMergeRuns = 16;
 /// writers slow down where level 0 has many.
 constexpr size_t kAttachRuns = 8;
 
+/// Of a batch and its columns in memory, beside their values: batches may have one row each.
+constexpr int64_t kBatchOverhead = 512;
+constexpr int64_t kColumnOverhead = 384;
+
 class BulkLoader {
  public:
   BulkLoader(std::shared_ptr<DatabaseCore> core, std::shared_ptr<TableState> table,
@@ -39,7 +43,8 @@ class BulkLoader {
   arrow::Status Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
     ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table_->schema->ToStored(batch)));
     if (stored->num_rows() == 0) return arrow::Status::OK();
-    const int64_t bytes = BatchBytes(*stored);
+    const int64_t bytes =
+        BatchBytes(*stored) + kBatchOverhead + kColumnOverhead * stored->num_columns();
     if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) {
       ARROW_RETURN_NOT_OK(FinishRun());
     }

@@ -1,6 +1,9 @@
 // A scan into a file that appears complete or not at all. Commit point: the rename of a synced
 // file. Runs in the caller's thread.
+#include <algorithm>
+#include <cctype>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <marble/error.h>
@@ -68,6 +71,12 @@ arrow::Result<SinkOptions> SinkOptionsOf(const std::string& path, const ExportOp
   SinkOptions sink;
   ARROW_ASSIGN_OR_RAISE(sink.format, FormatOf(path, options.format));
   ARROW_ASSIGN_OR_RAISE(sink.csv_delimiter, DelimiterOf(path, options.csv_delimiter));
+  const auto delimiter = static_cast<unsigned char>(sink.csv_delimiter);
+  if (std::isalnum(delimiter) != 0 ||
+      std::string_view("+-.: ").find(sink.csv_delimiter) != std::string_view::npos) {
+    return arrow::Status::Invalid("'", std::string(1, sink.csv_delimiter),
+                                  "' cannot delimit values of CSV: numbers and times hold it");
+  }
   const bool parquet = sink.format == FileFormat::kParquet;
   sink.compression = options.compression.value_or(parquet ? Compression::kZstd  //
                                                           : Compression::kNone);
@@ -76,6 +85,9 @@ arrow::Result<SinkOptions> SinkOptionsOf(const std::string& path, const ExportOp
   }
   return sink;
 }
+
+/// Run ends of 16 bits number no more rows, and dictionaries with short indices few words.
+constexpr int64_t kExportBatchRows = 32'767;
 
 /// False if the callback cancels.
 arrow::Result<bool> WriteRows(arrow::RecordBatchReader* rows, ExportSink* sink,
@@ -101,7 +113,9 @@ arrow::Result<ExportResult> Export(const Table& table, const std::string& path,
   FileSystem* fs = table.database()->options().file_system;
   if (fs == nullptr) fs = DefaultFileSystem();
   ARROW_RETURN_NOT_OK(CheckIsFree(fs, path, options.overwrite));
-  ARROW_ASSIGN_OR_RAISE(auto rows, table.Scan(options.scan));
+  ScanOptions scan = options.scan;
+  scan.batch_rows_max = std::min(scan.batch_rows_max, kExportBatchRows);
+  ARROW_ASSIGN_OR_RAISE(auto rows, table.Scan(scan));
   TemporaryFile file(fs, path);
   ARROW_RETURN_NOT_OK(file.Create());
   ARROW_ASSIGN_OR_RAISE(auto sink, OpenExportSink(file.output(), rows->schema(), sink_options));

@@ -1,5 +1,6 @@
 #include "table/export_sink.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -62,6 +63,15 @@ class GrowingDictionaries {
   std::map<int, std::unique_ptr<arrow::DictionaryUnifier>> unifiers_;
 };
 
+bool HoldsDictionary(const arrow::DataType& type) {
+  if (type.id() == Type::DICTIONARY) return true;
+  if (type.id() == Type::EXTENSION) {
+    return HoldsDictionary(*checked_cast<const arrow::ExtensionType&>(type).storage_type());
+  }
+  return std::ranges::any_of(type.fields(),
+                             [](const auto& field) { return HoldsDictionary(*field->type()); });
+}
+
 class IpcSink final : public ExportSink {
  public:
   arrow::Status Open(std::shared_ptr<arrow::io::OutputStream> stream,
@@ -75,6 +85,13 @@ class IpcSink final : public ExportSink {
     }
     if (options.format == FileFormat::kArrowStream) {
       return arrow::ipc::MakeStreamWriter(std::move(stream), schema, write).Value(&writer_);
+    }
+    for (const auto& field : schema->fields()) {
+      if (field->type()->id() == Type::DICTIONARY || !HoldsDictionary(*field->type())) continue;
+      return arrow::Status::TypeError(
+          "column '", field->name(), "' is ", field->type()->ToString(),
+          ": an Arrow IPC file cannot hold dictionaries inside of other "
+          "types that grow; an IPC stream can");
     }
     dictionaries_ = std::make_unique<GrowingDictionaries>(schema);
     return arrow::ipc::MakeFileWriter(std::move(stream), schema, write).Value(&writer_);
@@ -109,6 +126,20 @@ std::shared_ptr<arrow::DataType> PlainType(const std::shared_ptr<arrow::DataType
   }
 }
 
+/// Of a time that it cannot print Arrow writes a remark in place of the value.
+arrow::Status CheckPrintable(const arrow::Field& field,
+                             const std::shared_ptr<arrow::Array>& column) {
+  if (!arrow::is_temporal(field.type()->id())) return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const auto text, arrow::compute::Cast(*column, arrow::utf8()));
+  const auto& values = checked_cast<const arrow::StringArray&>(*text);
+  for (int64_t i = 0; i < values.length(); ++i) {
+    if (values.IsNull(i) || !values.GetView(i).starts_with("<value out of range")) continue;
+    return arrow::Status::Invalid("column '", field.name(), "' has the time ", values.GetView(i),
+                                  ", which CSV cannot hold");
+  }
+  return arrow::Status::OK();
+}
+
 class CsvSink final : public ExportSink {
  public:
   arrow::Status Open(std::shared_ptr<arrow::io::OutputStream> stream, const arrow::Schema& schema,
@@ -131,6 +162,7 @@ class CsvSink final : public ExportSink {
     arrow::ArrayVector columns;
     for (int i = 0; i < batch->num_columns(); ++i) {
       ARROW_ASSIGN_OR_RAISE(auto column, CastLossless(batch->column(i), schema_->field(i)->type()));
+      ARROW_RETURN_NOT_OK(CheckPrintable(*schema_->field(i), column));
       columns.push_back(std::move(column));
     }
     return writer_->WriteRecordBatch(

@@ -61,6 +61,10 @@ arrow::Result<std::shared_ptr<FileInput>> OpenInput(const Database& database,
   return FileInput::Open(fs != nullptr ? fs : DefaultFileSystem(), path);
 }
 
+/// Rows that are cast at a time: a few bytes of a file may stand for long values or many, and run
+/// ends of 16 bits number no more rows.
+constexpr int64_t kCastRows = 32'767;
+
 /// The rows of a file as batches of the table's schema, in pieces of a commit's size at most.
 class FileRows final : public arrow::RecordBatchReader {
  public:
@@ -80,13 +84,20 @@ class FileRows final : public arrow::RecordBatchReader {
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     while (batch_ == nullptr || at_ >= batch_->num_rows()) {
       batch_.reset();  // not two at a time
-      auto next = source_->Next();
-      if (!next.ok()) return InFile(next.status());
-      if (*next == nullptr) {
-        out->reset();
-        return arrow::Status::OK();
+      if (from_ == nullptr || from_at_ >= from_->num_rows()) {
+        from_.reset();
+        auto next = source_->Next();
+        if (!next.ok()) return InFile(next.status());
+        if (*next == nullptr) {
+          out->reset();
+          return arrow::Status::OK();
+        }
+        from_ = *std::move(next);
+        from_at_ = 0;
       }
-      ARROW_ASSIGN_OR_RAISE(batch_, match_.Apply(**next));
+      const auto some = from_->Slice(from_at_, kCastRows);
+      from_at_ += kCastRows;
+      ARROW_ASSIGN_OR_RAISE(batch_, match_.Apply(*some));
       at_ = 0;
       ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch_));
       row_bytes_ = std::max<int64_t>(bytes / std::max<int64_t>(batch_->num_rows(), 1), 1);
@@ -106,7 +117,9 @@ class FileRows final : public arrow::RecordBatchReader {
   const ColumnMatch match_;
   const std::shared_ptr<arrow::Schema> schema_;
   const std::string names_;
-  std::shared_ptr<arrow::RecordBatch> batch_;
+  std::shared_ptr<arrow::RecordBatch> from_;  // of the file
+  int64_t from_at_ = 0;
+  std::shared_ptr<arrow::RecordBatch> batch_;  // a part of it in the table's types
   int64_t at_ = 0;
   int64_t row_bytes_ = 1;
   int64_t rows_read_ = 0;

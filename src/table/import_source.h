@@ -20,7 +20,7 @@ namespace marble {
 
 /// Bytes of a batch that readers which can choose aim at.
 inline constexpr int64_t kImportBatchBytes = int64_t{16} << 20;
-inline constexpr int64_t kImportBatchRows = 64 * 1024;
+inline constexpr int64_t kImportBatchRows = 16 * 1024;
 
 class ImportSource {
  public:

@@ -68,30 +68,23 @@ bool IsBytes(Type::type id) {
   return id == Type::BINARY || id == Type::LARGE_BINARY || id == Type::BINARY_VIEW;
 }
 
+/// Units do not matter: a value that the coarser one cannot keep is refused when it is cast.
+/// (Parquet gives seconds back as milliseconds.)
 bool IsTimeLossless(const DataType& from, const DataType& to) {
   if (from.id() == Type::DATE32 && to.id() == Type::DATE64) return true;
-  if (arrow::is_time(from.id()) && arrow::is_time(to.id())) {
-    return checked_cast<const arrow::TimeType&>(from).unit() <=
-           checked_cast<const arrow::TimeType&>(to).unit();
-  }
+  if (arrow::is_time(from.id()) && arrow::is_time(to.id())) return true;
   if (from.id() != to.id()) return false;
   if (from.id() == Type::TIMESTAMP) {
     const auto& a = checked_cast<const arrow::TimestampType&>(from);
     const auto& b = checked_cast<const arrow::TimestampType&>(to);
     // Zones say how a moment is shown; a time without one is no moment.
-    return a.timezone().empty() == b.timezone().empty() && a.unit() <= b.unit();
+    return a.timezone().empty() == b.timezone().empty();
   }
-  if (from.id() == Type::DURATION) {
-    return checked_cast<const arrow::DurationType&>(from).unit() <=
-           checked_cast<const arrow::DurationType&>(to).unit();
-  }
-  return false;
+  return from.id() == Type::DURATION;
 }
 
-bool IsList(Type::type id) {
-  return id == Type::LIST || id == Type::LARGE_LIST || id == Type::LIST_VIEW ||
-         id == Type::LARGE_LIST_VIEW;
-}
+/// Not views of lists: what Arrow casts from them is not valid.
+bool IsList(Type::type id) { return id == Type::LIST || id == Type::LARGE_LIST; }
 
 bool IsFieldLossless(const arrow::Field& from, const arrow::Field& to) {
   return (to.nullable() || !from.nullable()) && IsLossless(*from.type(), *to.type());

@@ -65,6 +65,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ColumnMatch::Apply(
     if (!cast.ok()) {
       return Misfit(names_, *batch.schema()->field(index), *field, cast.status().message());
     }
+    ARROW_RETURN_NOT_OK((*cast)->Validate());
     arrays.push_back(*std::move(cast));
   }
   return arrow::RecordBatch::Make(table_, batch.num_rows(), std::move(arrays));

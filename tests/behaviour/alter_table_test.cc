@@ -237,6 +237,13 @@ TEST_P(AlterTableRulesTest, WhatCannotBeDoneIsRefusedByNameAndChangesNothing) {
   EXPECT_FAILS_WITH("the default is of type",
                     Alter(SchemaChange().Add(field("n"), arrow::MakeScalar("text"))));
   EXPECT_FAILS_WITH("named twice", Alter(SchemaChange().Reorder({"id", "id"})));
+  // A name that is taken for a moment would make the next step mean another column.
+  EXPECT_FAILS_WITH("two columns named 'id'",
+                    Alter(SchemaChange().Rename("count", "id").Rename("id", "count")));
+  EXPECT_FAILS_WITH("two columns named 'name'",
+                    Alter(SchemaChange().Rename("count", "name").Drop("name")));
+  EXPECT_FAILS_WITH("limit", Alter(SchemaChange().Add(arrow::field("n", arrow::utf8()),
+                                                      arrow::MakeScalar(std::string(300, 'x')))));
   // The first step alone would do.
   EXPECT_FAILS_WITH("table 't'", Alter(SchemaChange().Add(field("n")).Drop("x")));
   EXPECT_FAILS_WITH("no table 'u'", database_->AlterTable("u", SchemaChange().Drop("x")));
@@ -323,6 +330,25 @@ TEST_P(AlterTableRulesTest, RowsThatWereNotFlushedBeforeAKillAreReadWithBothSche
                          rows));
   }
   std::filesystem::remove_all(copy);
+}
+
+TEST_P(AlterTableRulesTest, ATableMayBeDroppedWhileItIsAltered) {
+  for (int round = 0; round < 40; ++round) {
+    ASSERT_OK(database_->CreateTable("gone", OldSchema(), {.primary_key = {"id"}}));
+    ASSERT_OK_AND_ASSIGN(auto gone, Table::Open(database_.get(), "gone"));
+    ASSERT_OK(gone->Insert(Rows(OldSchema(), {"[1]", "[1]", R"(["a"])"})));
+    std::thread alterer([&] {
+      arrow::Status status;
+      for (int i = 0; status.ok(); ++i) {
+        status = database_->AlterTable(
+            "gone", SchemaChange().Add(arrow::field("n" + std::to_string(i), arrow::int8())));
+      }
+      EXPECT_TRUE(IsNotFound(status)) << status.ToString();
+    });
+    const arrow::Status dropped = database_->DropTable("gone");
+    alterer.join();
+    ASSERT_OK(dropped);
+  }
 }
 
 TEST_P(AlterTableRulesTest, WritersLoseNothingWhileTheSchemaChanges) {

@@ -49,6 +49,10 @@ def test_another_handle_has_the_new_schema_at_once(table, db):
     assert other.primary_key == ("key",)
     assert other.schema.names == ["key", "name"]
     assert other.get(1) == {"key": 1, "name": "a"}
+    table.rename_column("key", "id")
+    assert 1 in other and 9 not in other
+    table.rename_column("id", "key")
+    assert other.contains(1) and other.contains([1, 9]).to_pylist() == [True, False]
     other.delete(1)
     assert len(table) == 1
 
@@ -65,6 +69,7 @@ def test_the_new_schema_is_there_after_opening_again(tmp_path):
 @pytest.mark.parametrize("change, said", [
     ({"drop": "id"}, "key column 'id'"),
     ({"drop": "x"}, "'x'"),
+    ({"rename": {"id": "count", "count": "id"}}, "'count'"),
     ({"widen": {"count": pa.int8()}}, "'count'"),
     ({"add": {"name": pa.int8()}}, "'name'"),
     ({"add": {"n": pa.int8()}, "defaults": {"n": "text"}}, "'n'"),
