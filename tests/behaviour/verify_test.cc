@@ -263,6 +263,43 @@ TEST(Verify, StrangeAndLeftOverFilesAreNamedButNoDamage) {
   for (const Finding& finding : report.findings) EXPECT_EQ(finding.kind, FindingKind::kStray);
 }
 
+TEST(Verify, LogIsNotAskedForAfterAProperClose) {
+  MemoryFileSystem fs;
+  FileBytes files = MakeDatabase(/*clean=*/true);
+  test::WriteTree(files, &fs);
+  // Left by a process that was killed while it removed its log.
+  const std::string segment = "/db/wal/001000.wal";
+  test::WriteTree({{segment, std::string(4096, '\0')}}, &fs);
+  ASSERT_OK_AND_ASSIGN(const VerifyReport left, VerifyDatabase("/db", On(&fs)));
+  EXPECT_TRUE(left.ok()) << left.ToText();
+  ASSERT_EQ(left.findings.size(), 1u) << left.ToText();
+  EXPECT_EQ(left.findings[0].kind, FindingKind::kStray);
+  EXPECT_EQ(left.findings[0].file, segment);
+  ASSERT_OK(fs.Remove(segment));
+  ASSERT_OK(fs.Remove("/db/CURRENT"));
+  ASSERT_OK_AND_ASSIGN(const VerifyReport lost, VerifyDatabase("/db", On(&fs)));
+  EXPECT_EQ(lost.damages(), 1) << lost.ToText();
+  EXPECT_TRUE(Names(lost, "/db/CURRENT"));
+  EXPECT_TRUE(lost.clean);
+  // What a later manifest would have said of the log is not known.
+  test::WriteTree({{"/db/MANIFEST-000009", "unreadable"}}, &fs);
+  ASSERT_OK_AND_ASSIGN(const VerifyReport newer, VerifyDatabase("/db", On(&fs)));
+  EXPECT_FALSE(newer.clean);
+}
+
+TEST(Verify, OnlyTheManifestIsDamagedIfItIsAnotherDatabases) {
+  MemoryFileSystem fs;
+  test::WriteTree(MakeDatabase(/*clean=*/false), &fs);
+  for (const auto& file : MakeDatabase(/*clean=*/false)) {
+    if (!file.first.starts_with("/db/MANIFEST")) continue;
+    ASSERT_OK(fs.Remove(file.first));
+    test::WriteTree({file}, &fs);
+  }
+  ASSERT_OK_AND_ASSIGN(const VerifyReport report, VerifyDatabase("/db", On(&fs)));
+  ASSERT_EQ(report.damages(), 1) << report.ToText();
+  EXPECT_TRUE(Names(report, "/db/MANIFEST-000001"));
+}
+
 TEST(Verify, RefusesAnOpenDatabaseAndOneThatIsNone) {
   test::TestDatabase db;
   ASSERT_OK(db.Open());
