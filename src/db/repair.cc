@@ -243,6 +243,39 @@ class Repairer {
   std::vector<Finding> lost_;  // of the table being read
 };
 
+/// The directory that holds `path`, by its letters; the same again for the topmost.
+std::string ParentOf(const std::string& path) {
+  const size_t last = path.find_last_not_of('/');
+  const size_t slash = last == std::string::npos ? last : path.find_last_of('/', last);
+  if (slash == std::string::npos) return path.starts_with('/') ? "/" : ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+/// Is `path`, which need not exist yet, the directory `outer` or within it? Asks the file system
+/// which directories are the same, since letters do not tell: of links, of relative paths.
+arrow::Result<bool> LiesWithin(FileSystem* fs, const std::string& path, const std::string& outer) {
+  ARROW_ASSIGN_OR_RAISE(const std::string forbidden, fs->Identity(outer));
+  std::string at = path;
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(at));
+    const std::string parent = ParentOf(at);
+    if (exists || parent == at) break;
+    at = parent;
+  }
+  ARROW_ASSIGN_OR_RAISE(std::string identity, fs->Identity(at));
+  // File systems without ".." have no links either.
+  const bool has_up = fs->Identity(at + "/..").ok();
+  while (identity != forbidden) {
+    std::string up = has_up ? at + "/.." : ParentOf(at);
+    ARROW_ASSIGN_OR_RAISE(std::string above, fs->Identity(up));
+    const bool is_root = has_up ? above == identity : up == at;
+    if (is_root) return false;
+    at = std::move(up);
+    identity = std::move(above);
+  }
+  return true;
+}
+
 arrow::Status CheckTarget(FileSystem* fs, const std::string& damaged, const std::string& target) {
   ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(target));
   if (exists) {
@@ -251,7 +284,10 @@ arrow::Status CheckTarget(FileSystem* fs, const std::string& damaged, const std:
       return arrow::Status::Invalid(target, " is not empty: a repair makes a new database");
     }
   }
-  if (target.starts_with(damaged + "/")) {
+  ARROW_ASSIGN_OR_RAISE(const bool there, fs->Exists(damaged));
+  if (!there) return arrow::Status::OK();  // which the survey tells
+  ARROW_ASSIGN_OR_RAISE(const bool within, LiesWithin(fs, target, damaged));
+  if (within) {
     return arrow::Status::Invalid(target, " lies within the database to be repaired");
   }
   return arrow::Status::OK();

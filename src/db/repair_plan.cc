@@ -19,6 +19,21 @@ namespace {
 /// Field metadata of a stored column (stored_schema.h).
 constexpr char kMetadataColumnId[] = "marble.column_id";
 
+/// The table that each database has from its first moment, so that no log tells of it
+/// (OpenDatabase::CreateFresh).
+constexpr uint32_t kDefaultTable = 1;
+
+arrow::Result<TableRecord> DefaultRecord() {
+  TableRecord record;
+  record.id = kDefaultTable;
+  record.name = "default";
+  record.options.primary_key = {"key"};
+  const arrow::Schema schema(
+      {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())});
+  ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(schema));
+  return record;
+}
+
 class Planner {
  public:
   Planner(const Survey& survey, RepairReport* report) : survey_(survey), report_(report) {}
@@ -27,7 +42,6 @@ class Planner {
     if (survey_.manifest.has_value()) {
       plan_.uuid = survey_.manifest->state.uuid;
       plan_.hash_seed = survey_.manifest->state.hash_seed;
-      next_table_id_ = survey_.manifest->state.next_table_id;
     }
     if (survey_.manifest_is_whole()) {
       ARROW_RETURN_NOT_OK(TakeManifest());
@@ -35,6 +49,11 @@ class Planner {
       ARROW_RETURN_NOT_OK(TakeFiles());
     }
     ARROW_RETURN_NOT_OK(ReplayLog());
+    if (!survey_.manifest_is_whole()) {
+      // After the log, which tells the sequences of files that do not know theirs.
+      for (auto& [id, table] : plan_.tables) PlaceAppended(&table);
+    }
+    for (auto& [id, finding] : unknown_) Drop(std::move(finding));
     if (plan_.tables.empty()) {
       return CorruptionError(survey_.directory, -1,
                              "no manifest, SSTable or log record tells of a table that could be"
@@ -149,7 +168,9 @@ class Planner {
       table->files[number] = known != nullptr ? *known : file.meta;
       if (known == nullptr && file.meta.constant_sequence == 1 && !table->schema->is_append()) {
         Note("table '" + table->record.name + "': which rows are newer, those of file " +
-             SstFileName(number) + " or those of other files, is not known: others were preferred");
+             SstFileName(number) +
+             " or those of other files, is not known: others, and deletes in the log, were "
+             "preferred");
       }
     }
     if (survey_.manifest.has_value()) {
@@ -157,7 +178,6 @@ class Planner {
         if (!plan_.tables.contains(id)) ARROW_RETURN_NOT_OK(AddTable(known.record).status());
       }
     }
-    for (auto& [id, table] : plan_.tables) PlaceAppended(&table);
     Note(
         "without a whole manifest every SSTable of the database counts: rows that were deleted, or"
         " replaced, may be back if the files that did it were merged away, are lost or damaged, and"
@@ -198,7 +218,6 @@ class Planner {
       if (knows_all) return table;
     }
     ARROW_ASSIGN_OR_RAISE(const TableRecord record, RecordOf(id, versions));
-    next_table_id_ = std::max(next_table_id_, id + 1);
     Note("table '" + record.name +
          "': its schema and key are those of its files; types that are stored as others"
          " (dictionaries, views, extension types) come as the stored ones, and options other than"
@@ -267,7 +286,9 @@ class Planner {
       next += meta->rows;
     }
     if (files.size() > 1) {
-      Note("table '" + table->record.name + "': the order of rows of different files is a guess");
+      Note("table '" + table->record.name +
+           "': the order of rows of different files is a guess, and rows are there twice where a"
+           " compaction was interrupted between writing its file and removing the old ones");
     }
   }
 
@@ -276,12 +297,13 @@ class Planner {
   arrow::Status ReplayLog() {
     const auto visit = [this](const LogRecord& record) { return ReplayRecord(record); };
     if (survey_.manifest_is_whole()) {
+      if (survey_.clean()) return arrow::Status::OK();  // what is left of the log is not needed
       // First without effect: whether the log is damaged decides how far it is read.
       const auto judge = [](const LogRecord&) { return arrow::Status::OK(); };
       const ManifestState& state = survey_.manifest->state;
-      const auto judged = RecoverLog(survey_.fs, survey_.directory, state, survey_.clean(), judge);
+      const auto judged = RecoverLog(survey_.fs, survey_.directory, state, /*clean=*/false, judge);
       if (judged.ok()) {
-        return RecoverLog(survey_.fs, survey_.directory, state, survey_.clean(), visit).status();
+        return RecoverLog(survey_.fs, survey_.directory, state, /*clean=*/false, visit).status();
       }
       if (judged.status().IsOutOfMemory()) return judged.status();
       report_->findings.push_back(FindingOf(judged.status(), LogDirectory(survey_.directory)));
@@ -300,10 +322,16 @@ class Planner {
   arrow::Status ReplayRecord(const LogRecord& record) {
     if (record.header.kind != LogRecordKind::kCommit) return arrow::Status::OK();
     uint64_t sequence = record.header.first_sequence;
-    const arrow::Status status = ReadCommitRecord(
-        record.payload, record.header.count,
-        [&](const LoggedOperation& op) { return ReplayOperation(sequence++, op); });
+    arrow::Status failed;  // of the first operation that means nothing: the others do
+    const arrow::Status read = ReadCommitRecord(
+        record.payload, record.header.count, [&](const LoggedOperation& op) -> arrow::Status {
+          arrow::Status replayed = ReplayOperation(sequence++, op, record);
+          if (replayed.IsOutOfMemory() || replayed.IsNotImplemented()) return replayed;
+          if (failed.ok()) failed = std::move(replayed);
+          return arrow::Status::OK();
+        });
     ++report_->log_records;
+    const arrow::Status& status = read.ok() ? failed : read;
     if (status.ok() || status.IsOutOfMemory()) return status;
     const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
     if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
@@ -312,18 +340,23 @@ class Planner {
     return arrow::Status::OK();
   }
 
-  arrow::Status ReplayOperation(uint64_t sequence, const LoggedOperation& op) {
+  arrow::Status ReplayOperation(uint64_t sequence, const LoggedOperation& op,
+                                const LogRecord& record) {
     if (op.kind == OperationKind::kCreateTable) return ReplayCreate(op.record);
-    const auto found = plan_.tables.find(op.table);
-    if (found == plan_.tables.end()) {
-      if (op.table < next_table_id_) return arrow::Status::OK();  // dropped later
-      return arrow::Status::Invalid("an operation on the unknown table ", op.table);
-    }
-    TablePlan* table = &found->second;
     if (op.kind == OperationKind::kDropTable) {
-      plan_.tables.erase(found);
+      plan_.tables.erase(op.table);
+      unknown_.erase(op.table);
       return arrow::Status::OK();
     }
+    const auto found = plan_.tables.find(op.table);
+    if (found == plan_.tables.end() && !IsDropped(op.table)) {
+      if (op.table != kDefaultTable) return NoteUnknown(op.table, record);
+      ARROW_ASSIGN_OR_RAISE(const TableRecord created, DefaultRecord());
+      ARROW_RETURN_NOT_OK(AddTable(created).status());
+      return ReplayOperation(sequence, op, record);
+    }
+    if (found == plan_.tables.end()) return arrow::Status::OK();
+    TablePlan* table = &found->second;
     if (op.kind == OperationKind::kAttach) return ReplayAttach(sequence, op, table);
     if (sequence <= table->flushed_sequence || IsInFiles(sequence, *table)) {
       return arrow::Status::OK();
@@ -335,12 +368,38 @@ class Planner {
     return ReplayRows(sequence, op, table);
   }
 
-  /// Without the manifest nobody says what was flushed. For keyed tables it does not matter; rows
-  /// of append tables must not come twice.
-  bool IsInFiles(uint64_t sequence, const TablePlan& table) const {
-    if (survey_.manifest_is_whole() || !table.schema->is_append()) return false;
+  /// Is a table that is not there one that the manifest knew, and was dropped?
+  bool IsDropped(uint32_t table) const {
+    return survey_.manifest.has_value() && table < survey_.manifest->state.next_table_id;
+  }
+
+  /// Rows of a table of which nothing else tells are lost, unless the log drops it later.
+  arrow::Status NoteUnknown(uint32_t table, const LogRecord& record) {
+    if (unknown_.contains(table)) return arrow::Status::OK();
+    const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
+    unknown_[table] = FindingOf(
+        CorruptionError(path, static_cast<int64_t>(record.begin.offset),
+                        "from here on it has operations on table " + std::to_string(table) +
+                            ", whose name and schema are not known; none of them was saved"),
+        path);
+    return arrow::Status::OK();
+  }
+
+  /// Without the manifest nobody says what was flushed. For most keyed tables it does not matter;
+  /// rows of append tables must not come twice, and rows from before a change of the schema, which
+  /// flushes, cannot be read in the present one.
+  bool IsInFiles(uint64_t sequence, const TablePlan& table) {
+    if (survey_.manifest_is_whole()) return false;
+    const bool changed = table.schema->version() > 0;
+    if (!changed && !table.schema->is_append()) return false;
     const auto known = newest_in_files_.find(table.record.id);
-    return known != newest_in_files_.end() && sequence <= known->second;
+    if (known == newest_in_files_.end() || sequence > known->second) return false;
+    if (changed) {
+      Note("table '" + table.record.name +
+           "': its schema had been changed; of the log only what is newer than all its files was"
+           " taken");
+    }
+    return true;
   }
 
   arrow::Status ReplayCreate(const TableRecord& record) {
@@ -360,8 +419,7 @@ class Planner {
       found->second.schemas = std::move(schemas);
       return arrow::Status::OK();
     }
-    if (record.id < next_table_id_ && survey_.manifest_is_whole()) return arrow::Status::OK();
-    next_table_id_ = std::max(next_table_id_, record.id + 1);
+    if (survey_.manifest_is_whole() && IsDropped(record.id)) return arrow::Status::OK();
     return AddTable(record).status();
   }
 
@@ -414,8 +472,8 @@ class Planner {
   const Survey& survey_;
   RepairReport* const report_;
   RepairPlan plan_;
-  uint32_t next_table_id_ = 1;
   std::map<uint32_t, uint64_t> newest_in_files_;
+  std::map<uint32_t, Finding> unknown_;  // by table: operations that belong to none that is known
 };
 
 }  // namespace

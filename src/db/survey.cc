@@ -139,7 +139,9 @@ class Surveyor {
       }
       const auto number = ParseManifestName(entry.name);
       if (number.has_value() && *number == survey_->manifest_number) continue;
-      if (number.has_value() && !survey_->current.has_value()) continue;  // read, or noted
+      // The others were read, or noted.
+      if (number.has_value() && !survey_->current.has_value()) continue;
+      if (number.has_value() && *number == survey_->current->manifest) continue;
       const bool left = number.has_value() || entry.name == "CURRENT.tmp";
       survey_->findings.push_back(Stray(path, left ? "left behind; CURRENT does not name it"
                                                    : "the name is none of a database's files"));
@@ -151,6 +153,15 @@ class Surveyor {
 };
 
 }  // namespace
+
+bool Survey::clean() const {
+  if (current.has_value()) return current->clean;
+  if (!manifest_is_whole() || !manifest->ended_clean) return false;
+  // An older manifest than the last one does not know what was written since.
+  return std::ranges::none_of(entries, [this](const DirectoryEntry& entry) {
+    return ParseManifestName(entry.name).value_or(0) > manifest_number;
+  });
+}
 
 SstReaderOptions Survey::ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
                                        uint64_t number) const {

@@ -39,7 +39,9 @@ struct Survey {
   uint64_t manifest_number = 0;
   std::vector<Finding> findings;  // of CURRENT, manifest and names
 
-  bool clean() const { return current.has_value() && current->clean; }
+  /// The database was closed properly, and needs nothing of the log: as CURRENT says, or without it
+  /// the end of the newest manifest.
+  bool clean() const;
   /// The manifest is whole: what it says can be relied upon.
   bool manifest_is_whole() const { return manifest.has_value() && manifest->status.ok(); }
   SstReaderOptions ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,

@@ -148,11 +148,15 @@ class DatabaseVerifier {
     return DeserializeBatch(op.message, schemas->second.current()->stored_schema()).status();
   }
 
+  /// After a proper close nothing of the log is needed: what is left of it was about to be removed.
+  bool LogIsOver() const { return survey_.manifest_is_whole() && survey_.clean(); }
+
   arrow::Status CheckLog() {
     for (const auto& [number, size] : survey_.log_sizes) {
       const std::string path = LogSegmentPath(survey_.directory, number);
       ARROW_RETURN_NOT_OK(Progress(path, size));
-      if (!survey_.manifest.has_value() || number >= state_.log_start) continue;
+      const bool needed = number >= state_.log_start && !LogIsOver();
+      if (!survey_.manifest.has_value() || needed) continue;
       Finding stray;
       stray.kind = FindingKind::kStray;
       stray.file = path;
@@ -160,11 +164,12 @@ class DatabaseVerifier {
       Add(std::move(stray));
     }
     const auto visit = [this](const LogRecord& record) { return CheckRecord(record); };
+    if (LogIsOver()) return arrow::Status::OK();
     uint64_t first = 0;
     if (survey_.manifest_is_whole()) {
       first = state_.log_start;
       const ManifestState before = state_;
-      auto log = RecoverLog(survey_.fs, survey_.directory, before, survey_.clean(), visit);
+      auto log = RecoverLog(survey_.fs, survey_.directory, before, /*clean=*/false, visit);
       if (log.ok()) {
         if (log->cut_bytes > 0) NoteCutTail(log->cut_bytes);
         return arrow::Status::OK();

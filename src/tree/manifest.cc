@@ -173,8 +173,7 @@ arrow::Result<ManifestContents> ReadManifest(FileSystem* fs, const std::string& 
   contents.state.uuid = reader->header().uuid;
   contents.end = kLogHeaderBytes;
   if (current != nullptr && ToHex(contents.state.uuid) != current->uuid_hex) {
-    contents.status = CorruptionError(path, 16, "belongs to another database than CURRENT says");
-    return contents;
+    return CorruptionError(path, 16, "belongs to another database than CURRENT says");
   }
   while (true) {
     ARROW_ASSIGN_OR_RAISE(auto record, reader->Next());

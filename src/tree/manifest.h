@@ -107,7 +107,8 @@ struct CurrentContents {
 std::string EncodeCurrent(const CurrentContents& contents);
 arrow::Result<CurrentContents> ReadCurrent(FileSystem* fs, const std::string& directory);
 /// Reads one manifest. `current` is what CURRENT says of it; nullptr if that is not known. Fails if
-/// there is no file with a good header of this number; all else is in the contents' status.
+/// there is no file with a good header of this number, or it is not of the database that CURRENT
+/// says; all else is in the contents' status.
 arrow::Result<ManifestContents> ReadManifest(FileSystem* fs, const std::string& directory,
                                              uint64_t number, const CurrentContents* current);
 arrow::Result<CurrentContents> DecodeCurrent(std::string_view text, const std::string& path);

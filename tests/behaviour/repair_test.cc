@@ -1,5 +1,6 @@
 // Repairing: what is intact comes back, what is lost is told, the original stays as it was.
 
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -277,6 +278,179 @@ TEST(Repair, AlteredTablesComeBackWithAndWithoutManifest) {
   }
 }
 
+/// The files of a database whose process dies after `work`, without LOCK, manifests and CURRENT.
+template <typename Work>
+FileBytes FilesWithoutManifest(MemoryFileSystem* fs, Work work) {
+  {
+    Options options = On(fs);
+    options.memtable_bytes = 64 * 1024;
+    auto db = *Database::Open("/db", options);
+    work(db);
+    EXPECT_TRUE(db->SyncLog().ok());
+    fs->FailNth(FileOp::kChange, 1, arrow::Status::IOError("the process is dead"), true);
+    EXPECT_FALSE(db->Close().ok());
+  }
+  fs->ClearFaults();
+  FileBytes files = test::ReadTree(fs, "/db");
+  std::erase_if(files, [](const auto& file) {
+    return file.first == "/db/LOCK" || file.first == "/db/CURRENT" ||
+           file.first.starts_with("/db/MANIFEST");
+  });
+  return files;
+}
+
+TEST(Repair, WithoutManifestThePairsOfALogAloneComeBack) {
+  MemoryFileSystem fs;
+  const FileBytes files = FilesWithoutManifest(&fs, [](const std::shared_ptr<Database>& db) {
+    ASSERT_OK(db->CreateTable("rows", RowsSchema()));
+    ASSERT_OK((*Table::Open(db, "rows"))->Insert(Rows(0, 10)));
+    ASSERT_OK(db->Flush());
+    ASSERT_OK((*KeyValue::Open(db))->Put("key", "in the log"));
+  });
+  ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
+  EXPECT_EQ(repaired.rows.at("rows"), 10);
+  ASSERT_EQ(repaired.pairs.size(), 1u) << repaired.report.ToText();
+  EXPECT_EQ(repaired.pairs.at("key"), "in the log");
+  EXPECT_EQ(repaired.report.findings.size(), 1u) << repaired.report.ToText();  // CURRENT
+}
+
+TEST(Repair, LoggedRowsOfATableThatNothingDescribesAreAFinding) {
+  MemoryFileSystem fs;
+  {
+    auto db = *Database::Open("/db", On(&fs));
+    ASSERT_OK(db->CreateTable("empty", RowsSchema()));
+    ASSERT_OK(db->CreateTable("rows", RowsSchema()));
+    ASSERT_OK((*Table::Open(db, "rows"))->Insert(Rows(0, 10)));
+    ASSERT_OK(db->Close());
+  }
+  const FileBytes files = FilesWithoutManifest(&fs, [](const std::shared_ptr<Database>& db) {
+    // One commit, of which what can be saved is.
+    WriteBatch batch;
+    batch.Insert("empty", Rows(0, 10));
+    batch.Insert("rows", Rows(10, 15));
+    ASSERT_OK(db->Write(batch));
+    ASSERT_OK((*Table::Open(db, "empty"))->Insert(Rows(10, 20)));
+  });
+  ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
+  EXPECT_EQ(repaired.rows.at("rows"), 15);
+  ASSERT_EQ(repaired.report.findings.size(), 2u) << repaired.report.ToText();
+  EXPECT_NE(repaired.report.findings[1].what.find("table 2"), std::string::npos);
+}
+
+TEST(Repair, WithoutManifestFilesAttachedByTheLogHideNoOtherRows) {
+  MemoryFileSystem fs;
+  const FileBytes files = FilesWithoutManifest(&fs, [](const std::shared_ptr<Database>& db) {
+    ASSERT_OK(db->CreateTable("journal", RowsSchema()));
+    auto journal = *Table::Open(db, "journal");
+    ASSERT_OK(journal->Insert(Rows(0, 100)));
+    ASSERT_OK(db->Flush());
+    ASSERT_OK(journal->Insert(Rows(100, 10000)));  // larger than a memtable: a file of its own
+    ASSERT_OK(journal->Insert(Rows(10000, 10050)));
+    ASSERT_OK(db->Flush());
+    ASSERT_OK(journal->Insert(Rows(10050, 10100)));
+  });
+  ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
+  EXPECT_EQ(repaired.rows.at("journal"), 10100) << repaired.report.ToText();
+  EXPECT_EQ(repaired.words.at("journal").size(), 10100u);
+}
+
+TEST(Repair, WithoutManifestLoggedRowsOfAnOlderSchemaAreTakenFromFiles) {
+  const auto texts =
+      arrow::schema({arrow::field("key", arrow::utf8(), false), arrow::field("x", arrow::utf8()),
+                     arrow::field("y", arrow::utf8())});
+  MemoryFileSystem fs;
+  const FileBytes files = FilesWithoutManifest(&fs, [&](const std::shared_ptr<Database>& db) {
+    TableOptions keyed;
+    keyed.primary_key = {"key"};
+    ASSERT_OK(db->CreateTable("rows", texts, keyed));
+    const auto insert = [&](const std::string& key) {
+      auto table = *Table::Open(db, "rows");
+      const auto batch = *test::BatchFromJson(
+          texts, {"[\"" + key + "\"]", "[\"x" + key + "\"]", "[\"y" + key + "\"]"});
+      arrow::ArrayVector columns;
+      for (const auto& field : table->info().schema->fields()) {
+        columns.push_back(batch->GetColumnByName(field->name()));
+      }
+      ASSERT_OK(table->Insert(arrow::RecordBatch::Make(table->info().schema, 1, columns)));
+    };
+    insert("1");
+    SchemaChange change;
+    change.Reorder({"key", "y", "x"});
+    ASSERT_OK(db->AlterTable("rows", change));
+    insert("2");
+    ASSERT_OK(db->Flush());
+    insert("3");
+  });
+  MemoryFileSystem damaged;
+  test::WriteTree(files, &damaged);
+  RepairOptions options;
+  options.file_system = &damaged;
+  ASSERT_OK_AND_ASSIGN(const RepairReport report, RepairDatabase("/db", "/new", options));
+  SCOPED_TRACE(report.ToText());
+  EXPECT_EQ(report.findings.size(), 1u);  // CURRENT
+  ASSERT_OK_AND_ASSIGN(const auto db, Database::Open("/new", On(&damaged)));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(db, "rows"));
+  ASSERT_OK_AND_ASSIGN(const auto rows, test::ScanAll(*table));
+  ASSERT_OK_AND_ASSIGN(
+      const auto expected,
+      test::BatchFromJson(
+          arrow::schema({texts->field(0), texts->field(2), texts->field(1)}),
+          {"[\"1\", \"2\", \"3\"]", "[\"y1\", \"y2\", \"y3\"]", "[\"x1\", \"x2\", \"x3\"]"}));
+  EXPECT_TRUE(test::SameRows(expected, rows));
+}
+
+TEST(Repair, ManifestOfAnotherDatabaseIsNotBelieved) {
+  FileBytes files = MakeDatabase(/*logged=*/true);
+  for (const auto& [path, bytes] : MakeDatabase(/*logged=*/true)) {
+    for (auto& file : files) {
+      if (file.first == path && path.starts_with("/db/MANIFEST")) file.second = bytes;
+    }
+  }
+  ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
+  EXPECT_FALSE(repaired.report.manifest_was_whole);
+  ASSERT_EQ(repaired.report.findings.size(), 1u) << repaired.report.ToText();
+  EXPECT_EQ(repaired.report.findings[0].file, "/db/MANIFEST-000001");
+  EXPECT_EQ(repaired.pairs.size(), kKeys + 201u);
+  EXPECT_EQ(repaired.rows.at("rows"), 295);
+}
+
+TEST(Repair, LogIsNotAskedAfterAProperClose) {
+  // The process was killed while it removed its log, or CURRENT was lost.
+  for (const bool left : {false, true}) {
+    SCOPED_TRACE(left);
+    FileBytes files = MakeDatabase(/*logged=*/false);
+    if (left) files.emplace_back("/db/wal/001000.wal", std::string(4096, '\0'));
+    for (auto& [path, bytes] : files) {
+      if (!left && path == "/db/CURRENT") bytes[20] ^= 1;
+    }
+    ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
+    EXPECT_EQ(repaired.report.lossless(), left) << repaired.report.ToText();
+    EXPECT_TRUE(repaired.report.notes.empty()) << repaired.report.ToText();
+    for (const Finding& finding : repaired.report.findings) EXPECT_EQ(finding.file, "/db/CURRENT");
+    EXPECT_EQ(repaired.pairs.size(), kKeys + 201u);
+  }
+}
+
+TEST(Repair, RefusesTargetsWithinTheDatabaseHoweverTheyAreWritten) {
+  const test::TestDirectory directory;
+  const std::string path = directory.path() + "/db";
+  ASSERT_OK((*Database::Open(path))->Close());
+  const std::string link = directory.path() + "/link";
+  std::filesystem::create_directory_symlink(path + "/sst", link);
+  const std::string relative = std::filesystem::relative(path).string();
+  const test::FileBytes before = test::ReadTree(DefaultFileSystem(), path);
+  for (const std::string& damaged : {path, path + "/", link + "/..", relative, "./" + relative}) {
+    for (const std::string& target :
+         {path + "/new", path + "/./sst/new/", link + "/new", link, relative + "/new"}) {
+      SCOPED_TRACE(damaged + " to " + target);
+      EXPECT_FAILS_WITH("within", RepairDatabase(damaged, target));
+    }
+  }
+  EXPECT_EQ(test::ReadTree(DefaultFileSystem(), path), before);
+  ASSERT_OK(RepairDatabase(path, path + "new"));
+  ASSERT_OK(RepairDatabase(relative, path + "/../other/"));
+}
+
 TEST(Repair, RecordsBehindADamagedOneAreReplayed) {
   FileBytes files = MakeDatabase(/*logged=*/true);
   for (auto& [path, bytes] : files) {
@@ -302,6 +476,7 @@ TEST(Repair, RefusesTargetsThatAreNotEmptyAndFilesOfNewerVersions) {
   options.file_system = &fs;
   EXPECT_FAILS_WITH("not empty", RepairDatabase("/db", "/db", options));
   EXPECT_FAILS_WITH("within", RepairDatabase("/db", "/db/new", options));
+  EXPECT_FAILS_WITH("within", RepairDatabase("/db/", "/db//sst/./new", options));
   EXPECT_FAILS_WITH("no database", RepairDatabase("/nothing", "/new", options));
   EXPECT_EQ(test::ReadTree(&fs, "/db"), files);
 }
