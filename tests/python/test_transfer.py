@@ -4,6 +4,7 @@ import marbledb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
@@ -169,3 +170,53 @@ def test_a_closed_database_moves_no_files(db, people, tmp_path):
         people.export_file(tmp_path / "y.csv")
     with pytest.raises(marbledb.ClosedError):
         people.bulk_load([])
+
+
+def test_times_of_every_unit_come_back_from_parquet(tmp_path):
+    schema = pa.schema([pa.field("id", pa.int64(), False)] + [
+        (f"{kind}_{unit}", make(unit)) for kind, make in
+        [("timestamp", pa.timestamp), ("duration", pa.duration)] for unit in ("s", "ms", "us", "ns")
+    ] + [("time_s", pa.time32("s")), ("time_ns", pa.time64("ns"))])
+    rows = pa.table([pa.array([1, 2], pa.int64())] +
+                    [pa.array([7, None], pa.int64()).cast(field.type)
+                     if not pa.types.is_time32(field.type)
+                     else pa.array([7, None], pa.int32()).cast(field.type)
+                     for field in list(schema)[1:]], schema=schema)
+    with marbledb.open(tmp_path / "db") as db:
+        table = db.create_table("t", schema, primary_key="id")
+        table.insert(rows)
+        table.export_file(tmp_path / "t.parquet")
+        again = db.create_table("again", schema, primary_key="id")
+        again.import_file(tmp_path / "t.parquet")
+        assert again.to_table().equals(table.to_table())
+
+
+def test_views_of_lists_are_refused_and_do_not_crash(tmp_path):
+    values = pa.array([["a"] * (i % 3) for i in range(16)], pa.list_(pa.string()))
+    views = pa.ListViewArray.from_arrays(values.offsets[:-1],
+                                         pa.array([i % 3 for i in range(16)], pa.int32()),
+                                         values.values)
+    with pa.ipc.new_file(tmp_path / "v.arrow", pa.schema([("x", views.type)])) as writer:
+        writer.write_batch(pa.record_batch([views], names=["x"]))
+    with marbledb.open(tmp_path / "db") as db:
+        table = db.create_table("t", pa.schema([("x", values.type)]))
+        with pytest.raises(marbledb.SchemaError, match="'x'"):
+            table.import_file(tmp_path / "v.arrow")
+
+
+def test_a_time_that_csv_cannot_show_is_refused_by_column(tmp_path):
+    with marbledb.open(tmp_path / "db") as db:
+        table = db.create_table("t", pa.schema([("at", pa.timestamp("s"))]))
+        table.insert(pa.table({"at": pa.array([1 << 62], pa.timestamp("s"))}))
+        with pytest.raises(marbledb.MarbleError, match="'at'"):
+            table.export_file(tmp_path / "t.csv")
+
+
+def test_a_batch_of_many_rows_is_imported_into_run_ends_of_16_bits(tmp_path):
+    rows = pa.table({"x": pa.array([i // 10 for i in range(100_000)], pa.int64())})
+    pa.feather.write_feather(rows, str(tmp_path / "x.arrow"), compression="uncompressed",
+                             chunksize=100_000)
+    with marbledb.open(tmp_path / "db") as db:
+        table = db.create_table("t", pa.schema([("x", pa.run_end_encoded(pa.int16(), pa.int64()))]))
+        assert table.import_file(tmp_path / "x.arrow") == 100_000
+        assert len(table) == 100_000
