@@ -121,7 +121,7 @@ step_asan() {
   ARROW_DEFAULT_MEMORY_POOL=system ASAN_OPTIONS=detect_stack_use_after_return=1 \
     LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-    MARBLE_MODEL_OPERATIONS=30000 MARBLE_CRASH_CYCLES=30 MARBLE_POWER_CUTS=40 \
+    MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
     MARBLE_ALTER_OPERATIONS=120 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))\$"
@@ -133,7 +133,7 @@ step_tsan() {
   bash tools/build.sh tsan concurrency_test base_test tree_test crash_test
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
-    MARBLE_STRESS_ROUNDS=400 MARBLE_POWER_CUTS=60 GTEST_FILTER='-KillTest.*' \
+    MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
     --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)$'
 }
