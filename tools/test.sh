@@ -124,7 +124,7 @@ step_asan() {
     MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
     MARBLE_ALTER_OPERATIONS=120 \
     ctest --preset asan --parallel "$(nproc)" \
-    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))\$"
+    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_2)?\$"
 }
 
 # The crash tests recover on several threads. Those that fork are left out: Arrow's allocators have
@@ -135,7 +135,7 @@ step_tsan() {
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
     MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
-    --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)$'
+    --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_2)?$'
 }
 
 steps=("$@")

@@ -303,7 +303,8 @@ TEST_P(AlterTableRulesTest, CompactingGivesBackTheSpaceOfADroppedColumn) {
   ASSERT_OK(wide->Insert(Rows(schema, {"[1]", "[\"" + text + "\"]", "[1]"})));
   ASSERT_OK(database_->Compact("wide"));
   const auto bytes = [&] {
-    for (const TableStats& table : database_->GetStats()->tables) {
+    const Stats stats = database_->GetStats().ValueOrDie();
+    for (const TableStats& table : stats.tables) {
       if (table.name == "wide") return table.bytes_in_files;
     }
     return int64_t{0};
