@@ -82,9 +82,7 @@ FileBytes MakeDatabase(bool logged) {
     }
   }
   fs.ClearFaults();
-  FileBytes files = test::ReadTree(&fs, "/db");
-  std::erase_if(files, [](const auto& file) { return file.first == "/db/LOCK"; });
-  return files;
+  return test::ReadDatabase(&fs, "/db");
 }
 
 struct Repaired {
@@ -241,9 +239,7 @@ FileBytes MakeAlteredDatabase() {
   auto batch = test::BatchFromJson(table->info().schema, {"[\"c\"]", "[\"new\"]", "[5]", "[6]"});
   EXPECT_TRUE(table->Insert(*batch).ok());
   EXPECT_TRUE(db->Close().ok());
-  FileBytes files = test::ReadTree(&fs, "/db");
-  std::erase_if(files, [](const auto& file) { return file.first == "/db/LOCK"; });
-  return files;
+  return test::ReadDatabase(&fs, "/db");
 }
 
 TEST(Repair, AlteredTablesComeBackWithAndWithoutManifest) {

@@ -36,6 +36,12 @@ FileBytes ReadTree(FileSystem* fs, const std::string& directory) {
   return files;
 }
 
+FileBytes ReadDatabase(FileSystem* fs, const std::string& directory) {
+  FileBytes files = ReadTree(fs, directory);
+  std::erase_if(files, [&](const auto& file) { return file.first == directory + "/LOCK"; });
+  return files;
+}
+
 void WriteTree(const FileBytes& files, FileSystem* fs) {
   for (const auto& [path, bytes] : files) {
     // An empty folder is in no list of files, but a closed database has one.

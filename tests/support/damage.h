@@ -33,6 +33,8 @@ using FileBytes = std::vector<std::pair<std::string, std::string>>;  // paths an
 
 /// All files below `directory`, sorted by path.
 FileBytes ReadTree(FileSystem* fs, const std::string& directory);
+/// Those of a database; LOCK is left out, which names who had it open.
+FileBytes ReadDatabase(FileSystem* fs, const std::string& directory);
 /// Writes files below directories that are made as needed; in-memory file systems only.
 void WriteTree(const FileBytes& files, FileSystem* fs);
 

@@ -184,14 +184,14 @@ arrow::Result<FileBytes> MakeGoldenDatabase() {
   if (dead.ok()) return arrow::Status::Invalid("the process has closed its database");
   db.reset();
   fs.ClearFaults();
-  FileBytes files = ReadTree(&fs, "/db");
+  FileBytes files = ReadDatabase(&fs, "/db");
   std::erase_if(files, [](const auto& file) {
     const auto& [path, bytes] = file;
     // Segments made ahead hold nothing but a header; spare ones are never read.
     const bool empty_log = path.find("/wal/") != std::string::npos &&
                            bytes.find_first_not_of('\0', 64) == std::string::npos;
     const bool spare = path.find("/wal/spare-") != std::string::npos;
-    return path == "/db/LOCK" || spare || empty_log;
+    return spare || empty_log;
   });
   return files;
 }
