@@ -25,15 +25,6 @@ namespace {
 constexpr char kDirectory[] = "bounds_check.tmp";
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-void Check(const arrow::Status& status) {
-  if (!status.ok()) Die(status.ToString());
-}
-template <typename T>
-T Check(arrow::Result<T> result) {
-  Check(result.status());
-  return std::move(result).ValueUnsafe();
-}
-
 /// Anonymous resident memory of this process, bytes.
 int64_t AnonymousBytes() {
   std::ifstream status("/proc/self/status");

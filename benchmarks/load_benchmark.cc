@@ -13,6 +13,7 @@
 
 #include <marble/transfer.h>
 
+#include "events.h"
 #include "support.h"
 
 namespace marble::benchmark {
@@ -22,48 +23,12 @@ constexpr int64_t kBatchRows = 64 * 1024;
 const char kDirectory[] = "load_benchmark.tmp";
 const std::string kFile = std::string(kDirectory) + "/rows.parquet";
 
-void Check(const arrow::Status& status) {
-  if (!status.ok()) Die(status.ToString());
-}
-template <typename T>
-T Check(arrow::Result<T> result) {
-  Check(result.status());
-  return std::move(result).ValueUnsafe();
-}
-
-std::shared_ptr<arrow::Schema> EventSchema() {
-  return arrow::schema({arrow::field("id", arrow::int64(), false),
-                        arrow::field("ts", arrow::int64()), arrow::field("user", arrow::int64()),
-                        arrow::field("amount", arrow::float64()),
-                        arrow::field("note", arrow::utf8())});
-}
-
-/// Rows [first, first + rows), their keys ascending or scattered.
-std::shared_ptr<arrow::RecordBatch> MakeBatch(int64_t first, int64_t rows, bool ascending) {
-  arrow::Int64Builder id;
-  arrow::Int64Builder ts;
-  arrow::Int64Builder user;
-  arrow::DoubleBuilder amount;
-  arrow::StringBuilder note;
-  for (int64_t i = first; i < first + rows; ++i) {
-    const uint64_t bits = Scatter(static_cast<uint64_t>(i) + 1);
-    Check(id.Append(ascending ? i : static_cast<int64_t>(bits >> 1)));
-    Check(ts.Append(i));
-    Check(user.Append(static_cast<int64_t>(bits % 100'000)));
-    Check(amount.Append(static_cast<double>(bits % 10'000) / 100));
-    Check(note.Append(KeyOf(static_cast<uint64_t>(i)) + "--------"));
-  }
-  return arrow::RecordBatch::Make(EventSchema(), rows,
-                                  {Check(id.Finish()), Check(ts.Finish()), Check(user.Finish()),
-                                   Check(amount.Finish()), Check(note.Finish())});
-}
-
 using Batches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
 Batches MakeBatches(int64_t rows, bool ascending) {
   Batches batches;
   for (int64_t first = 0; first < rows; first += kBatchRows) {
-    batches.push_back(MakeBatch(first, std::min(kBatchRows, rows - first), ascending));
+    batches.push_back(MakeEvents(first, std::min(kBatchRows, rows - first), ascending));
   }
   return batches;
 }

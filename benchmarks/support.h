@@ -3,11 +3,24 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+
+#include <arrow/result.h>
+#include <arrow/status.h>
 
 namespace marble::benchmark {
 
 /// Ends the program with a message: a benchmark of half a run is worth nothing.
 [[noreturn]] void Die(const std::string& what);
+
+inline void Check(const arrow::Status& status) {
+  if (!status.ok()) Die(status.ToString());
+}
+template <typename T>
+T Check(arrow::Result<T> result) {
+  Check(result.status());
+  return std::move(result).ValueUnsafe();
+}
 
 /// A scattering of 64 bits, one to one (the finaliser of MurmurHash3).
 inline uint64_t Scatter(uint64_t x) {

@@ -17,6 +17,7 @@
 
 #include <marble/table.h>
 
+#include "events.h"
 #include "support.h"
 
 namespace marble::benchmark {
@@ -24,41 +25,6 @@ namespace {
 
 constexpr int64_t kBatchRows = 64 * 1024;
 const char kDirectory[] = "table_benchmark.tmp";
-
-void Check(const arrow::Status& status) {
-  if (!status.ok()) Die(status.ToString());
-}
-template <typename T>
-T Check(arrow::Result<T> result) {
-  Check(result.status());
-  return std::move(result).ValueUnsafe();
-}
-
-std::shared_ptr<arrow::Schema> EventSchema() {
-  return arrow::schema({arrow::field("id", arrow::int64(), false),
-                        arrow::field("ts", arrow::int64()), arrow::field("user", arrow::int64()),
-                        arrow::field("amount", arrow::float64()),
-                        arrow::field("note", arrow::utf8())});
-}
-
-std::shared_ptr<arrow::RecordBatch> MakeBatch(int64_t first, int64_t rows) {
-  arrow::Int64Builder id;
-  arrow::Int64Builder ts;
-  arrow::Int64Builder user;
-  arrow::DoubleBuilder amount;
-  arrow::StringBuilder note;
-  for (int64_t i = first; i < first + rows; ++i) {
-    const uint64_t bits = Scatter(static_cast<uint64_t>(i) + 1);
-    Check(id.Append(static_cast<int64_t>(bits >> 1)));
-    Check(ts.Append(i));
-    Check(user.Append(static_cast<int64_t>(bits % 100'000)));
-    Check(amount.Append(static_cast<double>(bits % 10'000) / 100));
-    Check(note.Append(KeyOf(static_cast<uint64_t>(i)) + "--------"));
-  }
-  return arrow::RecordBatch::Make(EventSchema(), rows,
-                                  {Check(id.Finish()), Check(ts.Finish()), Check(user.Finish()),
-                                   Check(amount.Finish()), Check(note.Finish())});
-}
 
 /// Reads every byte of every buffer.
 uint64_t Touch(const arrow::RecordBatch& batch) {
@@ -92,7 +58,8 @@ class Run {
   void Once() {
     std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
     for (int64_t first = 0; first < rows_; first += kBatchRows) {
-      batches.push_back(MakeBatch(first, std::min(kBatchRows, rows_ - first)));
+      batches.push_back(
+          MakeEvents(first, std::min(kBatchRows, rows_ - first), /*ascending=*/false));
     }
     Feather(batches);
     MarbleTable(batches);

@@ -13,16 +13,6 @@
 namespace marble::benchmark {
 namespace {
 
-void Check(const arrow::Status& status) {
-  if (!status.ok()) Die("marble: " + status.ToString());
-}
-
-template <typename T>
-T Check(arrow::Result<T> result) {
-  Check(result.status());
-  return std::move(result).ValueUnsafe();
-}
-
 void ReadRows(Iterator* iterator, int64_t rows_max, Digest* digest) {
   for (int64_t i = 0; i < rows_max && iterator->Valid(); ++i, iterator->Next()) {
     digest->Add(iterator->key(), iterator->value());

@@ -46,10 +46,7 @@ arrow::Result<TableRecord> OpenDatabase::RecordAfter(const LiveTable& table,
     // What it writes may have any of them.
     for (const SchemaRecord& older : table.record.older_schemas) versions.insert(older.version);
   }
-  auto record = AlteredRecord(table.record, change, versions);
-  if (record.ok()) return record;
-  return record.status().WithMessage("table '", table.record.name,
-                                     "': ", record.status().message());
+  return InTable(table.record.name, AlteredRecord(table.record, change, versions));
 }
 
 arrow::Status OpenDatabase::FlushAndAlter(LiveTable* table, TableRecord record) {

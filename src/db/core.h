@@ -57,6 +57,14 @@ class TableState {
   std::atomic<TableState*> successor_{nullptr};
 };
 
+/// Names the table in errors of layers that do not know it.
+template <typename T>
+arrow::Result<T> InTable(const std::string& table, arrow::Result<T> result) {
+  if (result.ok()) return result;
+  const arrow::Status& status = result.status();
+  return status.WithMessage("table '", table, "': ", status.message());
+}
+
 /// Was an operation on `table` refused because the table has another schema by now? Then it is to
 /// be prepared anew, for the successor.
 inline bool IsOutdated(const TableState& table, const arrow::Status& status) {

@@ -46,16 +46,14 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
                                         const std::shared_ptr<arrow::Schema>& schema,
                                         const TableOptions& options) {
   ARROW_RETURN_NOT_OK(CheckTableName(name));
-  auto stored = StoredSchema::Make(schema, options);
-  if (!stored.ok())
-    return stored.status().WithMessage("table '", name, "': ", stored.status().message());
+  ARROW_ASSIGN_OR_RAISE(const auto stored, InTable(name, StoredSchema::Make(schema, options)));
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
   const CallInside inside(this);
   if (const LiveTable* found = tables_.Find(name)) {
     const StoredSchema& old = *found->state->schema;
-    if (old.user_schema()->Equals(*(*stored)->user_schema()) &&
-        old.options().primary_key == (*stored)->options().primary_key) {
+    if (old.user_schema()->Equals(*stored->user_schema()) &&
+        old.options().primary_key == stored->options().primary_key) {
       return arrow::Status::OK();
     }
     return ConflictError("table '" + name + "' exists with another schema or key");
@@ -63,7 +61,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   TableRecord record;
   record.id = next_table_id_;
   record.name = name;
-  record.options = (*stored)->options();
+  record.options = stored->options();
   ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(*schema));
   record_.Clear();
   record_.AddCreate(record);

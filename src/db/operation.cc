@@ -94,14 +94,6 @@ arrow::Status CheckKeyed(const TableState& table, const char* what) {
                                 table.info.name, "' has none");
 }
 
-// Names the table in errors of layers that do not know it.
-template <typename T>
-arrow::Result<T> InTable(const TableState& table, arrow::Result<T> result) {
-  if (result.ok()) return result;
-  const arrow::Status& status = result.status();
-  return status.WithMessage("table '", table.info.name, "': ", status.message());
-}
-
 }  // namespace
 
 uint64_t Operation::row_count() const {
@@ -161,7 +153,7 @@ arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool) {
   const StoredSchema& schema = *table->schema;
-  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(*table, schema.ToStored(batch)));
+  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table->info.name, schema.ToStored(batch)));
   Operation op;
   op.kind = OperationKind::kInsertRows;
   op.table = table;
@@ -170,7 +162,7 @@ arrow::Result<Operation> PrepareInsert(TableState* table,
     ARROW_ASSIGN_OR_RAISE(op.rows->columns, CopyBatch(stored, pool));
     return op;
   }
-  ARROW_ASSIGN_OR_RAISE(auto keys, InTable(*table, schema.codec()->Encode(*stored)));
+  ARROW_ASSIGN_OR_RAISE(auto keys, InTable(table->info.name, schema.codec()->Encode(*stored)));
   ARROW_ASSIGN_OR_RAISE(*op.rows, SortByKey(stored, keys, *schema.codec(), pool));
   return op;
 }
@@ -180,9 +172,10 @@ arrow::Result<Operation> PrepareDeleteKeys(TableState* table,
                                            arrow::MemoryPool* pool) {
   ARROW_RETURN_NOT_OK(CheckKeyed(*table, "deleting rows by key"));
   const StoredSchema& schema = *table->schema;
-  ARROW_ASSIGN_OR_RAISE(auto key_columns, InTable(*table, schema.KeysToStored(keys)));
-  ARROW_ASSIGN_OR_RAISE(auto encoded,
-                        InTable(*table, schema.codec()->EncodeArrays(key_columns->columns())));
+  ARROW_ASSIGN_OR_RAISE(auto key_columns, InTable(table->info.name, schema.KeysToStored(keys)));
+  ARROW_ASSIGN_OR_RAISE(
+      auto encoded,
+      InTable(table->info.name, schema.codec()->EncodeArrays(key_columns->columns())));
   ARROW_ASSIGN_OR_RAISE(auto rows, schema.TombstoneRows(key_columns));
   Operation op;
   op.kind = OperationKind::kDeleteRows;
@@ -195,8 +188,9 @@ arrow::Result<Operation> PrepareDeleteKeys(TableState* table,
 arrow::Result<Operation> PrepareDeleteRange(TableState* table, const KeyRange& range) {
   ARROW_RETURN_NOT_OK(CheckKeyed(*table, "deleting a range of keys"));
   const KeyCodec& codec = *table->schema->codec();
-  ARROW_ASSIGN_OR_RAISE(std::string begin, InTable(*table, codec.EncodeBound(range.lower)));
-  ARROW_ASSIGN_OR_RAISE(std::string end, InTable(*table, codec.EncodeBound(range.upper)));
+  ARROW_ASSIGN_OR_RAISE(std::string begin,
+                        InTable(table->info.name, codec.EncodeBound(range.lower)));
+  ARROW_ASSIGN_OR_RAISE(std::string end, InTable(table->info.name, codec.EncodeBound(range.upper)));
   ARROW_RETURN_NOT_OK(CheckBound(*table, begin));
   ARROW_RETURN_NOT_OK(CheckBound(*table, end));
   Operation op;

@@ -154,15 +154,8 @@ arrow::Status OpenDatabase::CreateFresh() {
   environment_.uuid = manifest_state_.uuid;
   environment_.hash_seed = manifest_state_.hash_seed;
   // Exists from the first moment, so that no crash leaves a database without it.
-  TableRecord record;
-  record.id = manifest_state_.next_table_id++;
-  record.name = "default";
-  record.options.primary_key = {"key"};
-  const arrow::Schema schema(
-      {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())});
-  ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(schema));
-  manifest_state_.tables[record.id].record = record;
-  next_table_id_ = manifest_state_.next_table_id;
+  ARROW_ASSIGN_OR_RAISE(manifest_state_.tables[kDefaultTable].record, DefaultTableRecord());
+  next_table_id_ = manifest_state_.next_table_id = kDefaultTable + 1;
   return AddTables();
 }
 

@@ -16,24 +16,6 @@ namespace marble {
 
 namespace {
 
-/// Field metadata of a stored column (stored_schema.h).
-constexpr char kMetadataColumnId[] = "marble.column_id";
-
-/// The table that each database has from its first moment, so that no log tells of it
-/// (OpenDatabase::CreateFresh).
-constexpr uint32_t kDefaultTable = 1;
-
-arrow::Result<TableRecord> DefaultRecord() {
-  TableRecord record;
-  record.id = kDefaultTable;
-  record.name = "default";
-  record.options.primary_key = {"key"};
-  const arrow::Schema schema(
-      {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())});
-  ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(schema));
-  return record;
-}
-
 class Planner {
  public:
   Planner(const Survey& survey, RepairReport* report) : survey_(survey), report_(report) {}
@@ -233,7 +215,7 @@ class Planner {
     std::vector<uint32_t> ids;
     for (int i = 0; i < file.schema->stored_schema()->num_fields(); ++i) {
       const auto& metadata = file.tail.schema->field(i)->metadata();
-      const auto text = metadata == nullptr ? "" : metadata->Get(kMetadataColumnId).ValueOr("");
+      const auto text = metadata == nullptr ? "" : metadata->Get(kColumnIdMetadata).ValueOr("");
       ids.push_back(static_cast<uint32_t>(ParseDecimal(text).value_or(static_cast<uint64_t>(i))));
     }
     return ids;
@@ -351,7 +333,7 @@ class Planner {
     const auto found = plan_.tables.find(op.table);
     if (found == plan_.tables.end() && !IsDropped(op.table)) {
       if (op.table != kDefaultTable) return NoteUnknown(op.table, record);
-      ARROW_ASSIGN_OR_RAISE(const TableRecord created, DefaultRecord());
+      ARROW_ASSIGN_OR_RAISE(const TableRecord created, DefaultTableRecord());
       ARROW_RETURN_NOT_OK(AddTable(created).status());
       return ReplayOperation(sequence, op, record);
     }

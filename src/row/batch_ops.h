@@ -58,6 +58,8 @@ std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batc
 
 /// Bytes that the rows of `batch` occupy (slices count only their rows).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
+/// What a batch of so many columns takes beside that, about: itself, its arrays and their buffers.
+constexpr int64_t BatchOverhead(int64_t columns) { return 512 + 384 * columns; }
 
 /// A record batch as one IPC message (metadata and body, no schema) for the log, in pieces that
 /// follow each other; they share the batch's buffers. The body begins at a multiple of 64 bytes,

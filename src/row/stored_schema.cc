@@ -27,7 +27,6 @@ using arrow::Status;
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
-constexpr char kColumnIdMetadata[] = "marble.column_id";
 constexpr int64_t kKeyValueBlockBytes = 32 * 1024;
 // A get has to decompress all of a block. With what is added for alignment it stays below 16 KiB:
 // memory allocators round up from there to 20.

@@ -28,6 +28,9 @@ namespace marble {
 /// Metadata of a user's schema: the key columns, comma-separated.
 inline constexpr char kPrimaryKeyMetadata[] = "marble.primary_key";
 
+/// Metadata of a stored schema's fields: the column's id, decimal.
+inline constexpr char kColumnIdMetadata[] = "marble.column_id";
+
 /// Which of a table's schemas one is, and what links its columns to those of the others.
 struct SchemaIdentity {
   /// Counts the changes of the table's schema: 0 as it was created.

@@ -16,6 +16,9 @@ namespace marble {
 /// behind the point or more, large_utf8 for utf8, large_binary for binary. Casting keeps order.
 bool IsWidening(const arrow::DataType& from, const arrow::DataType& to);
 
+/// Are both decimals, of whatever width, and has `to` as many digits on both sides of the point?
+bool HoldsDecimals(const arrow::DataType& from, const arrow::DataType& to);
+
 /// The same values in the wider type.
 arrow::Result<std::shared_ptr<arrow::Array>> Widened(const std::shared_ptr<arrow::Array>& array,
                                                      const std::shared_ptr<arrow::DataType>& type,

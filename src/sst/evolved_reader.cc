@@ -116,19 +116,20 @@ std::vector<int> EvolvedReader::AllColumns() const {
 }
 
 Result<ArrayPtr> EvolvedReader::DefaultColumn(int column, int64_t length) const {
+  const auto& field = schema_->stored_schema()->field(column);
+  const arrow::DataType& type = *field->type();
   const ArrayPtr one_value = schema_->DefaultOf(column);
-  if (one_value == nullptr) {
-    return arrow::MakeArrayOfNull(schema_->stored_schema()->field(column)->type(), length, pool_);
-  }
-  const arrow::Field& field = *schema_->stored_schema()->field(column);
-  const auto one = arrow::RecordBatch::Make(
-      arrow::schema({schema_->stored_schema()->field(column)}), 1, {one_value});
+  if (one_value == nullptr) return arrow::MakeArrayOfNull(field->type(), length, pool_);
   // Arrow does not look at the offsets of what it fills.
-  if (BatchBytes(*one) * length > std::numeric_limits<int32_t>::max() &&
-      !arrow::is_fixed_width(*field.type()) && !arrow::is_large_binary_like(field.type()->id())) {
-    return Status::CapacityError(
-        "column '", field.name(), "': ", length, " rows of a block would have ", BatchBytes(*one),
-        " bytes each by default, more than 2 GiB: widen it to a large_ type");
+  if (!arrow::is_fixed_width(type) && !arrow::is_large_binary_like(type.id())) {
+    const auto one = arrow::RecordBatch::Make(arrow::schema({field}), 1, {one_value});
+    const int64_t bytes = BatchBytes(*one);
+    if (bytes * length > std::numeric_limits<int32_t>::max()) {
+      return Status::CapacityError("column '", field->name(), "': ", length,
+                                   " rows of a block would have ", bytes,
+                                   " bytes each by default, more than 2 GiB: widen it to a large_ "
+                                   "type");
+    }
   }
   ARROW_ASSIGN_OR_RAISE(const auto value, one_value->GetScalar(0));
   return arrow::MakeArrayFromScalar(*value, length, pool_);

@@ -25,9 +25,7 @@ namespace {
 using arrow::Result;
 using arrow::Status;
 
-// Memory of a decoded block beside its bytes: the batch, its arrays and their buffers.
-constexpr int64_t kBlockOverhead = 512;
-constexpr int64_t kColumnOverhead = 384;
+// Memory of a decoded key-value block beside its bytes.
 constexpr int64_t kKvBlockOverhead = 512;
 
 // Bytes that are read ahead of a walk: few at first, because it may be a short one, then twice as
@@ -178,7 +176,7 @@ Result<std::shared_ptr<const Block>> SstReaderImpl::GetBlock(int64_t block) {
     decoded->memory = file_->zero_copy() ? 0 : decoded->kv.bytes->size();
   } else {
     const KeyCodec* codec = file_->schema().codec();
-    overhead = kBlockOverhead + kColumnOverhead * static_cast<int64_t>(columns_.size());
+    overhead = BatchOverhead(static_cast<int64_t>(columns_.size()));
     if (MapsBlocks()) {
       ARROW_ASSIGN_OR_RAISE(decoded->rows, MapRows(*file_, block));
     } else {

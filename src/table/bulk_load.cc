@@ -23,10 +23,6 @@ constexpr size_t kMergeRuns = 16;
 /// writers slow down where level 0 has many.
 constexpr size_t kAttachRuns = 8;
 
-/// Of a batch and its columns in memory, beside their values: batches may have one row each.
-constexpr int64_t kBatchOverhead = 512;
-constexpr int64_t kColumnOverhead = 384;
-
 class BulkLoader {
  public:
   BulkLoader(std::shared_ptr<DatabaseCore> core, std::shared_ptr<TableState> table,
@@ -41,10 +37,10 @@ class BulkLoader {
   BulkLoader& operator=(const BulkLoader&) = delete;
 
   arrow::Status Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
-    ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table_->schema->ToStored(batch)));
+    ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table_->info.name, table_->schema->ToStored(batch)));
     if (stored->num_rows() == 0) return arrow::Status::OK();
-    const int64_t bytes =
-        BatchBytes(*stored) + kBatchOverhead + kColumnOverhead * stored->num_columns();
+    // Batches may have one row each.
+    const int64_t bytes = BatchBytes(*stored) + BatchOverhead(stored->num_columns());
     if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) {
       ARROW_RETURN_NOT_OK(FinishRun());
     }
@@ -79,13 +75,6 @@ class BulkLoader {
     int merges = 0;  // times that its rows were merged
   };
 
-  template <typename T>
-  arrow::Result<T> InTable(arrow::Result<T> result) const {
-    if (result.ok()) return result;
-    const arrow::Status& status = result.status();
-    return status.WithMessage("table '", table_->info.name, "': ", status.message());
-  }
-
   arrow::Status FinishRun() {
     if (pending_.empty()) return arrow::Status::OK();
     const StoredSchema& schema = *table_->schema;
@@ -94,14 +83,15 @@ class BulkLoader {
       slices.push_back({static_cast<int32_t>(i), false, 0, pending_[i]->num_rows()});
     }
     ARROW_ASSIGN_OR_RAISE(auto rows,
-                          InTable(Gather(schema.stored_schema(), pending_, slices, core_->pool())));
+                          InTable(table_->info.name,
+                                  Gather(schema.stored_schema(), pending_, slices, core_->pool())));
     pending_.clear();
     pending_bytes_ = 0;
     SortedRows sorted;
     if (schema.is_append()) {
       sorted.columns = std::move(rows);
     } else {
-      ARROW_ASSIGN_OR_RAISE(auto keys, InTable(schema.codec()->Encode(*rows)));
+      ARROW_ASSIGN_OR_RAISE(auto keys, InTable(table_->info.name, schema.codec()->Encode(*rows)));
       ARROW_ASSIGN_OR_RAISE(sorted, SortByKey(rows, keys, *schema.codec(), core_->pool()));
     }
     const auto written = static_cast<uint64_t>(sorted.columns->num_rows());

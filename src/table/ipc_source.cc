@@ -22,25 +22,39 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Validated(
   return batch;
 }
 
-class IpcFileSource final : public ImportSource {
+/// What files and streams have in common; `Reader` is Arrow's of either.
+template <typename Reader>
+class IpcSource : public ImportSource {
  public:
-  explicit IpcFileSource(std::shared_ptr<FileInput> input) : input_(std::move(input)) {}
+  explicit IpcSource(std::shared_ptr<FileInput> input) : input_(std::move(input)) {}
 
   arrow::Status Open() {
-    return arrow::ipc::RecordBatchFileReader::Open(input_, ReadOptions({})).Value(&reader_);
-  }
-  const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
-  arrow::Status ReadSchema() {
+    ARROW_RETURN_NOT_OK(OpenReader({}));
     schema_ = reader_->schema();
     return arrow::Status::OK();
   }
+  const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
   arrow::Status Select(const std::vector<int>& wanted) override {
     // No columns would mean all of them.
     if (wanted.empty() || static_cast<int>(wanted.size()) == schema_->num_fields()) {
       return arrow::Status::OK();
     }
-    return arrow::ipc::RecordBatchFileReader::Open(input_, ReadOptions(wanted)).Value(&reader_);
+    return OpenReader(wanted);
   }
+
+ protected:
+  /// From the start of the file, with these columns; all if none are named.
+  virtual arrow::Status OpenReader(const std::vector<int>& columns) = 0;
+
+  const std::shared_ptr<FileInput> input_;
+  std::shared_ptr<Reader> reader_;
+  std::shared_ptr<arrow::Schema> schema_;
+};
+
+class IpcFileSource final : public IpcSource<arrow::ipc::RecordBatchFileReader> {
+ public:
+  using IpcSource::IpcSource;
+
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     if (next_ >= reader_->num_record_batches()) return nullptr;
     ARROW_ASSIGN_OR_RAISE(auto batch, reader_->ReadRecordBatch(next_++));
@@ -53,29 +67,17 @@ class IpcFileSource final : public ImportSource {
   }
 
  private:
-  const std::shared_ptr<FileInput> input_;
-  std::shared_ptr<arrow::ipc::RecordBatchFileReader> reader_;
-  std::shared_ptr<arrow::Schema> schema_;
+  arrow::Status OpenReader(const std::vector<int>& columns) override {
+    return arrow::ipc::RecordBatchFileReader::Open(input_, ReadOptions(columns)).Value(&reader_);
+  }
+
   int next_ = 0;
 };
 
-class IpcStreamSource final : public ImportSource {
+class IpcStreamSource final : public IpcSource<arrow::RecordBatchReader> {
  public:
-  explicit IpcStreamSource(std::shared_ptr<FileInput> input) : input_(std::move(input)) {}
+  using IpcSource::IpcSource;
 
-  arrow::Status Open() { return OpenReader({}); }
-  const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
-  arrow::Status ReadSchema() {
-    schema_ = reader_->schema();
-    return arrow::Status::OK();
-  }
-  arrow::Status Select(const std::vector<int>& wanted) override {
-    if (wanted.empty() || static_cast<int>(wanted.size()) == schema_->num_fields()) {
-      return arrow::Status::OK();
-    }
-    ARROW_RETURN_NOT_OK(input_->Seek(0));
-    return OpenReader(wanted);
-  }
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(reader_->ReadNext(&batch));
@@ -84,21 +86,17 @@ class IpcStreamSource final : public ImportSource {
   int64_t bytes_done() const override { return input_->Tell().ValueOr(0); }
 
  private:
-  arrow::Status OpenReader(const std::vector<int>& columns) {
+  arrow::Status OpenReader(const std::vector<int>& columns) override {
+    ARROW_RETURN_NOT_OK(input_->Seek(0));
     auto opened = arrow::ipc::RecordBatchStreamReader::Open(input_.get(), ReadOptions(columns));
     return std::move(opened).Value(&reader_);
   }
-
-  const std::shared_ptr<FileInput> input_;
-  std::shared_ptr<arrow::RecordBatchReader> reader_;
-  std::shared_ptr<arrow::Schema> schema_;
 };
 
 template <typename Source>
 arrow::Result<std::unique_ptr<ImportSource>> Opened(std::shared_ptr<FileInput> input) {
   auto source = std::make_unique<Source>(std::move(input));
   ARROW_RETURN_NOT_OK(source->Open());
-  ARROW_RETURN_NOT_OK(source->ReadSchema());
   return source;
 }
 

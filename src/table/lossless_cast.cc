@@ -1,6 +1,5 @@
 #include "table/lossless_cast.h"
 
-#include <optional>
 #include <utility>
 
 #include <arrow/array/array_dict.h>
@@ -10,56 +9,14 @@
 #include <arrow/extension_type.h>
 #include <arrow/util/checked_cast.h>
 
+#include "row/widening.h"
+
 namespace marble {
 namespace {
 
 using arrow::DataType;
 using arrow::Type;
 using arrow::internal::checked_cast;
-
-/// Bits of an integer's value: as many as its magnitude may need.
-struct IntegerShape {
-  bool is_signed;
-  int bits;
-};
-
-std::optional<IntegerShape> IntegerOf(const DataType& type) {
-  if (!arrow::is_integer(type.id())) return std::nullopt;
-  const bool is_signed = arrow::is_signed_integer(type.id());
-  return IntegerShape{is_signed, type.bit_width() - (is_signed ? 1 : 0)};
-}
-
-/// Bits of the integers that a float holds exactly; 0 if it is none.
-int FloatBits(Type::type id) {
-  switch (id) {
-    case Type::HALF_FLOAT:
-      return 11;
-    case Type::FLOAT:
-      return 24;
-    case Type::DOUBLE:
-      return 53;
-    default:
-      return 0;
-  }
-}
-
-bool IsNumberLossless(const DataType& from, const DataType& to) {
-  const auto from_int = IntegerOf(from);
-  const auto to_int = IntegerOf(to);
-  if (from_int && to_int) {
-    return (to_int->is_signed || !from_int->is_signed) && to_int->bits >= from_int->bits;
-  }
-  const int to_float = FloatBits(to.id());
-  if (from_int && to_float > 0) return from_int->bits <= to_float && to.id() != Type::HALF_FLOAT;
-  const int from_float = FloatBits(from.id());
-  if (from_float > 0 && to_float > 0) return from_float <= to_float;
-  if (arrow::is_decimal(from.id()) && arrow::is_decimal(to.id())) {
-    const auto& a = checked_cast<const arrow::DecimalType&>(from);
-    const auto& b = checked_cast<const arrow::DecimalType&>(to);
-    return b.scale() >= a.scale() && b.precision() - b.scale() >= a.precision() - a.scale();
-  }
-  return false;
-}
 
 bool IsText(Type::type id) {
   return id == Type::STRING || id == Type::LARGE_STRING || id == Type::STRING_VIEW;
@@ -174,7 +131,8 @@ bool IsLossless(const DataType& from, const DataType& to) {
   if (IsText(to.id()) || IsBytes(to.id())) {
     return from_chars || (from.id() == Type::FIXED_SIZE_BINARY && IsBytes(to.id()));
   }
-  return IsNumberLossless(from, to) || IsTimeLossless(from, to) || IsNestedLossless(from, to);
+  return IsWidening(from, to) || HoldsDecimals(from, to) || IsTimeLossless(from, to) ||
+         IsNestedLossless(from, to);
 }
 
 arrow::Result<std::shared_ptr<arrow::Array>> CastLossless(

@@ -92,11 +92,8 @@ arrow::Status PlanRange(const TableState& table, const KeyRange& range, ScanPlan
                                   table.info.name, "' has none");
   }
   const KeyCodec& codec = *plan->schema->codec();
-  auto encode = [&](const KeyBound& bound) -> arrow::Result<std::string> {
-    auto encoded = codec.EncodeBound(bound);
-    if (encoded.ok()) return encoded;
-    return encoded.status().WithMessage("table '", table.info.name,
-                                        "': ", encoded.status().message());
+  const auto encode = [&](const KeyBound& bound) {
+    return InTable(table.info.name, codec.EncodeBound(bound));
   };
   ARROW_ASSIGN_OR_RAISE(plan->range.lower, encode(range.lower));
   if (!range.upper.empty()) {

@@ -146,12 +146,9 @@ arrow::Result<EncodedKeys> DatabaseTable::EncodeKeys(
         "getting rows by key needs a table with a primary key, and table '", table.info.name,
         "' has none");
   }
-  auto key_columns = schema.KeysToStored(keys);
-  if (!key_columns.ok()) {
-    return key_columns.status().WithMessage("table '", table.info.name,
-                                            "': ", key_columns.status().message());
-  }
-  return schema.codec()->EncodeArrays((*key_columns)->columns());
+  ARROW_ASSIGN_OR_RAISE(const auto key_columns,
+                        InTable(table.info.name, schema.KeysToStored(keys)));
+  return schema.codec()->EncodeArrays(key_columns->columns());
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::Get(

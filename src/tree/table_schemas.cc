@@ -36,6 +36,17 @@ arrow::Result<SchemaPtr> MakeOlder(const SchemaRecord& record, const StoredSchem
 
 }  // namespace
 
+arrow::Result<TableRecord> DefaultTableRecord() {
+  TableRecord record;
+  record.id = kDefaultTable;
+  record.name = "default";
+  record.options.primary_key = {"key"};
+  const arrow::Schema schema(
+      {arrow::field("key", arrow::utf8(), false), arrow::field("value", arrow::binary())});
+  ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(schema));
+  return record;
+}
+
 arrow::Result<std::vector<uint32_t>> ColumnIdsOf(const SchemaRecord& record) {
   if (!record.column_ids.empty()) return record.column_ids;
   ARROW_ASSIGN_OR_RAISE(const auto schema, DeserializeSchema(record.schema));

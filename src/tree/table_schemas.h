@@ -31,6 +31,10 @@ class TableSchemas {
   std::map<uint32_t, std::shared_ptr<const StoredSchema>> older_;
 };
 
+/// The table that a database has from its first moment: {key: utf8, value: binary}.
+inline constexpr uint32_t kDefaultTable = 1;
+arrow::Result<TableRecord> DefaultTableRecord();
+
 /// The column ids of a record's schema, spelled out.
 arrow::Result<std::vector<uint32_t>> ColumnIdsOf(const SchemaRecord& record);
 

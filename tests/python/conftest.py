@@ -2,12 +2,27 @@
 runs last, opens every file in them with pyarrow alone."""
 
 import pathlib
+import subprocess
 
 import marbledb
+import marbledb._core
 import pyarrow as pa
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+# The program `marble`, beside the tree of packages that the build made.
+PROGRAM = pathlib.Path(marbledb._core.__file__).parents[2] / "cli" / "marble"
+
+
+def run_program(*arguments, status=0):
+    """Runs it; it has to end with this status, and to say something about it only if it is not 0."""
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert done.returncode == status, done
+    assert (done.stderr == "") == (status == 0), done.stderr
+    return done
+
 
 left_behind: list[pathlib.Path] = []
 

@@ -1,24 +1,16 @@
 """The program `marble`, run as a process: what it prints, its exit status, and what it writes."""
 
 import json
-import pathlib
-import subprocess
 
 import marbledb
-import marbledb._core
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-
-# Beside the tree of packages that the build made.
-PROGRAM = pathlib.Path(marbledb._core.__file__).parents[2] / "cli" / "marble"
+from conftest import run_program
 
 
 def run(*arguments, status=0):
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True,
-                          check=False, timeout=60)
-    assert done.returncode == status, done
-    assert (done.stderr == "") == (status == 0), done.stderr
+    done = run_program(*arguments, status=status)
     return done.stdout if status == 0 else done.stderr
 
 

@@ -2,21 +2,14 @@
 
 import json
 import pathlib
-import subprocess
 
 import marbledb
-import marbledb._core
 import pytest
-
-PROGRAM = pathlib.Path(marbledb._core.__file__).parents[2] / "cli" / "marble"
+from conftest import run_program
 
 
 def run(*arguments, status=0):
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True,
-                          check=False, timeout=60)
-    assert done.returncode == status, done
-    assert (done.stderr == "") == (status == 0), done.stderr
-    return done.stdout
+    return run_program(*arguments, status=status).stdout
 
 
 @pytest.fixture
