@@ -1,0 +1,1 @@
+// Exists so that the tests' precompiled header has one owner; see cmake/test_pch.h.
