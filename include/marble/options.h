@@ -28,12 +28,14 @@ struct Options {
   /// Take no lock and write nothing; every write is refused. Sees the state at the time of opening.
   bool read_only = false;
   /// Bytes of memory for write buffers, block cache (with copies of hot rows and of indexes, where
-  /// data exceed memory) and pinned indexes together. Half of it at most goes to write buffers; the
-  /// caches use what they leave, up to seven eighths. Smaller means more flushes and more disk
+  /// data exceed memory) and pinned indexes together. Half of it at most goes to write buffers, and
+  /// writes are slowed down from three eighths on; the caches use what they leave, up to seven
+  /// eighths. Smaller means shorter bursts of writes at full speed, more flushes and more disk
   /// reads.
   int64_t memory_budget = int64_t{1} << 30;
-  /// Bytes at which a table's memtable is sealed and flushed. Larger means fewer, bigger flushes
-  /// and a longer replay after a crash. Bounded by a quarter of memory_budget.
+  /// Bytes at which a table's memtable is sealed and flushed; up to six sealed ones may wait for
+  /// their flush before writes are slowed down. Larger means fewer, bigger flushes and a longer
+  /// replay after a crash. Bounded by a quarter of memory_budget.
   int64_t memtable_bytes = int64_t{64} << 20;
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;

@@ -94,7 +94,7 @@ int64_t OpenDatabase::MemtableRoom() const {
   const int64_t step = std::max<int64_t>(environment_.options.memory_budget / 32, 1);
   const int64_t bytes =
       memtable_bytes_ + (writers_rest_ ? step : environment_.memtable_bytes_max());
-  return std::min((bytes + step - 1) / step * step, environment_.options.memory_budget / 2);
+  return std::min((bytes + step - 1) / step * step, environment_.memtables_max());
 }
 
 bool OpenDatabase::FitCache() {

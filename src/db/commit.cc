@@ -18,8 +18,9 @@ namespace marble {
 
 namespace {
 
-/// Sealed memtables of a table that may wait for their flush before writers wait for it.
-constexpr size_t kSealedMax = 2;
+/// Sealed memtables of a table that may wait for their flush before writers wait for it, whatever
+/// the memory budget: all that is in them is replayed after a crash.
+constexpr size_t kSealedMax = 6;
 /// Runs of level 0 from which writes are slowed down, and at which they stop.
 constexpr size_t kSlowRuns = 12;
 constexpr size_t kStopRuns = 28;
@@ -329,7 +330,7 @@ void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
 }
 
 void OpenDatabase::SealForMemory() {
-  if (memtable_bytes_ <= environment_.options.memory_budget * 3 / 8) return;
+  if (memtable_bytes_ <= environment_.memtables_scarce()) return;
   LiveTable* largest = nullptr;
   for (auto& [id, table] : tables_.all()) {
     if (table->has_sealed()) return;
@@ -355,7 +356,7 @@ std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
       return "level 0 of table '" + table->record.name + "' has " + std::to_string(runs) + " runs";
     }
   }
-  if (memtable_bytes_ > environment_.options.memory_budget / 2) {
+  if (memtable_bytes_ > environment_.memtables_max()) {
     return "memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
            std::to_string(environment_.options.memory_budget);
   }
@@ -401,14 +402,19 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
 
 WriteDebt OpenDatabase::DebtOf(const LiveTable& table) const {
   WriteDebt debt;
-  for (const MemtableSlot& slot : table.memtables) debt.memtable_bytes += slot.memtable->bytes();
-  debt.memtable_bytes_slow = static_cast<int64_t>(kSealedMax) * environment_.memtable_bytes_max();
-  debt.memtable_bytes_stop = debt.memtable_bytes_slow + environment_.memtable_bytes_max();
+  const int64_t memtable = environment_.memtable_bytes_max();
+  const auto sealed_max = static_cast<int64_t>(kSealedMax);
+  if (table.has_sealed()) {
+    debt.table_bytes = {.slow = sealed_max * memtable, .stop = (sealed_max + 1) * memtable};
+    for (const MemtableSlot& slot : table.memtables) {
+      debt.table_bytes.size += slot.memtable->bytes();
+    }
+    debt.all_bytes = {memtable_bytes_, environment_.memtables_scarce(),
+                      environment_.memtables_max()};
+  }
   debt.flush_rate = flush_rate_;
   if (!environment_.options.auto_compaction) return debt;
-  debt.runs = table.version->levels[0].size();
-  debt.runs_slow = kSlowRuns;
-  debt.runs_stop = kStopRuns;
+  debt.runs = {static_cast<int64_t>(table.version->levels[0].size()), kSlowRuns, kStopRuns};
   return debt;
 }
 
@@ -417,9 +423,10 @@ std::chrono::nanoseconds OpenDatabase::WriteDelay(std::span<Operation> operation
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
     if (table == nullptr) continue;
-    if (table->memtables.size() <= kSealedMax && table->version->levels[0].size() < kSlowRuns) {
-      continue;
-    }
+    const bool flushes_keep_up =
+        !table->has_sealed() || (table->memtables.size() <= kSealedMax &&
+                                 memtable_bytes_ <= environment_.memtables_scarce());
+    if (flushes_keep_up && table->version->levels[0].size() < kSlowRuns) continue;
     rate = std::min(rate, AllowedWriteRate(DebtOf(*table)));
     break;  // the operations of a commit are mostly on one table
   }

@@ -36,6 +36,10 @@ struct Environment {
   int64_t memtable_bytes_max() const {
     return std::min(options.memtable_bytes, options.memory_budget / 4);
   }
+  /// Bytes that the memtables of all tables may hold together: from the former on the largest are
+  /// sealed and writers slowed down, at the latter they stop.
+  int64_t memtables_scarce() const { return options.memory_budget * 3 / 8; }
+  int64_t memtables_max() const { return options.memory_budget / 2; }
   SstReaderOptions ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,
                                  uint64_t file_number) const;
   OutputContext MakeOutputContext(const TableState& table, std::vector<uint64_t> snapshots);

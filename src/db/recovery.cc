@@ -82,7 +82,7 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   helpers_ = std::make_unique<HelperThreads>(options.background_threads);
   // Spares take an eighth of the budget, memtables up to half, the block cache what they leave.
   environment_.pool = AcquireMemoryPool(options.memory_budget / 8);
-  memtable_room_ = options.memory_budget / 2;
+  memtable_room_ = environment_.memtables_max();
   environment_.cache =
       std::make_shared<BlockCache>(CacheCapacity(memtable_room_), CacheCapacity(0));
   FileSystem* fs = environment_.fs;
@@ -298,7 +298,7 @@ arrow::Status OpenDatabase::FlushIfFull(LiveTable* table) {
       std::min(environment_.memtable_bytes_max(), kRecoveredBytesMax)) {
     return StartRecoveredFlush(table);
   }
-  if (memtable_bytes_ <= environment_.options.memory_budget / 2) return arrow::Status::OK();
+  if (memtable_bytes_ <= environment_.memtables_max()) return arrow::Status::OK();
   LiveTable* largest = table;
   for (auto& [id, other] : tables_.all()) {
     if (other->counted_bytes > largest->counted_bytes) largest = other.get();

@@ -17,18 +17,17 @@ constexpr std::chrono::milliseconds kSleepMax(20);
 constexpr std::chrono::milliseconds kOwedMax(200);
 
 /// Which part of the way from `slow` to `stop` is gone: below 0 before it, at most 1.
-double Gone(double value, double slow, double stop) {
-  return stop > slow ? std::min((value - slow) / (stop - slow), 1.0) : -1.0;
+double Gone(const Backlog& backlog) {
+  if (backlog.stop <= backlog.slow) return -1.0;
+  const auto slow = static_cast<double>(backlog.slow);
+  return std::min(
+      (static_cast<double>(backlog.size) - slow) / (static_cast<double>(backlog.stop) - slow), 1.0);
 }
 
 }  // namespace
 
 int64_t AllowedWriteRate(const WriteDebt& debt) {
-  const double gone = std::max(
-      Gone(static_cast<double>(debt.memtable_bytes), static_cast<double>(debt.memtable_bytes_slow),
-           static_cast<double>(debt.memtable_bytes_stop)),
-      Gone(static_cast<double>(debt.runs), static_cast<double>(debt.runs_slow),
-           static_cast<double>(debt.runs_stop)));
+  const double gone = std::max({Gone(debt.table_bytes), Gone(debt.all_bytes), Gone(debt.runs)});
   if (gone < 0) return kUnlimited;
   const int64_t flush_rate = debt.flush_rate > 0 ? debt.flush_rate : kFirstFlushRate;
   return std::max(static_cast<int64_t>(2.0 * static_cast<double>(flush_rate) * (1.0 - gone)),

@@ -10,19 +10,23 @@
 
 namespace marble {
 
-/// What flush and compaction have not done yet, of one table or of all.
+inline constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+
+/// Something that grows while flush or compaction lag behind, and what may be of it.
+struct Backlog {
+  int64_t size = 0;
+  int64_t slow = kUnlimited;  // from here on writes are slowed down
+  int64_t stop = kUnlimited;  // here they stop
+};
+
+/// What flush and compaction have not done yet for the writes into a table.
 struct WriteDebt {
-  int64_t memtable_bytes = 0;
-  int64_t memtable_bytes_slow = 0;  // from here on writes are slowed down
-  int64_t memtable_bytes_stop = 0;  // here they stop
-  size_t runs = 0;                  // of level 0
-  size_t runs_slow = 0;
-  size_t runs_stop = 0;
+  Backlog table_bytes;  // in its memtables
+  Backlog all_bytes;    // in those of all tables
+  Backlog runs;         // of its level 0
   /// Memtable bytes a second that the last flushes wrote; 0 if there was none yet.
   int64_t flush_rate = 0;
 };
-
-inline constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
 /// Bytes a second that writers may add together; kUnlimited without debt. Falls from twice the rate
 /// of flushes where writes begin to be slowed down, in proportion to what is left until they stop.

@@ -39,6 +39,7 @@ arrow::Status SstSink::Write(const void* data, int64_t bytes) {
     buffer_.append(from, part);
     from += part;
     left -= part;
+    SealPages(/*last=*/false);
     if (buffer_.size() == kFlushBytes) ARROW_RETURN_NOT_OK(FlushPages());
   }
   return arrow::Status::OK();
@@ -76,14 +77,20 @@ arrow::Status SstSink::Align() {
   return over == 0 ? arrow::Status::OK() : Write(kZeros, kSstSectionAlignment - over);
 }
 
-arrow::Status SstSink::FlushPages() {
-  for (size_t at = 0; at < buffer_.size(); at += kSstPageBytes) {
-    const auto page = static_cast<int64_t>(checksums_.size());
-    checksums_.push_back(
-        Checksum(std::string_view(buffer_).substr(at, kSstPageBytes), PageSeed(page)));
+// Each page as soon as it is complete, while it is in the processor's cache.
+void SstSink::SealPages(bool last) {
+  while (buffer_.size() - sealed_ >= kSstPageBytes || (last && sealed_ < buffer_.size())) {
+    const std::string_view page = std::string_view(buffer_).substr(sealed_, kSstPageBytes);
+    checksums_.push_back(Checksum(page, PageSeed(static_cast<int64_t>(checksums_.size()))));
+    sealed_ += page.size();
   }
+}
+
+arrow::Status SstSink::FlushPages() {
+  SealPages(/*last=*/true);
   if (!buffer_.empty()) ARROW_RETURN_NOT_OK(file_->Append(buffer_));
   buffer_.clear();
+  sealed_ = 0;
   return arrow::Status::OK();
 }
 

@@ -44,6 +44,8 @@ class SstSink : public arrow::io::OutputStream {
   arrow::Result<uint64_t> Finish();
 
  private:
+  /// Computes the checksums of the pages that are complete, or of all if it is `last`.
+  void SealPages(bool last);
   arrow::Status FlushPages();
   /// Lengthens the schema message once it is complete.
   arrow::Status EndSchemaMessage();
@@ -52,6 +54,7 @@ class SstSink : public arrow::io::OutputStream {
   // Bytes not yet appended to the file; begins at a page boundary. In the tail all of
   // the tail, in the schema message all of it.
   std::string buffer_;
+  size_t sealed_ = 0;  // bytes of it whose pages have their checksums
   std::vector<uint64_t> checksums_;
   std::string prefix_;  // first 8 bytes of the current message
   int64_t position_ = 0;

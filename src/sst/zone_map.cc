@@ -133,6 +133,12 @@ std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values, 
     const uint64_t word = words[i];
     if (word > min_word && word < max_word) continue;
     const std::string_view value = values.GetView(i);
+    // Columns of a few short values meet their bounds again and again.
+    if (any && value.size() <= 8 &&
+        ((word == min_word && value.size() == min.size()) ||
+         (word == max_word && value.size() == max.size()))) {
+      continue;
+    }
     if (!any || word < min_word || (word == min_word && LessBehindPrefix(value, min))) {
       min = value;
       min_word = word;

@@ -189,14 +189,16 @@ void MergeStretches(const Source& source, KeyEntry* entries, KeyEntry* scratch,
       const KeyEntry* b = from + middle;
       KeyEntry* out = to + begin;
       while (a != from + middle && b != from + end) {
-        // Which one comes next is a coin's toss: no branch depends on it but for ties.
-        bool take_b = b->prefix < a->prefix;
+        // Which one comes next is a coin's toss: no branch depends on it but for ties. Compilers
+        // make branches of `?:`, but not of masks.
+        uint64_t take_b = b->prefix < a->prefix ? 1 : 0;
         if (b->prefix == a->prefix) [[unlikely]]
-          take_b = newer_first(*a, *b);
-        const KeyEntry* next = take_b ? b : a;
-        *out++ = *next;
-        a += take_b ? 0 : 1;
-        b += take_b ? 1 : 0;
+          take_b = newer_first(*a, *b) ? 1 : 0;
+        const uint64_t mask = ~take_b + 1;
+        *out++ = {a->prefix ^ ((a->prefix ^ b->prefix) & mask),
+                  a->handle ^ ((a->handle ^ b->handle) & mask)};
+        a += 1 - take_b;
+        b += take_b;
       }
       out = std::copy(a, static_cast<const KeyEntry*>(from + middle), out);
       std::copy(b, static_cast<const KeyEntry*>(from + end), out);

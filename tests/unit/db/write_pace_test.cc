@@ -7,20 +7,18 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-WriteDebt Debt(int64_t memtable_mib, size_t runs) {
+WriteDebt Debt(int64_t table_mib, int64_t runs, int64_t all_mib = 0) {
   WriteDebt debt;
-  debt.memtable_bytes = memtable_mib * kMiB;
-  debt.memtable_bytes_slow = 200 * kMiB;
-  debt.memtable_bytes_stop = 300 * kMiB;
-  debt.runs = runs;
-  debt.runs_slow = 12;
-  debt.runs_stop = 28;
+  debt.table_bytes = {table_mib * kMiB, 200 * kMiB, 300 * kMiB};
+  debt.all_bytes = {all_mib * kMiB, 400 * kMiB, 600 * kMiB};
+  debt.runs = {runs, 12, 28};
   debt.flush_rate = 100 * kMiB;
   return debt;
 }
 
 TEST(AllowedWriteRate, IsUnlimitedWithoutDebt) {
-  EXPECT_EQ(AllowedWriteRate(Debt(199, 11)), kUnlimited);
+  EXPECT_EQ(AllowedWriteRate(Debt(199, 11, 399)), kUnlimited);
+  EXPECT_EQ(AllowedWriteRate(WriteDebt()), kUnlimited);
 }
 
 TEST(AllowedWriteRate, FallsSmoothlyToNearlyNothing) {
@@ -40,6 +38,7 @@ TEST(AllowedWriteRate, TheLargerDebtCounts) {
   EXPECT_EQ(AllowedWriteRate(Debt(0, 20)), 100 * kMiB);
   EXPECT_EQ(AllowedWriteRate(Debt(275, 20)), 50 * kMiB);
   EXPECT_EQ(AllowedWriteRate(Debt(225, 24)), 50 * kMiB);
+  EXPECT_EQ(AllowedWriteRate(Debt(225, 0, 550)), 50 * kMiB);
 }
 
 TEST(WritePacer, KeepsToTheRateInFewSleeps) {
