@@ -23,6 +23,10 @@ constexpr std::chrono::milliseconds kRoomRetry(100);
 constexpr std::chrono::seconds kLogIdle(5);
 /// A manifest that grew beyond this is rewritten as one edit.
 constexpr int64_t kManifestBytesMax = 4 << 20;
+/// So many sealed memtables of a table are worth a second thread, unless its level 0 has so many
+/// runs that compaction needs it more.
+constexpr size_t kSealedMany = 4;
+constexpr size_t kRunsMany = 10;
 
 /// Lets go of a view that was replaced, and of the memory and files that go with it. Whoever is the
 /// last to let go of a file removes it, which takes milliseconds: a get should not be that one, and
@@ -109,12 +113,22 @@ bool OpenDatabase::FitCache() {
   return true;
 }
 
+bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
+  const auto flushes = static_cast<size_t>(table.flushes);
+  if (table.dropping || flushes >= table.sealed()) return false;
+  // Flushes are the first thread's; the others help while it is busy with one.
+  if (thread > 0 && !first_thread_busy_) return false;
+  if (flushes == 0) return true;
+  // A second one of a table takes the processor from writers, and from compactions: it has to be
+  // worth it.
+  const bool wanted = flush_waiters_ > 0 || table.sealed() >= kSealedMany;
+  return wanted && flushes < 2 && table.version->levels[0].size() < kRunsMany;
+}
+
 bool OpenDatabase::RunOneJob(int thread) {
-  auto run = [&](LiveTable* table, bool LiveTable::* busy, const char* what, auto job) {
-    table->*busy = true;
+  const auto run = [&](const char* what, auto job) {
     ++running_jobs_;
     NoteJobResult(job(), what);
-    table->*busy = false;
     --running_jobs_;
     work_.notify_all();
     progress_.notify_all();
@@ -122,15 +136,15 @@ bool OpenDatabase::RunOneJob(int thread) {
     return room_error_.ok();
   };
   const bool several = environment_.options.background_threads > 1;
-  // Flushes are the first thread's; the others help while it is busy with one.
   for (auto& [id, table] : tables_.all()) {
-    if (!table->has_sealed() || table->flushing) continue;
-    if (several && thread > 0 && !first_thread_busy_) break;
+    if (!ShouldFlush(*table, thread)) continue;
     LiveTable* t = table.get();
     if (thread == 0) first_thread_busy_ = true;
-    const bool go_on = run(t, &LiveTable::flushing, "flush", [&] { return FlushOldest(t); });
-    if (thread == 0) first_thread_busy_ = false;
-    return go_on;
+    return run("flush", [&] {
+      const arrow::Status status = FlushNext(t);
+      if (thread == 0) first_thread_busy_ = false;
+      return status;
+    });
   }
   for (CompactionParts* parts : shared_compactions_) {
     if (thread == 0) first_thread_busy_ = true;
@@ -140,12 +154,16 @@ bool OpenDatabase::RunOneJob(int thread) {
   }
   if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
   for (auto& [id, table] : tables_.all()) {
-    if (table->compacting) continue;
+    if (table->compacting || table->dropping) continue;
     auto plan = PickCompaction(*table->version, LimitsFor(*table));
     if (!plan.has_value()) continue;
     LiveTable* t = table.get();
-    return run(t, &LiveTable::compacting, "compaction",
-               [&] { return RunPlan(t, *std::move(plan)); });
+    t->compacting = true;
+    return run("compaction", [&] {
+      const arrow::Status status = RunPlan(t, *std::move(plan));
+      t->compacting = false;
+      return status;
+    });
   }
   return false;
 }
@@ -191,15 +209,54 @@ std::vector<uint64_t> OpenDatabase::PinnedSequences() const {
   return pinned;
 }
 
-arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
-  std::shared_ptr<Memtable> memtable = table->memtables.front().memtable;
-  const bool bottommost = table->version->FileCount() == 0;
+arrow::Status OpenDatabase::FlushNext(LiveTable* table) {
+  const auto slot = std::ranges::find(table->memtables, false, &MemtableSlot::flushing);
+  MARBLE_CHECK(static_cast<size_t>(slot - table->memtables.begin()) < table->sealed());
+  std::shared_ptr<Memtable> memtable = slot->memtable;
+  slot->flushing = true;
+  ++table->flushes;
+  arrow::Status status = FlushMarked(table, memtable);
+  --table->flushes;
+  if (!status.ok()) {
+    // Unless the edit became true in spite of an error that came after it.
+    const auto kept = std::ranges::find(table->memtables, memtable, &MemtableSlot::memtable);
+    if (kept != table->memtables.end()) kept->flushing = false;
+    return status;
+  }
+  // Freeing that much memory takes a while.
+  progress_.notify_all();
+  mutex_.unlock();
+  memtable.reset();
+  mutex_.lock();
+  return status;
+}
+
+arrow::Status OpenDatabase::WaitForOlder(const LiveTable& table, const Memtable& memtable) {
+  while (table.memtables.front().memtable.get() != &memtable) {
+    if (!table.memtables.front().flushing) return arrow::Status::Cancelled("an older flush failed");
+    progress_.wait(mutex_);
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
+                                        const std::shared_ptr<Memtable>& memtable) {
+  // What deletes hide may be in older memtables that are being written.
+  const bool bottommost =
+      table->memtables.front().memtable == memtable && table->version->FileCount() == 0;
   const auto start = std::chrono::steady_clock::now();
   OutputContext context = environment_.MakeOutputContext(*table->state, PinnedSequences());
   mutex_.unlock();
   auto files = FlushMemtable(*memtable, context, bottommost);
   mutex_.lock();
   ARROW_RETURN_NOT_OK(files.status());
+  const arrow::Status in_order = WaitForOlder(*table, *memtable);
+  if (!in_order.ok()) {
+    mutex_.unlock();
+    RemoveOutput(*files, environment_.fs, environment_.directory);
+    mutex_.lock();
+    return in_order;
+  }
   VersionEdit edit;
   TableEdit* change = edit.For(table->record.id);
   const uint64_t run = table->next_run++;
@@ -215,10 +272,6 @@ arrow::Status OpenDatabase::FlushOldest(LiveTable* table) {
   if (memtable->bytes() >= environment_.memtable_bytes_max() / 2) {  // small ones say little
     flush_rate_ = flush_rate_ == 0 ? rate : (flush_rate_ + rate) / 2;
   }
-  // Freeing that much memory takes a while.
-  mutex_.unlock();
-  memtable.reset();
-  mutex_.lock();
   return arrow::Status::OK();
 }
 
@@ -396,7 +449,7 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
 }
 
 arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
-  std::vector<std::pair<uint32_t, std::shared_ptr<Memtable>>> waiting;
+  std::vector<SealedMemtable> waiting;
   for (auto& [id, table] : tables_.all()) {
     if (only != nullptr && table.get() != only) continue;
     tables_.Seal(table.get());
@@ -405,6 +458,13 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
     }
   }
   work_.notify_all();
+  ++flush_waiters_;
+  const arrow::Status status = WaitUntilFlushed(waiting);
+  --flush_waiters_;
+  return status;
+}
+
+arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& waiting) {
   const auto start = std::chrono::steady_clock::now();
   for (const auto& [id, memtable] : waiting) {
     auto unflushed = [&, id = id, m = memtable.get()] {
@@ -436,7 +496,7 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   LiveTable* table = tables_.Find(id);
   if (table == nullptr) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(FlushAll(table));
-  while ((table = tables_.Find(id)) != nullptr && table->compacting) {
+  while ((table = tables_.Find(id)) != nullptr && (table->compacting || table->dropping)) {
     ARROW_RETURN_NOT_OK(CheckWritable());
     progress_.wait(mutex_);
   }

@@ -92,7 +92,7 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   // Jobs on the table hold pointers to it; new ones are not started while this holds the table
   // busy.
   while ((table = tables_.Find(id)) != nullptr &&
-         (table->flushing || table->compacting || table->altering)) {
+         (table->flushes > 0 || table->compacting || table->dropping || table->altering)) {
     progress_.wait(mutex_);
     ARROW_RETURN_NOT_OK(CheckWritable());
   }
@@ -103,7 +103,7 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   const uint64_t sequence = last_sequence_.load() + 1;
   ARROW_ASSIGN_OR_RAISE(LogPosition end, AppendToLog(WriteVia::kSystemCall, sequence));
   last_sequence_.store(sequence, std::memory_order_release);
-  table->flushing = table->compacting = true;
+  table->dropping = true;
   table->state->dropped.store(true);
   table->state->live = nullptr;
   pending_.dropped.push_back(id);
@@ -292,7 +292,7 @@ arrow::Status OpenDatabase::FlushForClose() {
   ARROW_RETURN_NOT_OK(write_error_);
   for (auto& [id, table] : tables_.all()) {
     tables_.Seal(table.get());
-    while (table->has_sealed()) ARROW_RETURN_NOT_OK(FlushOldest(table.get()));
+    while (table->has_sealed()) ARROW_RETURN_NOT_OK(FlushNext(table.get()));
   }
   return Install({}, nullptr, nullptr);
 }

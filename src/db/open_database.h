@@ -214,7 +214,16 @@ class OpenDatabase : public DatabaseCore {
   bool LogCanShrink() const MARBLE_REQUIRES(mutex_);
   /// Removes these and the spares.
   void ShrinkLog() MARBLE_REQUIRES(mutex_);
-  arrow::Status FlushOldest(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  /// Flushes the oldest memtable that nobody flushes yet: there must be one. Several may be written
+  /// at once, but they become part of the version in their order.
+  arrow::Status FlushNext(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  arrow::Status FlushMarked(LiveTable* table, const std::shared_ptr<Memtable>& memtable)
+      MARBLE_REQUIRES(mutex_);
+  /// Waits until `memtable` is the oldest of its table. Cancelled if the one before it failed.
+  arrow::Status WaitForOlder(const LiveTable& table, const Memtable& memtable)
+      MARBLE_REQUIRES(mutex_);
+  /// Should this thread flush a memtable of the table?
+  bool ShouldFlush(const LiveTable& table, int thread) const MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
   arrow::Status CarryOut(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
   /// A compaction in parts by key: the thread that runs it and those that have nothing else to do
@@ -243,6 +252,10 @@ class OpenDatabase : public DatabaseCore {
   CompactionLimits LimitsFor(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::vector<uint64_t> PinnedSequences() const MARBLE_REQUIRES(mutex_);
   arrow::Status FlushAll(LiveTable* only) MARBLE_REQUIRES(mutex_);
+  /// A table and one of its memtables.
+  using SealedMemtable = std::pair<uint32_t, std::shared_ptr<Memtable>>;
+  arrow::Status WaitUntilFlushed(const std::vector<SealedMemtable>& waiting)
+      MARBLE_REQUIRES(mutex_);
   arrow::Status CompactTable(uint32_t id) MARBLE_EXCLUDES(mutex_);
 
   // --- open_database.cc
@@ -286,6 +299,7 @@ class OpenDatabase : public DatabaseCore {
   int calls_ MARBLE_GUARDED_BY(mutex_) = 0;  // CallInside
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool first_thread_busy_ MARBLE_GUARDED_BY(mutex_) = false;
+  int flush_waiters_ MARBLE_GUARDED_BY(mutex_) = 0;
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool fitting_cache_ MARBLE_GUARDED_BY(mutex_) = false;

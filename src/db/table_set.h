@@ -24,6 +24,7 @@ namespace marble {
 struct MemtableSlot {
   std::shared_ptr<Memtable> memtable;
   uint64_t first_segment = 0;  // 0 while empty
+  bool flushing = false;
 };
 
 struct LiveTable {
@@ -42,12 +43,14 @@ struct LiveTable {
   /// What the index of a new memtable is sized for: the entries of the last one that was sealed at
   /// least half full, or more if another had more.
   int64_t keys_expected = 0;
-  bool flushing = false;
+  int flushes = 0;  // under way
   bool compacting = false;
+  bool dropping = false;  // no job is started on it any more
   bool altering = false;  // writers wait
 
   MemtableSlot& active() { return memtables.back(); }
-  bool has_sealed() const { return memtables.size() > 1; }
+  size_t sealed() const { return memtables.size() - 1; }
+  bool has_sealed() const { return sealed() > 0; }
 };
 
 class TableSet {
