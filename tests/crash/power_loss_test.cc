@@ -103,8 +103,6 @@ TEST(PowerLossTest, SyncedCommitsSurviveAndWhatIsThereIsAPrefix) {
   const int64_t cuts = NumberFromEnvironment("MARBLE_POWER_CUTS", kCuts);
   std::cout << "MARBLE_SEED=" << seed << ", " << cuts << " cuts" << std::endl;
   Random random(seed);
-  constexpr std::array kPolicies = {LossPolicy::kDropAll, LossPolicy::kKeepAll,
-                                    LossPolicy::kRandomPages, LossPolicy::kTorn};
   int64_t refused = 0;
   std::unique_ptr<DiskOfManyLives> lives;
   for (int64_t cut = 0; cut < cuts; ++cut) {
@@ -115,7 +113,7 @@ TEST(PowerLossTest, SyncedCommitsSurviveAndWhatIsThereIsAPrefix) {
                           /*sticky=*/true);
     if (!lives->Live().ok()) ++refused;
     lives->disk().ClearFaults();
-    lives->disk().LoseUnsynced(kPolicies[random.Uniform(kPolicies.size())], random.Next());
+    lives->disk().LoseUnsynced(kLossPolicies[random.Uniform(kLossPolicies.size())], random.Next());
     ASSERT_OK(lives->Check(lives->durable()));
   }
   EXPECT_GT(refused, cuts / 10) << "the cuts hardly ever hit a running database";
