@@ -26,7 +26,7 @@
 namespace marble::test {
 namespace {
 
-constexpr int64_t kImages = 20'700;
+constexpr int64_t kImages = 18'400;
 constexpr uint64_t kGoOnEvery = 4;
 constexpr size_t kAgainPart = 4;  // one of so many images lost power a second time
 /// Opening and closing a database waits for its threads; meanwhile another image is looked at.

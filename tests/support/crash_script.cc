@@ -116,7 +116,8 @@ arrow::Status CrashScript::Open(Survives survives) {
   options.file_system = disk_;
   ARROW_ASSIGN_OR_RAISE(database_, Database::Open(kCrashPath, options));
   workload_ = std::make_unique<CrashWorkload>(database_, setting_.seed, setting_.mix);
-  ARROW_RETURN_NOT_OK(workload_->Prepare());
+  prepared_ = false;
+  ARROW_RETURN_NOT_OK(Prepare());
   ARROW_ASSIGN_OR_RAISE(const uint64_t last, workload_->LastCommit());
   ARROW_ASSIGN_OR_RAISE(const uint64_t loads, CountLoads(database_));
   const CrashPromise before = promise();
@@ -135,6 +136,13 @@ arrow::Status CrashScript::Open(Survives survives) {
     if (later) promise->schema_steps = promise->begun_schema_steps;
     promise->begun_schema_steps = promise->schema_steps;
   });
+  return arrow::Status::OK();
+}
+
+arrow::Status CrashScript::Prepare() {
+  if (prepared_) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(workload_->Prepare());
+  prepared_ = true;
   return arrow::Status::OK();
 }
 
@@ -183,6 +191,7 @@ arrow::Status CrashScript::Take(const std::string& word) {
 }
 
 arrow::Status CrashScript::Commit() {
+  ARROW_RETURN_NOT_OK(Prepare());
   const uint64_t number = promise().acknowledged + 1;
   if (setting_.with_loads && promise().acknowledged_loads < (number - 1) / kCommitsPerLoad) {
     ARROW_RETURN_NOT_OK(Load());

@@ -71,6 +71,7 @@ class CrashScript {
 
  private:
   arrow::Status Open(Survives survives);
+  arrow::Status Prepare();
   arrow::Status Take(const std::string& word);
   arrow::Status Load();
   arrow::Status TakeSchemaStep();
@@ -90,6 +91,7 @@ class CrashScript {
   Random random_;
   std::shared_ptr<Database> database_;
   std::unique_ptr<CrashWorkload> workload_;
+  bool prepared_ = false;  // its tables are there
   std::vector<std::pair<std::shared_ptr<const Snapshot>, uint64_t>> snapshots_;
   mutable std::mutex mutex_;
   CrashPromise promise_;
