@@ -122,7 +122,7 @@ step_asan() {
     LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
-    MARBLE_ALTER_OPERATIONS=120 \
+    MARBLE_ALTER_OPERATIONS=120 MARBLE_CRASH_IMAGES=460 MARBLE_IO_ERRORS=400 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_2)?\$"
 }
@@ -133,7 +133,8 @@ step_tsan() {
   bash tools/build.sh tsan concurrency_test base_test tree_test crash_test
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
-    MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 GTEST_FILTER='-KillTest.*' \
+    MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 MARBLE_CRASH_IMAGES=230 MARBLE_IO_ERRORS=200 \
+    GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
     --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_2)?$'
 }

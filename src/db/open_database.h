@@ -89,7 +89,6 @@ class OpenDatabase : public DatabaseCore {
 
   // --- recovery.cc
   arrow::Status OpenFiles(const std::string& directory, const Options& options);
-  arrow::Status CheckDirectoryIsFree();
   arrow::Status CreateFresh() MARBLE_REQUIRES(mutex_);
   arrow::Status LoadExisting() MARBLE_REQUIRES(mutex_);
   /// Of a read-only open beside a writer: the log may have rows of schemas that were not known.

@@ -10,6 +10,7 @@
 #include <marble/error.h>
 
 #include "base/checksum.h"
+#include "db/creation.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
 
@@ -98,7 +99,7 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   if (!exists_ && !may_create) {
     return arrow::Status::Invalid(directory, " is not a Marble database (it has no CURRENT)");
   }
-  if (!exists_) ARROW_RETURN_NOT_OK(CheckDirectoryIsFree());
+  if (!exists_) ARROW_RETURN_NOT_OK(CheckDirectoryIsFree(fs, directory));
   if (!options.read_only) {
     ARROW_ASSIGN_OR_RAISE(lock_, fs->Lock(LockPath(directory)));
     // Another process may have created or changed the database before the lock was ours.
@@ -116,34 +117,9 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   return arrow::Status::OK();
 }
 
-arrow::Status OpenDatabase::CheckDirectoryIsFree() {
-  ARROW_ASSIGN_OR_RAISE(auto entries, environment_.fs->List(environment_.directory));
-  for (const DirectoryEntry& entry : entries) {
-    const bool manifest = ParseManifestName(entry.name).has_value();
-    if (entry.name == "LOCK" || entry.name == "CURRENT.tmp" || entry.name == "wal" ||
-        entry.name == "sst") {
-      continue;  // left by a creation that was interrupted
-    }
-    if (manifest && entry.name == ManifestName(1)) continue;
-    if (manifest) {
-      return CorruptionError(CurrentPath(environment_.directory), -1,
-                             "CURRENT is missing beside " + entry.name);
-    }
-    return arrow::Status::Invalid(environment_.directory,
-                                  " is not a Marble database and not empty: it holds '", entry.name,
-                                  "'");
-  }
-  ARROW_ASSIGN_OR_RAISE(bool has_sst,
-                        environment_.fs->Exists(SstDirectory(environment_.directory)));
-  if (!has_sst) return arrow::Status::OK();
-  ARROW_ASSIGN_OR_RAISE(auto files, environment_.fs->List(SstDirectory(environment_.directory)));
-  if (files.empty()) return arrow::Status::OK();
-  return CorruptionError(CurrentPath(environment_.directory), -1,
-                         "CURRENT is missing beside SSTables");
-}
-
 arrow::Status OpenDatabase::CreateFresh() {
   FileSystem* fs = environment_.fs;
+  ARROW_RETURN_NOT_OK(RemoveInterruptedCreation(fs, environment_.directory));
   for (const std::string& directory :
        {LogDirectory(environment_.directory), SstDirectory(environment_.directory)}) {
     ARROW_RETURN_NOT_OK(fs->CreateDirectory(directory));

@@ -113,7 +113,12 @@ arrow::Result<std::unique_ptr<SegmentFile>> SegmentMaker::MakeFile(const std::st
       spares_.pop_back();
     }
   }
-  if (spare.empty()) return fs_->CreateSegment(path, capacity);
+  if (spare.empty()) {
+    // What a full disk stopped from being made, it may have stopped from being removed, too.
+    ARROW_ASSIGN_OR_RAISE(const bool left_behind, fs_->Exists(path));
+    if (left_behind) ARROW_RETURN_NOT_OK(fs_->Remove(path));
+    return fs_->CreateSegment(path, capacity);
+  }
   const arrow::Status renamed = fs_->Rename(spare, path);
   if (!renamed.ok()) {
     AddSpare(std::move(spare));

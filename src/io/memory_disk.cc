@@ -1,6 +1,7 @@
 #include "io/memory_disk.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -9,13 +10,23 @@
 
 namespace marble {
 
+namespace {
+
+/// Of all disks of the process, so that clones of clones do not take each other's pages for theirs.
+uint64_t NextGeneration() {
+  static std::atomic<uint64_t> next = 1;
+  return next.fetch_add(1);
+}
+
+}  // namespace
+
 void MemoryNode::SetCounted(bool counted) {
-  if (counted != counted_) *used_bytes_ += counted ? size_ : -size_;
+  if (counted != counted_) disk_->used_bytes += counted ? size_ : -size_;
   counted_ = counted;
 }
 
 void MemoryNode::Resize(int64_t size) {
-  if (counted_) *used_bytes_ += size - size_;
+  if (counted_) disk_->used_bytes += size - size_;
   pages_.resize(PagesFor(size));
   dirty_.erase(dirty_.lower_bound(pages_.size()), dirty_.end());
   const int64_t in_last_page = size % kPageBytes;
@@ -48,10 +59,11 @@ MemoryNode::Page* MemoryNode::Own(std::vector<PagePointer>* pages, size_t index)
   if (pages->size() <= index) pages->resize(index + 1);
   PagePointer& page = (*pages)[index];
   if (page == nullptr) {
-    page = std::make_shared<Page>(Page{});
-  } else if (page.use_count() > 1) {
+    page = std::make_shared<Page>();
+  } else if (page->generation != disk_->generation || page.use_count() > 1) {
     page = std::make_shared<Page>(*page);
   }
+  page->generation = disk_->generation;
   return page.get();
 }
 
@@ -90,7 +102,16 @@ void MemoryNode::MarkSynced() {
   size_is_dirty_ = false;
 }
 
-void MemoryNode::MarkSyncFailed() {
+void MemoryNode::MarkSyncFailed(PowerLoss* chance) {
+  if (chance != nullptr) {
+    durable_pages_.resize(std::max(pages_.size(), durable_pages_.size()));
+    for (const size_t index : dirty_) {
+      const PagePointer old_page = durable_pages_[index];
+      if (chance->Coin()) durable_pages_[index] = pages_[index];
+      if (chance->Coin()) pages_[index] = old_page;
+    }
+    if (chance->Coin()) durable_size_ = size_;
+  }
   dirty_.clear();
   size_is_dirty_ = false;
 }
@@ -99,28 +120,70 @@ MemoryNode::PagePointer MemoryNode::DurablePage(size_t index) const {
   return index < durable_pages_.size() ? durable_pages_[index] : nullptr;
 }
 
-MemoryNode::PagePointer MemoryNode::Torn(size_t index, std::mt19937_64* random) const {
+MemoryNode::PagePointer MemoryNode::Torn(size_t index, PowerLoss* loss) const {
   const PagePointer old_page = DurablePage(index);
-  auto page = std::make_shared<Page>(old_page == nullptr ? Page{} : *old_page);
+  auto page = old_page == nullptr ? std::make_shared<Page>() : std::make_shared<Page>(*old_page);
+  const PagePointer& new_page = pages_[index];
   for (int64_t at = 0; at < kPageBytes; at += kSectorBytes) {
-    if ((*random)() & 1) std::memcpy(page->data() + at, pages_[index]->data() + at, kSectorBytes);
+    if (!loss->Coin()) continue;
+    if (new_page == nullptr) {
+      std::memset(page->data() + at, 0, kSectorBytes);
+    } else {
+      std::memcpy(page->data() + at, new_page->data() + at, kSectorBytes);
+    }
   }
   return page;
 }
 
-void MemoryNode::LoseUnsynced(LossPolicy policy, std::mt19937_64* random) {
+MemoryNode::PagePointer MemoryNode::Garbage(
+    size_t index, PowerLoss* loss, std::span<const std::shared_ptr<MemoryNode>> others) const {
+  auto page = std::make_shared<Page>();
+  // Most dangerous is what looks like ours; but it may be anything.
+  PagePointer stale;
+  if (!others.empty() && loss->Coin()) {
+    const std::vector<PagePointer>& pages = others[loss->Random() % others.size()]->pages_;
+    if (!pages.empty()) stale = pages[loss->Random() % pages.size()];
+  }
+  if (stale != nullptr) {
+    page->bytes = stale->bytes;
+  } else {
+    for (size_t at = 0; at < page->bytes.size(); at += sizeof(uint64_t)) {
+      const uint64_t word = loss->Random();
+      std::memcpy(page->data() + at, &word, sizeof(word));
+    }
+  }
+  const int64_t synced = durable_size_ - static_cast<int64_t>(index) * kPageBytes;
+  const PagePointer old_page = DurablePage(index);
+  if (synced > 0 && old_page != nullptr) {
+    std::memcpy(page->data(), old_page->data(), static_cast<size_t>(synced));
+  } else if (synced > 0) {
+    std::memset(page->data(), 0, static_cast<size_t>(synced));
+  }
+  return page;
+}
+
+void MemoryNode::LoseUnsynced(PowerLoss* loss,
+                              std::span<const std::shared_ptr<MemoryNode>> others) {
   // A size that grew without its pages gives zeros, as file systems with delayed allocation do.
-  const bool by_chance = policy == LossPolicy::kRandomPages || policy == LossPolicy::kTorn;
-  const bool keep_size = policy == LossPolicy::kKeepAll || (by_chance && ((*random)() & 1));
-  const int64_t size = size_is_dirty_ && keep_size ? size_ : durable_size_;
+  const bool keep_size = size_is_dirty_ && loss->KeepsSize();
+  const int64_t size = keep_size ? size_ : durable_size_;
   std::vector<PagePointer> pages = durable_pages_;
   pages.resize(PagesFor(size));
   for (const size_t index : dirty_) {
     if (index >= pages.size()) continue;
-    if (policy == LossPolicy::kTorn) {
-      pages[index] = Torn(index, random);
-    } else if (policy == LossPolicy::kKeepAll || (by_chance && ((*random)() & 1))) {
-      pages[index] = pages_[index];
+    const bool grown = static_cast<int64_t>(index + 1) * kPageBytes > durable_size_;
+    switch (loss->FateOfPage(grown)) {
+      case PowerLoss::PageFate::kOld:
+        break;
+      case PowerLoss::PageFate::kNew:
+        pages[index] = pages_[index];
+        break;
+      case PowerLoss::PageFate::kTorn:
+        pages[index] = Torn(index, loss);
+        break;
+      case PowerLoss::PageFate::kGarbage:
+        pages[index] = Garbage(index, loss, others);
+        break;
     }
   }
   pages_ = std::move(pages);
@@ -130,7 +193,21 @@ void MemoryNode::LoseUnsynced(LossPolicy policy, std::mt19937_64* random) {
   durable_pages_ = pages_;  // also the pages that were kept
 }
 
-MemoryDisk::MemoryDisk() : root_(std::make_shared<MemoryNode>(next_inode_++, true, &used_bytes_)) {}
+std::shared_ptr<MemoryNode> MemoryNode::CloneFile(MemoryDiskTotals* disk) const {
+  auto clone = std::make_shared<MemoryNode>(inode_, is_directory_, disk);
+  clone->size_ = size_;
+  clone->durable_size_ = durable_size_;
+  clone->size_is_dirty_ = size_is_dirty_;
+  clone->pages_ = pages_;
+  clone->durable_pages_ = durable_pages_;
+  clone->dirty_ = dirty_;
+  clone->SetCounted(counted_);
+  return clone;
+}
+
+MemoryDisk::MemoryDisk() : root_(std::make_shared<MemoryNode>(next_inode_++, true, &totals_)) {
+  totals_.generation = NextGeneration();
+}
 
 arrow::Result<std::vector<std::string>> MemoryDisk::Split(const std::string& path) {
   ARROW_RETURN_NOT_OK(CheckPath(path));
@@ -190,13 +267,13 @@ arrow::Result<MemoryDisk::Place> MemoryDisk::Locate(const std::string& path) con
 arrow::Result<MemoryDisk::NodePointer> MemoryDisk::Create(const std::string& path,
                                                           bool is_directory) {
   ARROW_ASSIGN_OR_RAISE(const Place place, Locate(path));
-  auto node = std::make_shared<MemoryNode>(next_inode_, is_directory, &used_bytes_);
+  auto node = std::make_shared<MemoryNode>(next_inode_, is_directory, &totals_);
   if (!place.directory->entries.emplace(place.name, node).second) {
     return PosixError(EEXIST, "create", path);
   }
   ++next_inode_;
   node->SetCounted(true);
-  unsynced_.push_back({{}, place, node});
+  unsynced_.push_back({PowerLoss::EntryChange::kCreate, {}, place, node});
   return node;
 }
 
@@ -217,7 +294,7 @@ arrow::Status MemoryDisk::Rename(const std::string& from, const std::string& to)
   }
   source.directory->entries.erase(found);
   target.directory->entries[target.name] = node;
-  unsynced_.push_back({source, target, node});
+  unsynced_.push_back({PowerLoss::EntryChange::kRename, source, target, node});
   return arrow::Status::OK();
 }
 
@@ -226,7 +303,7 @@ arrow::Status MemoryDisk::Remove(const std::string& path) {
   const auto found = place.directory->entries.find(place.name);
   if (found == place.directory->entries.end()) return PosixError(ENOENT, "remove", path);
   if (!found->second->entries.empty()) return PosixError(ENOTEMPTY, "remove", path);
-  unsynced_.push_back({place, {}, found->second});
+  unsynced_.push_back({PowerLoss::EntryChange::kRemove, place, {}, found->second});
   found->second->SetCounted(false);
   place.directory->entries.erase(found);
   return arrow::Status::OK();
@@ -265,18 +342,47 @@ void MemoryDisk::SyncDirectory(const NodePointer& directory) {
   }
 }
 
-void MemoryDisk::LoseUnsynced(LossPolicy policy, std::mt19937_64* random) {
-  const bool by_chance = policy == LossPolicy::kRandomPages || policy == LossPolicy::kTorn;
-  std::set<const MemoryNode*> stopped;  // a node's later changes need its earlier ones
-  for (const Change& change : unsynced_) {
-    const bool keep = policy == LossPolicy::kKeepAll || (by_chance && ((*random)() & 1));
-    if (!keep) stopped.insert(change.node.get());
-    if (!stopped.contains(change.node.get())) ApplyDurably(change);
-  }
-  unsynced_.clear();
+void MemoryDisk::LoseUnsynced(LossPolicy policy, uint64_t seed) {
+  PowerLoss loss(policy, seed);
+  const std::vector<NodePointer> files = AllFiles();
+  LoseEntries(&loss);
   // Counted anew by LoseIn; nodes that no path leads to are never counted again.
   UncountAll(root_.get());
-  LoseIn(root_.get(), policy, random);
+  LoseIn(root_.get(), &loss, files);
+}
+
+void MemoryDisk::LoseEntries(PowerLoss* loss) {
+  // The durable place of a node of which a change was lost.
+  std::map<const MemoryNode*, Place> left_at;
+  for (Change& change : unsynced_) {
+    const MemoryNode* node = change.node.get();
+    const auto left = left_at.find(node);
+    const bool earlier_lost = left != left_at.end();
+    if (!loss->KeepsEntry(change.kind) || (earlier_lost && loss->EntriesAreOrdered())) {
+      left_at.emplace(node, change.removed);
+      continue;
+    }
+    // It leaves the place where it is, or it would have two names.
+    if (earlier_lost) {
+      change.removed = left->second;
+      left_at.erase(left);
+    }
+    ApplyDurably(change);
+  }
+  unsynced_.clear();
+}
+
+std::vector<MemoryDisk::NodePointer> MemoryDisk::AllFiles() const {
+  std::vector<NodePointer> files;
+  std::vector<NodePointer> directories = {root_};
+  while (!directories.empty()) {
+    const NodePointer directory = std::move(directories.back());
+    directories.pop_back();
+    for (const auto& [name, child] : directory->entries) {
+      (child->is_directory() ? directories : files).push_back(child);
+    }
+  }
+  return files;
 }
 
 void MemoryDisk::UncountAll(MemoryNode* node) {
@@ -284,14 +390,47 @@ void MemoryDisk::UncountAll(MemoryNode* node) {
   for (const auto& [name, child] : node->entries) UncountAll(child.get());
 }
 
-void MemoryDisk::LoseIn(MemoryNode* node, LossPolicy policy, std::mt19937_64* random) {
+void MemoryDisk::LoseIn(MemoryNode* node, PowerLoss* loss, const std::vector<NodePointer>& files) {
   if (!node->is_directory()) {
-    node->LoseUnsynced(policy, random);
+    node->LoseUnsynced(loss, files);
     node->SetCounted(true);
     return;
   }
   node->entries = node->durable_entries;
-  for (const auto& [name, child] : node->entries) LoseIn(child.get(), policy, random);
+  for (const auto& [name, child] : node->entries) LoseIn(child.get(), loss, files);
+}
+
+std::unique_ptr<MemoryDisk> MemoryDisk::Clone() {
+  auto clone = std::make_unique<MemoryDisk>();
+  std::map<const MemoryNode*, NodePointer> made;
+  const auto copy = [&](const NodePointer& node) {
+    if (node == nullptr) return node;
+    NodePointer& other = made[node.get()];
+    if (other == nullptr) other = node->CloneFile(&clone->totals_);
+    return other;
+  };
+  clone->root_ = copy(root_);
+  for (const Change& change : unsynced_) {
+    clone->unsynced_.push_back({change.kind,
+                                {copy(change.removed.directory), change.removed.name},
+                                {copy(change.added.directory), change.added.name},
+                                copy(change.node)});
+  }
+  // Copying entries makes further nodes, whose entries then follow. Map iterators stay valid.
+  std::set<const MemoryNode*> done;
+  while (done.size() < made.size()) {
+    const auto nodes = made;
+    for (const auto& [node, other] : nodes) {
+      if (!done.insert(node).second) continue;
+      for (const auto& [name, child] : node->entries) other->entries[name] = copy(child);
+      for (const auto& [name, child] : node->durable_entries) {
+        other->durable_entries[name] = copy(child);
+      }
+    }
+  }
+  clone->next_inode_ = next_inode_;
+  totals_.generation = NextGeneration();
+  return clone;
 }
 
 }  // namespace marble

@@ -8,8 +8,8 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,15 +17,15 @@
 #include <arrow/result.h>
 #include <arrow/status.h>
 
+#include "io/power_loss.h"
+
 namespace marble {
 
-/// What a simulated power failure does to each 4 KiB page that was written and not synced, and to
-/// each directory entry whose directory was not synced.
-enum class LossPolicy {
-  kDropAll,      // none reached the device
-  kKeepAll,      // all did
-  kRandomPages,  // each one by itself did or did not
-  kTorn,         // as kRandomPages, but each 512-byte sector of a page by itself
+/// What all nodes of a disk share.
+struct MemoryDiskTotals {
+  int64_t used_bytes = 0;
+  /// Pages of another generation are shared with a clone, and never written.
+  uint64_t generation = 0;
 };
 
 /// A file or a directory.
@@ -35,8 +35,8 @@ class MemoryNode {
   static constexpr int64_t kSectorBytes = 512;
   using Entries = std::map<std::string, std::shared_ptr<MemoryNode>>;
 
-  MemoryNode(uint64_t inode, bool is_directory, int64_t* used_bytes)
-      : inode_(inode), is_directory_(is_directory), used_bytes_(used_bytes) {}
+  MemoryNode(uint64_t inode, bool is_directory, MemoryDiskTotals* disk)
+      : inode_(inode), is_directory_(is_directory), disk_(disk) {}
   MemoryNode(const MemoryNode&) = delete;
   MemoryNode& operator=(const MemoryNode&) = delete;
 
@@ -58,15 +58,24 @@ class MemoryNode {
   /// What was written so far reaches the device.
   void MarkSynced();
   /// A sync that failed, as Linux does it: pages count as clean, yet the device never got them.
-  void MarkSyncFailed();
-  void LoseUnsynced(LossPolicy policy, std::mt19937_64* random);
+  /// With `chance`, as one file system or another does it: what is read of each page is the new or
+  /// the old content, and what the device has is, too.
+  void MarkSyncFailed(PowerLoss* chance);
+  void LoseUnsynced(PowerLoss* loss, std::span<const std::shared_ptr<MemoryNode>> others);
+  /// All but the entries, on another disk. Pages are shared until one of the two writes them.
+  std::shared_ptr<MemoryNode> CloneFile(MemoryDiskTotals* disk) const;
 
   // Of a directory: as seen now, and as left by a power failure.
   Entries entries;
   Entries durable_entries;
 
  private:
-  using Page = std::array<char, kPageBytes>;
+  struct Page {
+    std::array<char, kPageBytes> bytes{};
+    uint64_t generation = 0;
+    char* data() { return bytes.data(); }
+    const char* data() const { return bytes.data(); }
+  };
   using PagePointer = std::shared_ptr<Page>;  // null: all zero
 
   static size_t PagesFor(int64_t size) {
@@ -76,11 +85,14 @@ class MemoryNode {
   Page* Own(std::vector<PagePointer>* pages, size_t index);
   void WritePages(std::vector<PagePointer>* pages, int64_t offset, std::string_view bytes);
   PagePointer DurablePage(size_t index) const;
-  PagePointer Torn(size_t index, std::mt19937_64* random) const;
+  PagePointer Torn(size_t index, PowerLoss* loss) const;
+  /// The synced bytes, and behind them what some file once had in this block.
+  PagePointer Garbage(size_t index, PowerLoss* loss,
+                      std::span<const std::shared_ptr<MemoryNode>> others) const;
 
   const uint64_t inode_;
   const bool is_directory_;
-  int64_t* const used_bytes_;  // of the whole disk
+  MemoryDiskTotals* const disk_;
   bool counted_ = false;
   int64_t size_ = 0;
   int64_t durable_size_ = 0;
@@ -108,9 +120,12 @@ class MemoryDisk {
   arrow::Status Rename(const std::string& from, const std::string& to);
   arrow::Status Remove(const std::string& path);
   void SyncDirectory(const NodePointer& directory);
-  void LoseUnsynced(LossPolicy policy, std::mt19937_64* random);
+  void LoseUnsynced(LossPolicy policy, uint64_t seed);
+  /// The disk as it is, unsynced state included, at the cost of its directories: pages are shared
+  /// until one of the two writes them. Clones may be used by different threads.
+  std::unique_ptr<MemoryDisk> Clone();
 
-  int64_t used_bytes() const { return used_bytes_; }
+  int64_t used_bytes() const { return totals_.used_bytes; }
 
  private:
   /// Where a path leads: its directory and the name in it.
@@ -121,6 +136,7 @@ class MemoryDisk {
   /// One change of directory entries that the device has not got yet. A rename is one change, so
   /// that it happens wholly or not at all.
   struct Change {
+    PowerLoss::EntryChange kind;
     Place removed;  // directory null: none
     Place added;    // directory null: none
     NodePointer node;
@@ -130,9 +146,11 @@ class MemoryDisk {
   arrow::Result<Place> Locate(const std::string& path) const;
   static void ApplyDurably(const Change& change);
   static void UncountAll(MemoryNode* node);
-  static void LoseIn(MemoryNode* node, LossPolicy policy, std::mt19937_64* random);
+  static void LoseIn(MemoryNode* node, PowerLoss* loss, const std::vector<NodePointer>& files);
+  void LoseEntries(PowerLoss* loss);
+  std::vector<NodePointer> AllFiles() const;
 
-  int64_t used_bytes_ = 0;
+  MemoryDiskTotals totals_;
   uint64_t next_inode_ = 1;
   NodePointer root_;
   std::list<Change> unsynced_;

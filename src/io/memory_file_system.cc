@@ -33,23 +33,28 @@ struct Fault {
 }  // namespace
 
 struct MemoryFileSystem::State {
-  State(bool mappings, uint64_t number) : with_mappings(mappings), id(number) {}
+  State(std::unique_ptr<MemoryDisk> content, bool mappings, uint64_t number)
+      : with_mappings(mappings), id(number), disk(std::move(content)) {}
 
   const bool with_mappings;
   std::atomic<bool> memory_is_scarce{false};
   const uint64_t id;  // tells the file systems of this process apart
   mutable Mutex mutex;
-  MemoryDisk disk MARBLE_GUARDED_BY(mutex);
+  const std::unique_ptr<MemoryDisk> disk MARBLE_GUARDED_BY(mutex);
   uint64_t epoch MARBLE_GUARDED_BY(mutex) = 0;  // power failures so far
   int64_t capacity MARBLE_GUARDED_BY(mutex) = -1;
   std::map<uint64_t, std::string> lock_owners MARBLE_GUARDED_BY(mutex);  // by inode
   std::array<uint64_t, kFileOpKinds> counts MARBLE_GUARDED_BY(mutex) = {};
   std::array<std::optional<Fault>, kFileOpKinds> faults MARBLE_GUARDED_BY(mutex);
 
-  /// Counts an operation and fails it if it was chosen to.
+  ChangeObserver observer MARBLE_GUARDED_BY(mutex);
+  std::optional<PowerLoss> chance_of_failed_sync MARBLE_GUARDED_BY(mutex);
+
+  /// Counts an operation, shows it to the observer and fails it if it was chosen to.
   arrow::Status Begin(FileOp op, const std::string& path) MARBLE_REQUIRES(mutex);
   /// ENOSPC if `more` bytes are more than there is room for.
   arrow::Status CheckRoom(int64_t more, const std::string& path) MARBLE_REQUIRES(mutex);
+  void FinishSync(const arrow::Status& status, MemoryNode* node) MARBLE_REQUIRES(mutex);
 
  private:
   arrow::Status Count(FileOp kind) MARBLE_REQUIRES(mutex);
@@ -68,6 +73,7 @@ arrow::Status MemoryFileSystem::State::Begin(FileOp op, const std::string& path)
   // All three are counted whichever of them fails.
   arrow::Status status = Count(op);
   if (IsChange(op)) {
+    if (observer) observer(disk.get(), op, path);
     const arrow::Status change = Count(FileOp::kChange);
     if (status.ok()) status = change;
   }
@@ -78,8 +84,16 @@ arrow::Status MemoryFileSystem::State::Begin(FileOp op, const std::string& path)
 }
 
 arrow::Status MemoryFileSystem::State::CheckRoom(int64_t more, const std::string& path) {
-  if (capacity < 0 || more <= capacity - disk.used_bytes()) return arrow::Status::OK();
+  if (capacity < 0 || more <= capacity - disk->used_bytes()) return arrow::Status::OK();
   return PosixError(ENOSPC, "write", path);
+}
+
+void MemoryFileSystem::State::FinishSync(const arrow::Status& status, MemoryNode* node) {
+  if (status.ok()) {
+    node->MarkSynced();
+  } else {
+    node->MarkSyncFailed(chance_of_failed_sync ? &*chance_of_failed_sync : nullptr);
+  }
 }
 
 namespace {
@@ -189,7 +203,7 @@ class MemoryWritableFile : public WritableFile, private Handle {
     MutexLock lock(&state_->mutex);
     ARROW_RETURN_NOT_OK(CheckUsable());
     failure_ = state_->Begin(FileOp::kSync, path_);
-    failure_.ok() ? node_->MarkSynced() : node_->MarkSyncFailed();
+    state_->FinishSync(failure_, node_.get());
     return failure_;
   }
 
@@ -252,7 +266,7 @@ class MemorySegmentFile : public SegmentFile, private Handle {
     ARROW_RETURN_NOT_OK(CheckUsable());
     ARROW_RETURN_NOT_OK(sync_failure_);
     sync_failure_ = state_->Begin(FileOp::kSync, path_);
-    sync_failure_.ok() ? node_->MarkSynced() : node_->MarkSyncFailed();
+    state_->FinishSync(sync_failure_, node_.get());
     return sync_failure_;
   }
 
@@ -297,7 +311,10 @@ uint64_t NextFileSystemId() {
 }  // namespace
 
 MemoryFileSystem::MemoryFileSystem(bool with_mappings)
-    : state_(std::make_shared<State>(with_mappings, NextFileSystemId())) {}
+    : MemoryFileSystem(std::make_unique<MemoryDisk>(), with_mappings) {}
+
+MemoryFileSystem::MemoryFileSystem(std::unique_ptr<MemoryDisk> disk, bool with_mappings)
+    : state_(std::make_shared<State>(std::move(disk), with_mappings, NextFileSystemId())) {}
 
 MemoryFileSystem::~MemoryFileSystem() = default;
 
@@ -305,7 +322,7 @@ arrow::Result<std::shared_ptr<ReadableFile>> MemoryFileSystem::OpenReadable(
     const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
-  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk.FindFile(path));
+  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk->FindFile(path));
   return std::make_shared<MemoryReadableFile>(state_, path, std::move(node), state_->epoch);
 }
 
@@ -313,14 +330,14 @@ arrow::Result<std::unique_ptr<WritableFile>> MemoryFileSystem::CreateWritable(
     const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
-  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk.Create(path, /*is_directory=*/false));
+  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk->Create(path, /*is_directory=*/false));
   return std::make_unique<MemoryWritableFile>(state_, path, std::move(node), state_->epoch);
 }
 
 arrow::Result<std::unique_ptr<WritableFile>> MemoryFileSystem::OpenAppend(const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
-  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk.FindFile(path));
+  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk->FindFile(path));
   return std::make_unique<MemoryWritableFile>(state_, path, std::move(node), state_->epoch);
 }
 
@@ -330,7 +347,7 @@ arrow::Result<std::unique_ptr<SegmentFile>> MemoryFileSystem::CreateSegment(cons
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
   ARROW_RETURN_NOT_OK(state_->CheckRoom(capacity, path));
-  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk.Create(path, /*is_directory=*/false));
+  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk->Create(path, /*is_directory=*/false));
   node->Resize(capacity);
   return std::make_unique<MemorySegmentFile>(state_, path, std::move(node), state_->epoch);
 }
@@ -338,13 +355,13 @@ arrow::Result<std::unique_ptr<SegmentFile>> MemoryFileSystem::CreateSegment(cons
 arrow::Result<std::unique_ptr<SegmentFile>> MemoryFileSystem::OpenSegment(const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
-  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk.FindFile(path));
+  ARROW_ASSIGN_OR_RAISE(auto node, state_->disk->FindFile(path));
   return std::make_unique<MemorySegmentFile>(state_, path, std::move(node), state_->epoch);
 }
 
 arrow::Result<bool> MemoryFileSystem::Exists(const std::string& path) {
   MutexLock lock(&state_->mutex);
-  const auto node = state_->disk.Find(path);
+  const auto node = state_->disk->Find(path);
   if (node.ok()) return true;
   const int errnum = arrow::internal::ErrnoFromStatus(node.status());
   if (errnum == ENOENT || errnum == ENOTDIR) return false;
@@ -353,13 +370,13 @@ arrow::Result<bool> MemoryFileSystem::Exists(const std::string& path) {
 
 arrow::Result<int64_t> MemoryFileSystem::FileSize(const std::string& path) {
   MutexLock lock(&state_->mutex);
-  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindFile(path));
+  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindFile(path));
   return node->size();
 }
 
 arrow::Result<std::vector<DirectoryEntry>> MemoryFileSystem::List(const std::string& directory) {
   MutexLock lock(&state_->mutex);
-  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindDirectory(directory));
+  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindDirectory(directory));
   std::vector<DirectoryEntry> entries;
   for (const auto& [name, child] : node->entries) {
     entries.push_back({name, child->size(), child->is_directory()});
@@ -370,38 +387,38 @@ arrow::Result<std::vector<DirectoryEntry>> MemoryFileSystem::List(const std::str
 arrow::Status MemoryFileSystem::CreateDirectory(const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
-  const auto existing = state_->disk.FindDirectory(path);
+  const auto existing = state_->disk->FindDirectory(path);
   if (existing.ok()) return arrow::Status::OK();
   if (arrow::internal::ErrnoFromStatus(existing.status()) != ENOENT) return existing.status();
-  return state_->disk.Create(path, /*is_directory=*/true).status();
+  return state_->disk->Create(path, /*is_directory=*/true).status();
 }
 
 arrow::Status MemoryFileSystem::Rename(const std::string& from, const std::string& to) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kRename, from));
-  return state_->disk.Rename(from, to);
+  return state_->disk->Rename(from, to);
 }
 
 arrow::Status MemoryFileSystem::Remove(const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kRemove, path));
-  return state_->disk.Remove(path);
+  return state_->disk->Remove(path);
 }
 
 arrow::Status MemoryFileSystem::SyncDirectory(const std::string& directory) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kSyncDirectory, directory));
-  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindDirectory(directory));
-  state_->disk.SyncDirectory(node);
+  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindDirectory(directory));
+  state_->disk->SyncDirectory(node);
   return arrow::Status::OK();
 }
 
 arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
-  auto found = state_->disk.FindFile(path);
+  auto found = state_->disk->FindFile(path);
   if (!found.ok() && arrow::internal::ErrnoFromStatus(found.status()) == ENOENT) {
-    found = state_->disk.Create(path, /*is_directory=*/false);
+    found = state_->disk->Create(path, /*is_directory=*/false);
   }
   ARROW_ASSIGN_OR_RAISE(const auto node, found);
   const auto [owner, is_free] = state_->lock_owners.emplace(node->inode(), LockOwnerText());
@@ -412,7 +429,7 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::strin
 arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::LockUnchanged(const std::string& path) {
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
-  auto found = state_->disk.FindFile(path);
+  auto found = state_->disk->FindFile(path);
   if (!found.ok() && arrow::internal::ErrnoFromStatus(found.status()) == ENOENT) return nullptr;
   ARROW_ASSIGN_OR_RAISE(const auto node, found);
   const auto [owner, is_free] = state_->lock_owners.emplace(node->inode(), LockOwnerText());
@@ -422,16 +439,30 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::LockUnchanged(const s
 
 arrow::Result<std::string> MemoryFileSystem::Identity(const std::string& directory) {
   MutexLock lock(&state_->mutex);
-  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindDirectory(directory));
+  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindDirectory(directory));
   return "memory " + std::to_string(state_->id) + ":" + std::to_string(node->inode());
 }
 
 void MemoryFileSystem::LoseUnsynced(LossPolicy policy, uint64_t seed) {
   MutexLock lock(&state_->mutex);
-  std::mt19937_64 random(seed);
-  state_->disk.LoseUnsynced(policy, &random);
+  state_->disk->LoseUnsynced(policy, seed);
   state_->lock_owners.clear();
   ++state_->epoch;
+}
+
+std::unique_ptr<MemoryDisk> MemoryFileSystem::CloneDisk() {
+  MutexLock lock(&state_->mutex);
+  return state_->disk->Clone();
+}
+
+void MemoryFileSystem::set_observer(ChangeObserver observer) {
+  MutexLock lock(&state_->mutex);
+  state_->observer = std::move(observer);
+}
+
+void MemoryFileSystem::ScrambleFailedSyncs(uint64_t seed) {
+  MutexLock lock(&state_->mutex);
+  state_->chance_of_failed_sync.emplace(LossPolicy::kRandomPages, seed);
 }
 
 void MemoryFileSystem::FailNth(FileOp kind, uint64_t n, arrow::Status status, bool sticky) {
@@ -466,14 +497,14 @@ void MemoryFileSystem::set_memory_is_scarce(bool scarce) { state_->memory_is_sca
 
 int64_t MemoryFileSystem::used_bytes() const {
   MutexLock lock(&state_->mutex);
-  return state_->disk.used_bytes();
+  return state_->disk->used_bytes();
 }
 
 arrow::Status MemoryFileSystem::Damage(const std::string& path, int64_t offset, uint8_t xor_mask) {
   char byte;
   {
     MutexLock lock(&state_->mutex);
-    ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindFile(path));
+    ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindFile(path));
     if (offset < 0 || offset >= node->size()) {
       return arrow::Status::Invalid(path, ": no byte at ", offset);
     }
@@ -486,7 +517,7 @@ arrow::Status MemoryFileSystem::Damage(const std::string& path, int64_t offset, 
 arrow::Status MemoryFileSystem::Overwrite(const std::string& path, int64_t offset,
                                           std::string_view bytes) {
   MutexLock lock(&state_->mutex);
-  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindFile(path));
+  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindFile(path));
   if (offset < 0 || offset > node->size() ||
       static_cast<int64_t>(bytes.size()) > node->size() - offset) {
     return arrow::Status::Invalid(path, ": no ", bytes.size(), " bytes at ", offset);
@@ -497,7 +528,7 @@ arrow::Status MemoryFileSystem::Overwrite(const std::string& path, int64_t offse
 
 arrow::Status MemoryFileSystem::Truncate(const std::string& path, int64_t size) {
   MutexLock lock(&state_->mutex);
-  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk.FindFile(path));
+  ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindFile(path));
   if (size < 0 || size > node->size()) {
     return arrow::Status::Invalid(path, ": cannot cut to ", size, " bytes");
   }

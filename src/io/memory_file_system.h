@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,10 +33,16 @@ enum class FileOp {
 };
 inline constexpr size_t kFileOpKinds = static_cast<size_t>(FileOp::kAny) + 1;
 
+/// Called before each operation that changes the disk, of whatever thread, which waits meanwhile.
+/// Must not call the file system; it may clone the disk.
+using ChangeObserver =
+    std::function<void(MemoryDisk* disk, FileOp operation, const std::string& path)>;
+
 class MemoryFileSystem : public FileSystem {
  public:
   /// Without mappings ReadableFile::Map returns nullptr.
   explicit MemoryFileSystem(bool with_mappings = true);
+  explicit MemoryFileSystem(std::unique_ptr<MemoryDisk> disk, bool with_mappings = true);
   ~MemoryFileSystem() override;
 
   arrow::Result<std::shared_ptr<ReadableFile>> OpenReadable(const std::string& path) override;
@@ -61,6 +68,10 @@ class MemoryFileSystem : public FileSystem {
   /// every handle open before returns IOError from now on. The same seed gives the same loss.
   void LoseUnsynced(LossPolicy policy, uint64_t seed);
 
+  /// Another disk that is as this one is now (see MemoryDisk::Clone). Nothing is open on it.
+  std::unique_ptr<MemoryDisk> CloneDisk();
+  void set_observer(ChangeObserver observer);
+
   /// The `n`th operation of `kind` from now (1: the next) fails with `status`; a sticky fault
   /// stays, so that all later ones fail too. A write that fails has still written half its bytes; a
   /// sync that fails leaves the bytes unsynced for ever, though a later sync succeeds. A second
@@ -69,6 +80,9 @@ class MemoryFileSystem : public FileSystem {
   /// Same, with the IOError of an errno.
   void FailNth(FileOp kind, uint64_t n, int errnum, bool sticky = false);
   void ClearFaults();
+  /// From now on each page that a failed sync should have made durable is read as it was or as it
+  /// was written, and so is what the device has of it: file systems differ there.
+  void ScrambleFailedSyncs(uint64_t seed);
   /// Operations of `kind` so far, failed ones included.
   uint64_t operations(FileOp kind) const;
 

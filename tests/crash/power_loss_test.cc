@@ -1,6 +1,7 @@
 // Power fails at any moment, on an in-memory disk that loses what was not synced: the database
 // opens again, synced commits are there with all before them, and what is there is a prefix of the
-// commit order. Then single failures of the disk, and a disk that is full.
+// commit order. These databases have hundreds of commits and several lives; every operation of
+// small ones is in crash_image_test.cc. Then a disk that is full.
 //
 // MARBLE_POWER_CUTS sets the number of cuts, MARBLE_SEED the seed.
 #include <array>
@@ -19,7 +20,7 @@
 namespace marble::test {
 namespace {
 
-constexpr int64_t kCuts = 600;
+constexpr int64_t kCuts = 200;
 constexpr uint64_t kCutsPerDisk = 5;
 constexpr uint64_t kCommitsPerLife = 400;
 constexpr int kAttempts = 4000;  // to write again after a full disk
@@ -103,8 +104,6 @@ TEST(PowerLossTest, SyncedCommitsSurviveAndWhatIsThereIsAPrefix) {
   const int64_t cuts = NumberFromEnvironment("MARBLE_POWER_CUTS", kCuts);
   std::cout << "MARBLE_SEED=" << seed << ", " << cuts << " cuts" << std::endl;
   Random random(seed);
-  constexpr std::array kPolicies = {LossPolicy::kDropAll, LossPolicy::kKeepAll,
-                                    LossPolicy::kRandomPages, LossPolicy::kTorn};
   int64_t refused = 0;
   std::unique_ptr<DiskOfManyLives> lives;
   for (int64_t cut = 0; cut < cuts; ++cut) {
@@ -115,7 +114,7 @@ TEST(PowerLossTest, SyncedCommitsSurviveAndWhatIsThereIsAPrefix) {
                           /*sticky=*/true);
     if (!lives->Live().ok()) ++refused;
     lives->disk().ClearFaults();
-    lives->disk().LoseUnsynced(kPolicies[random.Uniform(kPolicies.size())], random.Next());
+    lives->disk().LoseUnsynced(kLossPolicies[random.Uniform(kLossPolicies.size())], random.Next());
     ASSERT_OK(lives->Check(lives->durable()));
   }
   EXPECT_GT(refused, cuts / 10) << "the cuts hardly ever hit a running database";
@@ -124,7 +123,7 @@ TEST(PowerLossTest, SyncedCommitsSurviveAndWhatIsThereIsAPrefix) {
 TEST(PowerLossTest, PowerFailsWhileAllIsWell) {
   const uint64_t seed = SeedOfThisRun() + 1;
   Random random(seed);
-  for (int disk = 0; disk < 40; ++disk) {
+  for (int disk = 0; disk < 10; ++disk) {
     SCOPED_TRACE("disk " + std::to_string(disk) + ", MARBLE_SEED=" + std::to_string(seed - 1));
     DiskOfManyLives lives(random.Next() >> 1);
     for (int life = 0; life < 3; ++life) {
@@ -136,29 +135,9 @@ TEST(PowerLossTest, PowerFailsWhileAllIsWell) {
   }
 }
 
-TEST(DiskFaultTest, AfterOneFailedOperationAllThatWasAcknowledgedIsThere) {
-  const uint64_t seed = SeedOfThisRun() + 2;
-  Random random(seed);
-  constexpr std::array kKinds = {FileOp::kWrite,  FileOp::kSync,   FileOp::kCreate,
-                                 FileOp::kRename, FileOp::kRemove, FileOp::kSyncDirectory,
-                                 FileOp::kOpen,   FileOp::kRead};
-  for (int fault = 0; fault < 200; ++fault) {
-    SCOPED_TRACE("fault " + std::to_string(fault) + ", MARBLE_SEED=" + std::to_string(seed - 2));
-    DiskOfManyLives lives(random.Next() >> 1);
-    ASSERT_OK(lives.Live());
-    ASSERT_OK(lives.Check(lives.acknowledged()));
-    const FileOp kind = kKinds[random.Uniform(kKinds.size())];
-    lives.disk().FailNth(kind, 1 + random.Uniform(30), random.OneIn(2) ? EIO : ENOSPC);
-    const arrow::Status status = lives.Live();
-    lives.disk().ClearFaults();
-    SCOPED_TRACE("kind " + std::to_string(static_cast<int>(kind)) + ": " + status.ToString());
-    ASSERT_OK(lives.Check(lives.acknowledged()));
-  }
-}
-
 TEST(DiskFaultTest, FullDiskRefusesWholeCommitsAndTakesThemAgainWhenThereIsRoom) {
-  const uint64_t seed = SeedOfThisRun() + 3;
-  std::cout << "MARBLE_SEED=" << seed - 3 << std::endl;
+  const uint64_t seed = SeedOfThisRun() + 2;
+  std::cout << "MARBLE_SEED=" << seed - 2 << std::endl;
   MemoryFileSystem disk;
   Options options = CrashOptions();
   options.file_system = &disk;

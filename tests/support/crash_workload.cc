@@ -6,8 +6,6 @@ namespace marble::test {
 namespace {
 
 constexpr char kCounter[] = "counter";
-constexpr uint64_t kKeys = 300;
-constexpr uint64_t kBulkRows = 1500;  // exceeds the memtable of CrashOptions
 
 struct TableSpec {
   const char* name;
@@ -18,15 +16,10 @@ constexpr std::array<TableSpec, 4> kTables = {{{"pairs", Shape::kKeyValue},
                                                {"right", Shape::kNumber},
                                                {"journal", Shape::kAppend}}};
 
-/// What the counter holds: the number, and a tail of varying length behind it.
-std::string CounterValue(uint64_t number) {
-  return std::to_string(number) + ":" + std::string(Mix(number) % 100, 'x');
-}
-
-std::vector<ModelRow> NumberRows(Random* random, uint64_t count) {
+std::vector<ModelRow> NumberRows(Random* random, uint64_t keys, uint64_t count) {
   std::vector<ModelRow> rows;
   for (uint64_t i = 0; i < count; ++i) {
-    rows.push_back({{"", static_cast<int64_t>(random->Uniform(2 * kKeys))}, random->Next() >> 1});
+    rows.push_back({{"", static_cast<int64_t>(random->Uniform(2 * keys))}, random->Next() >> 1});
   }
   return rows;
 }
@@ -96,6 +89,11 @@ Options CrashOptions() {
   return options;
 }
 
+/// The number, and a tail of varying length behind it.
+std::string CrashWorkload::CounterValue(uint64_t number) const {
+  return std::to_string(number) + ":" + std::string(Mix(number) % mix_.tail_bytes, 'x');
+}
+
 arrow::Status CrashWorkload::Prepare() {
   for (const TableSpec& spec : kTables) {
     TableOptions options;
@@ -105,8 +103,10 @@ arrow::Status CrashWorkload::Prepare() {
   return KeyValue::Open(database_, "pairs").Value(&pairs_);
 }
 
-arrow::Result<uint64_t> CrashWorkload::LastCommit() const {
-  ARROW_ASSIGN_OR_RAISE(const auto value, pairs_->Get(kCounter));
+arrow::Result<uint64_t> CrashWorkload::LastCommit(std::shared_ptr<const Snapshot> snapshot) const {
+  ReadOptions options;
+  options.snapshot = std::move(snapshot);
+  ARROW_ASSIGN_OR_RAISE(const auto value, pairs_->Get(kCounter, options));
   return value ? std::strtoull(value->c_str(), nullptr, 10) : 0;
 }
 
@@ -123,23 +123,24 @@ arrow::Status CrashWorkload::Make(uint64_t number, WriteBatch* batch, CrashState
     // The counter alone, below: the plain put.
   } else if (kind < 110) {
     for (uint64_t i = 1 + random.Uniform(5); i > 0; --i) {
-      put("p" + std::to_string(random.Uniform(kKeys)), ValueOf(random.Next() >> 1));
+      put("p" + std::to_string(random.Uniform(mix_.keys)), ValueOf(random.Next() >> 1));
     }
   } else if (kind < 130) {
-    const std::string key = "p" + std::to_string(random.Uniform(kKeys));
+    const std::string key = "p" + std::to_string(random.Uniform(mix_.keys));
     if (batch != nullptr) batch->Delete("pairs", key);
     if (state != nullptr) state->pairs.erase(key);
   } else if (kind < 160) {
-    ARROW_RETURN_NOT_OK(InsertBoth(NumberRows(&random, 1 + random.Uniform(20)), batch, state));
+    ARROW_RETURN_NOT_OK(
+        InsertBoth(NumberRows(&random, mix_.keys, 1 + random.Uniform(20)), batch, state));
   } else if (kind < 170) {
-    const auto lower = static_cast<int64_t>(random.Uniform(2 * kKeys));
+    const auto lower = static_cast<int64_t>(random.Uniform(2 * mix_.keys));
     ARROW_RETURN_NOT_OK(
         DeleteBoth(lower, lower + static_cast<int64_t>(random.Uniform(40)), batch, state));
-    ARROW_RETURN_NOT_OK(InsertBoth(NumberRows(&random, 3), batch, state));
-  } else if (kind < 199) {
+    ARROW_RETURN_NOT_OK(InsertBoth(NumberRows(&random, mix_.keys, 3), batch, state));
+  } else if (kind < 200 - mix_.bulk_weight) {
     ARROW_RETURN_NOT_OK(AppendJournal(number, 1 + random.Uniform(3), batch, state));
   } else {
-    ARROW_RETURN_NOT_OK(InsertBoth(NumberRows(&random, kBulkRows), batch, state));
+    ARROW_RETURN_NOT_OK(InsertBoth(NumberRows(&random, mix_.keys, mix_.bulk_rows), batch, state));
   }
   put(kCounter, CounterValue(number));
   return arrow::Status::OK();

@@ -29,6 +29,14 @@ struct CrashState {
   std::vector<ModelRow> journal;
 };
 
+/// What commits are made of.
+struct CrashMix {
+  uint64_t keys = 300;
+  uint64_t bulk_rows = 1500;  // exceeds the memtable of CrashOptions
+  uint64_t bulk_weight = 1;   // so many of 200 commits are bulk ones; at most 30
+  uint64_t tail_bytes = 100;  // what the counter has behind its number, at most
+};
+
 /// Small memtables, files and segments: flushes, compactions and new segments within some hundred
 /// commits.
 Options CrashOptions();
@@ -36,13 +44,13 @@ Options CrashOptions();
 /// One open database under the workload. One writing thread.
 class CrashWorkload {
  public:
-  CrashWorkload(std::shared_ptr<Database> database, uint64_t seed)
-      : database_(std::move(database)), seed_(seed) {}
+  CrashWorkload(std::shared_ptr<Database> database, uint64_t seed, const CrashMix& mix = {})
+      : database_(std::move(database)), seed_(seed), mix_(mix) {}
 
   /// Creates the tables that are missing.
   arrow::Status Prepare();
-  /// The number of the last commit that is there; 0 if none.
-  arrow::Result<uint64_t> LastCommit() const;
+  /// The number of the last commit that is there, or that a snapshot shows; 0 if none.
+  arrow::Result<uint64_t> LastCommit(std::shared_ptr<const Snapshot> snapshot = nullptr) const;
   /// Carries out commit `number`.
   arrow::Status Commit(uint64_t number);
   /// Whether commit `number` is written with sync.
@@ -55,11 +63,13 @@ class CrashWorkload {
  private:
   /// Commit `number` as a write batch and as a change of the oracle; either may be null.
   arrow::Status Make(uint64_t number, WriteBatch* batch, CrashState* state) const;
+  std::string CounterValue(uint64_t number) const;
   arrow::Status CompareRows(const std::string& table, const std::vector<ModelRow>& rows) const;
 
   std::shared_ptr<Database> database_;
   std::shared_ptr<KeyValue> pairs_;
   uint64_t seed_;
+  CrashMix mix_;
 };
 
 }  // namespace marble::test

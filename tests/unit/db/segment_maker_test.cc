@@ -160,6 +160,14 @@ TEST_F(SegmentMakerTest, AnErrorBeforehandIsToldOnlyIfItStays) {
   EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
 }
 
+TEST_F(SegmentMakerTest, ASegmentThatFailedAndCouldNotBeRemovedIsNoObstacleLater) {
+  auto maker = MakerAfterTheFirst();
+  fs_.FailNth(FileOp::kWrite, 1, ENOSPC);
+  fs_.FailNth(FileOp::kRemove, 1, ENOSPC);
+  EXPECT_EQ(ErrnoOf(maker->Next(1, kSegmentBytes).status()), ENOSPC);
+  EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+}
+
 TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
   SegmentMaker of_large(&fs_, kDirectory, uuid_, int64_t{64} << 20);
   EXPECT_FALSE(of_large.SparePath(2).empty());

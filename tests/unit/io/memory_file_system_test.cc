@@ -16,9 +16,6 @@
 namespace marble {
 namespace {
 
-constexpr LossPolicy kPolicies[] = {LossPolicy::kDropAll, LossPolicy::kKeepAll,
-                                    LossPolicy::kRandomPages, LossPolicy::kTorn};
-
 class MemoryFileSystemTest : public ::testing::Test {
  protected:
   arrow::Status Write(SegmentFile* file, int64_t offset, std::string_view bytes) {
@@ -29,7 +26,7 @@ class MemoryFileSystemTest : public ::testing::Test {
 };
 
 TEST_F(MemoryFileSystemTest, SyncedBytesSurviveEveryPolicy) {
-  for (const LossPolicy policy : kPolicies) {
+  for (const LossPolicy policy : kLossPolicies) {
     MemoryFileSystem fs;
     const std::string content = Pattern(10000);
     WriteFile(&fs, "/a", content);
