@@ -5,6 +5,7 @@ import re
 import pyarrow as pa
 import pyarrow.types as pt
 
+from marbledb._exact import exact_array
 from marbledb.errors import InvalidArgumentError, SchemaError
 
 _UNITS = {"": 1, "B": 1}
@@ -54,7 +55,7 @@ def new_columns(fields, defaults):
             if isinstance(default, pa.Scalar):
                 default = default.as_py()
             try:
-                default = pa.array([default], field.type)[0]
+                default = exact_array([default], field.type)[0]
             except (pa.ArrowException, TypeError, ValueError) as error:
                 raise SchemaError(f"column '{field.name}': the default {default!r} is no "
                                   f"{field.type}: {error}") from error
@@ -108,7 +109,7 @@ def _values(values, field, name):
             raise TypeError(f"a sequence of values is required, not {type(values).__name__}")
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
             return values if values.type == field.type else values.cast(field.type)
-        return pa.array(values, type=field.type)
+        return exact_array(values, field.type)
     except MemoryError:
         raise
     except _MISFITS as error:
