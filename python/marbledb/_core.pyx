@@ -25,6 +25,7 @@ from pyarrow.lib cimport (
 from marbledb._marble cimport *
 
 from marbledb import _convert
+from marbledb import _describe
 from marbledb import _views
 from marbledb import errors as _errors
 from marbledb.errors import (

@@ -120,6 +120,10 @@ cdef class Table:
         key = f" key {self.primary_key}" if self.primary_key else ""
         return f"<marbledb.Table {self.name!r}{key} of {self.owner!r}>"
 
+    def __str__(self):
+        """Name, key, sizes and columns, on several lines."""
+        return repr(self) if self.owner.closed else _describe.describe_table(self)
+
     # Writing
 
     def insert(self, data, *, sync=False, timeout=None):
@@ -127,9 +131,10 @@ cdef class Table:
         wins; append on others.
 
         `data` is a RecordBatch, Table, RecordBatchReader, any object with ``__arrow_c_stream__``
-        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. In dicts a column may be
-        missing: its values are null, and refused if it is not nullable. A column that the table
-        does not have, a schema that differs, a value that does not fit, a null key, invalid UTF-8:
+        (Polars, DuckDB, DataFusion, pandas), a list of dicts, or a dict of columns. Columns are
+        taken by name, in any order. In dicts a column may be missing: its values are null, and
+        refused if it is not nullable. A column that the table does not have, one that is missing
+        in Arrow data, another type, a value that does not fit, a null key, invalid UTF-8:
         SchemaError that names the column. With `sync` the rows survive
         power loss on return; `timeout`, in seconds, bounds the wait for background work
         (BusyError)."""
@@ -439,8 +444,8 @@ cdef class Table:
         fill_names(options.columns, columns)
         if filter is not None:
             if not isinstance(filter, Expression):
-                raise TypeError("filter is a pyarrow.compute.Expression, not "
-                                + type(filter).__name__)
+                raise TypeError("filter is a pyarrow.compute.Expression, such as "
+                                "pc.field('id') > 5, not " + type(filter).__name__)
             options.filter = (<Expression> filter).unwrap()
         if range is not None:
             fill_range(options.range, range, self)

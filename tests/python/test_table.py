@@ -242,6 +242,18 @@ def different(name, data_type, **more):
     )
 
 
+def test_columns_are_taken_by_name(db, people):
+    """Whatever their order, in one batch, in a stream and in a bulk load."""
+    mixed = pa.table({"score": [1.0], "id": [20], "name": ["x"]})
+    people.insert(mixed)
+    people.bulk_load([mixed.set_column(1, "id", [[21]]), mixed.set_column(1, "id", [[22]])])
+    people.bulk_load(pa.RecordBatchReader.from_stream(mixed.set_column(1, "id", [[23]])))
+    with db.write_batch() as batch:
+        batch.insert("people", mixed.set_column(1, "id", [[24]]))
+    for key in range(20, 25):
+        assert people.get(key) == {"id": key, "name": "x", "score": 1.0}
+
+
 @pytest.mark.parametrize(
     "rows, column",
     [
@@ -250,7 +262,7 @@ def different(name, data_type, **more):
         (different("id", pa.string()), "id"),
         (different("id", pa.int64(), extra=pa.int8()), "extra"),
         (pa.table({"id": [1], "name": ["x"]}), "score"),
-        (pa.table({"name": ["x"], "id": [1], "score": [1.0]}), "id"),
+        (pa.table([[1], ["x"], ["y"]], names=["id", "name", "name"]), "name"),
         (pa.table({"id": pa.array([None], pa.int64()), "name": ["x"], "score": [1.0]}), "id"),
     ],
 )
