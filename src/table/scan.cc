@@ -49,9 +49,10 @@ std::shared_ptr<arrow::Schema> StoredFields(const ScanPlan& plan, const std::vec
 
 // Finds the columns that the filter names, and binds it to the table's schema (references may be by
 // position).
-arrow::Status PlanFilter(const TableState& table, const compute::Expression& filter,
+arrow::Status PlanFilter(const TableState& table, const compute::Expression& wanted,
                          ScanPlan* plan) {
-  if (KeepsEveryRow(filter)) return arrow::Status::OK();
+  if (KeepsEveryRow(wanted)) return arrow::Status::OK();
+  const compute::Expression filter = AsConjunction(wanted);
   ARROW_RETURN_NOT_OK(InitializeCompute());
   const arrow::Schema& user_schema = *plan->schema->user_schema();
   std::vector<int> filter_columns;
