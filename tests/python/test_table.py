@@ -230,6 +230,43 @@ def test_filters_on_null_and_text(db):
         db.flush()
 
 
+def test_filters_over_views(db):
+    """Arrow compares no views. A table that was made of a Polars schema has them."""
+    types = {"key": pa.string_view(), "text": pa.string_view(), "data": pa.binary_view()}
+    types["pair"] = pa.struct([("x", pa.string_view())])
+    table = db.create_table("views", types, "key")
+    table.insert(
+        {
+            "key": [f"k{i:02}" for i in range(20)],
+            "text": [None if i == 7 else f"t{i % 4}" for i in range(20)],
+            "data": [b"%d" % (i % 3) for i in range(20)],
+            "pair": [{"x": f"x{i % 2}"} for i in range(20)],
+        }
+    )
+    text, key = pc.field("text"), pc.field("key")
+    for _ in range(2):
+        for keep, wanted in [
+            (text == "t3", [3, 11, 15, 19]),
+            (text == pa.scalar("t3", pa.string_view()), [3, 11, 15, 19]),
+            (text.isin(["t3", "no"]), [3, 11, 15, 19]),
+            (~(text < "t3"), [3, 11, 15, 19]),
+            (text.is_null(), [7]),
+            (text.is_valid() & (key < "k02"), [0, 1]),
+            ((text > "t0").is_null(), [7]),
+            (pc.match_substring(text, "3"), [3, 11, 15, 19]),
+            ((pc.field("data") == b"1") & (key > "k14"), [16, 19]),
+            ((pc.field("pair", "x") == "x1") & (key <= "k03"), [1, 3]),
+            (key == "k11", [11]),
+            (key.isin(["k11", "k02"]), [2, 11]),
+        ]:
+            found = table.to_table(["key"], filter=keep)["key"].to_pylist()
+            assert found == [f"k{i:02}" for i in wanted], str(keep)
+            assert table.count(filter=keep) == len(wanted)
+        db.flush()
+    with pytest.raises(marbledb.MarbleError, match="no column 'nothing'"):
+        table.to_table(filter=pc.field("nothing") == "a")
+
+
 def different(name, data_type, **more):
     fields = {"id": pa.int64(), "name": pa.string(), "score": pa.float64()}
     fields[name] = data_type
