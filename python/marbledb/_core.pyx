@@ -3,6 +3,7 @@
 """The compiled half of marbledb: handles on the engine's objects, nothing that decides."""
 
 import json
+import operator
 import os
 import weakref
 from collections.abc import Mapping, MutableMapping

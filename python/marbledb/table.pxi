@@ -450,6 +450,7 @@ cdef class Table:
         if range is not None:
             fill_range(options.range, range, self)
         if limit is not None:
+            limit = operator.index(limit)
             if limit < 0:
                 raise InvalidArgumentError("limit must not be negative")
             options.limit = limit
@@ -485,6 +486,7 @@ cdef class Table:
         cdef shared_ptr[CRecordBatchReader] c_reader
         cdef RecordBatchReader reader
         self.fill_scan(options, columns, filter, range, limit, reverse, snapshot)
+        batch_rows_max = operator.index(batch_rows_max)
         if batch_rows_max < 1:
             raise InvalidArgumentError("batch_rows_max must be positive")
         options.batch_rows_max = batch_rows_max
@@ -529,8 +531,9 @@ cdef class Table:
     def to_dataset(self, Snapshot snapshot=None):
         """A pyarrow.dataset.Dataset over one moment of the table: this one, or `snapshot`.
 
-        DuckDB, Polars (``scan_pyarrow_dataset``) and pyarrow hand down their filters and columns
-        to it: only the columns and the keys wanted are read, in parallel. Rows come in key (or
+        DuckDB, Polars (``scan_pyarrow_dataset``), DataFusion (``register_dataset``) and pyarrow hand
+        down their filters and columns to it: only the columns and the keys wanted are read, in
+        parallel; the logger ``marbledb.dataset`` shows what was handed down. Rows come in key (or
         insertion) order where an order is asked for. String views come as large_string, and
         likewise (see marble/dataset.h). Later writes are not seen; old row versions are kept while
         it lives. After `Database.close` it can no longer be scanned."""

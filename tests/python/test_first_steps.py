@@ -76,6 +76,11 @@ def test_create_table_refuses_rows(db):
 
 
 def test_hints(people):
+    for call in (people.to_table, people.export_file):
+        with pytest.raises(TypeError, match="float"):
+            call(*(["nowhere"] if call == people.export_file else []), limit=1.5)
+    with pytest.raises(TypeError, match="float"):
+        people.scan(batch_rows_max=1.5)
     with pytest.raises(TypeError, match=r"pc.field\('id'\) > 5, not Expr"):
         people.to_table(filter=pl.col("id") > 1)
     with pytest.raises(TypeError, match=r"not LazyFrame; collect\(\) gives its rows"):
