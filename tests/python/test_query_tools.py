@@ -273,7 +273,12 @@ def by_duckdb(dataset, columns, said, group):
 def by_datafusion(dataset, columns, said, group):
     context = datafusion.SessionContext()
     context.register_dataset("t", dataset)
-    return context.sql(sql_of(columns, said and said.fusion, group)).to_arrow_table()
+    try:
+        return context.sql(sql_of(columns, said and said.fusion, group)).to_arrow_table()
+    except Exception as error:
+        # What it knows to be never true it hands to any pyarrow dataset as a value, not an expression.
+        assert "BooleanScalar to pyarrow._compute.Expression" in str(error), error
+        return None
 
 
 def sql_of(columns, condition, group):
@@ -328,7 +333,8 @@ def check(history, memory):
     group = (rng.choice(groups), rng.choice(sums)) if rng.random() < 0.4 else None
     wanted = rows_of(by_pyarrow(pa.dataset.dataset(memory), columns, said, group))
     for tool in TOOLS:
-        found = rows_of(tool(dataset, columns, said, group))
+        answer = tool(dataset, columns, said, group)
+        found = [] if answer is None else rows_of(answer)
         assert found == wanted, f"seed {SEED}: {tool.__name__} of {columns} {group} where {said}"
     if not group:
         keep = said and said.arrow
