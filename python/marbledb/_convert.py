@@ -5,6 +5,7 @@ import re
 import pyarrow as pa
 import pyarrow.types as pt
 
+from marbledb._exact import exact_array
 from marbledb.errors import InvalidArgumentError, SchemaError
 
 _UNITS = {"": 1, "B": 1}
@@ -27,6 +28,23 @@ def parse_size(size):
     if isinstance(size, bool) or not isinstance(size, int):
         raise TypeError(f"a size is an int or a str, not {type(size).__name__}")
     return size
+
+
+def schema_of(schema):
+    """A pyarrow.Schema of what `Database.create_table` takes."""
+    if isinstance(schema, pa.Schema):
+        return schema
+    if hasattr(schema, "__arrow_c_schema__"):
+        return pa.schema(schema)
+    kind = type(schema).__name__
+    if hasattr(schema, "__arrow_c_stream__") or hasattr(schema, "__arrow_c_array__"):
+        raise TypeError(f"create_table takes a schema and no rows: give that of the {kind}")
+    try:
+        return pa.schema(schema)
+    except (pa.ArrowException, AttributeError, TypeError, ValueError) as error:
+        raise TypeError(
+            f"schema is a pyarrow.Schema, a list of fields or a dict of name to type: {error}"
+        ) from error
 
 
 def names_of(names):
@@ -54,7 +72,7 @@ def new_columns(fields, defaults):
             if isinstance(default, pa.Scalar):
                 default = default.as_py()
             try:
-                default = pa.array([default], field.type)[0]
+                default = exact_array([default], field.type)[0]
             except (pa.ArrowException, TypeError, ValueError) as error:
                 raise SchemaError(f"column '{field.name}': the default {default!r} is no "
                                   f"{field.type}: {error}") from error
@@ -108,7 +126,7 @@ def _values(values, field, name):
             raise TypeError(f"a sequence of values is required, not {type(values).__name__}")
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
             return values if values.type == field.type else values.cast(field.type)
-        return pa.array(values, type=field.type)
+        return exact_array(values, field.type)
     except MemoryError:
         raise
     except _MISFITS as error:
@@ -180,17 +198,20 @@ def table_of(data, schema=None, name=None):
         if schema is not None:
             return (_table_of_columns if is_columns else _table_of_rows)(data, schema, name)
         return _made(pa.Table.from_pydict if is_columns else pa.Table.from_pylist, data)
+    hint = "; collect() gives its rows" if hasattr(data, "collect") else ""
     raise TypeError(
         f"rows are Arrow data, an object with __arrow_c_stream__, a list of dicts or a dict of "
-        f"columns, not {type(data).__name__}"
+        f"columns, not {type(data).__name__}{hint}"
     )
 
 
 def batches_of(data, schema, name=None):
-    """Record batches of `data` for table `name` of `schema`. Layouts of one logical type
-    (string_view for utf8, say) and the nullability of columns without nulls are adapted; nothing
-    else is."""
+    """Record batches of `data` for table `name` of `schema`. The order of the columns, layouts of
+    one logical type (string_view for utf8, say) and the nullability of columns without nulls are
+    adapted; nothing else is."""
     table = table_of(data, schema, name)
+    if table.schema.names != schema.names and sorted(table.schema.names) == sorted(schema.names):
+        table = table.select(schema.names)
     if table.schema.equals(schema, check_metadata=False):
         return table.to_batches()
     if table.schema.names == schema.names:

@@ -10,12 +10,16 @@ from collections.abc import (
     ValuesView,
 )
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from typing_extensions import Buffer
+
+from marbledb._dataset import TableDataset
+
+class _HasSchema(Protocol):
+    def __arrow_c_schema__(self) -> object: ...
 
 _T = TypeVar("_T")
 _Bytes = Buffer | str
@@ -24,11 +28,17 @@ _Size = int | str
 _Bound = Any
 _Range = tuple[_Bound, _Bound] | None
 _Path = str | bytes | os.PathLike[Any]
+_Schema = (
+    pa.Schema
+    | Sequence[pa.Field | tuple[str, pa.DataType | str]]
+    | Mapping[str, pa.DataType | str]
+    | _HasSchema
+)
 _Format = Literal["parquet", "arrow", "arrows", "csv"]
 _Progress = Callable[[int, int, int], object]
 
 def open(
-    path: str | bytes | os.PathLike[Any],
+    path: _Path,
     read_only: bool = False,
     memory_budget: _Size = "1GiB",
     *,
@@ -42,11 +52,11 @@ def open(
     use_mappings: bool = True,
     auto_compaction: bool = True,
 ) -> Database: ...
-
-_Path = str | bytes | os.PathLike[Any]
-
 def verify(path: _Path) -> dict[str, Any]: ...
 def repair(path: _Path, target: _Path) -> dict[str, Any]: ...
+def _open_for_reading(path: _Path) -> Database: ...
+def _close_all() -> None: ...
+def _after_fork_in_child() -> None: ...
 
 class _Context:
     def __exit__(
@@ -68,7 +78,7 @@ class Database(_Context):
     def create_table(
         self,
         name: str,
-        schema: pa.Schema | Sequence[pa.Field] | Mapping[str, pa.DataType],
+        schema: _Schema,
         primary_key: str | Sequence[str] | None = None,
         *,
         compression: Literal["none", "lz4", "zstd"] | None = "none",
@@ -175,8 +185,8 @@ class KeyValue(MutableMapping[_Bytes, Any]):
     def multi_get(
         self, keys: pa.Array | pa.ChunkedArray, *, snapshot: Snapshot | None = None
     ) -> pa.Array: ...
-    @overload
-    def multi_get(
+    @overload  # pyarrow has no types: to a checker the first one takes everything
+    def multi_get(  # type: ignore[overload-cannot-match]
         self, keys: Iterable[_Bytes], *, snapshot: Snapshot | None = None
     ) -> list[Any | None]: ...
     def iterator(
@@ -232,7 +242,9 @@ class KeyValue(MutableMapping[_Bytes, Any]):
     def __reversed__(self) -> Iterator: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
-    def setdefault(self, key: _Bytes, default: _Bytes = b"") -> Any: ...
+    def setdefault(  # type: ignore[override]
+        self, key: _Bytes, default: _Bytes = b""
+    ) -> Any: ...
 
 class KeyValueSnapshot(_Context, Mapping[_Bytes, Any]):
     def __enter__(self) -> KeyValueSnapshot: ...
@@ -367,7 +379,7 @@ class Table:
         *,
         snapshot: Snapshot | None = None,
     ) -> int: ...
-    def to_dataset(self, snapshot: Snapshot | None = None) -> ds.Dataset: ...
+    def to_dataset(self, snapshot: Snapshot | None = None) -> TableDataset: ...
     def __len__(self) -> int: ...
     def __contains__(self, key: object) -> bool: ...
     def __bool__(self) -> bool: ...

@@ -3,6 +3,7 @@
 """The compiled half of marbledb: handles on the engine's objects, nothing that decides."""
 
 import json
+import operator
 import os
 import weakref
 from collections.abc import Mapping, MutableMapping
@@ -25,6 +26,7 @@ from pyarrow.lib cimport (
 from marbledb._marble cimport *
 
 from marbledb import _convert
+from marbledb import _describe
 from marbledb import _views
 from marbledb import errors as _errors
 from marbledb.errors import (

@@ -3,7 +3,11 @@
 """Tables as datasets of pyarrow. A module of its own, because pyarrow.dataset takes long to
 import."""
 
+import logging
 import os
+
+# DuckDB looks for Dataset in this module, and only if it was imported.
+import pyarrow.dataset  # noqa: F401
 
 from libcpp.memory cimport shared_ptr
 from libcpp.utility cimport move
@@ -17,9 +21,14 @@ from pyarrow.lib cimport Schema, pyarrow_unwrap_schema
 cdef extern from "dataset_capsule.h" namespace "marble_python":
     shared_ptr[CDataset] DatasetOf(object capsule) except *
 
+_log = logging.getLogger("marbledb.dataset")
+
 
 cdef class TableDataset(Dataset):
     """A table at one moment as a pyarrow.dataset.Dataset; made by `Table.to_dataset`.
+
+    What a scan was asked for is logged by the logger ``marbledb.dataset`` at level DEBUG: columns
+    and filter are those that a tool has handed down.
 
     Pickling keeps the place, not the moment: the copy shows the table as it is when it is
     unpickled. In a process that does not have the database open it is opened read-only."""
@@ -52,14 +61,26 @@ cdef class TableDataset(Dataset):
         path = os.path.abspath(self.source.database.path)
         return _reopen, (path, self.source.name, self.shown, self._scan_options.get("filter"))
 
+    cdef log(self, what, filter, columns):
+        kept = self._scan_options.get("filter")
+        terms = [str(term) for term in (kept, filter) if term is not None]
+        _log.debug("%s of table '%s':%s filter %s", what, self.source.name,
+                   "" if columns is None else f" columns {columns};", " and ".join(terms) or "none")
+
     def scanner(self, *args, **kwargs):
         """As in pyarrow.dataset.Dataset; ClosedError if the database was closed."""
         self.source._check_open()
+        if _log.isEnabledFor(logging.DEBUG):
+            asked = {**dict(zip(("columns", "filter"), args)), **kwargs}
+            columns = asked.get("columns")
+            self.log("scanner", asked.get("filter"),
+                     "all" if columns is None else ", ".join(columns) or "none")
         return Dataset.scanner(self, *args, **kwargs)
 
     def get_fragments(self, Expression filter=None):
         """As in pyarrow.dataset.Dataset: parts of the table by key, those that `filter` leaves."""
         self.source._check_open()
+        self.log("fragments", filter, None)
         return Dataset.get_fragments(self, filter)
 
     def filter(self, expression not None):

@@ -30,6 +30,9 @@ cdef class WriteBatch:
     def __init__(self):
         raise TypeError("use Database.write_batch() or KeyValue.write_batch()")
 
+    def __repr__(self):
+        return f"<marbledb.WriteBatch of {self.batch.count()} operations for {self.owner!r}>"
+
     @property
     def database(self):
         """The database that `write` commits to."""

@@ -159,6 +159,10 @@ cdef class Database:
     def __repr__(self):
         return f"<marbledb.Database {self.path!r}{' (closed)' if self.closed else ''}>"
 
+    def __str__(self):
+        """The path and the tables, on several lines."""
+        return repr(self) if self.closed else _describe.describe_database(self)
+
     @property
     def path(self):
         """The directory, as it was given."""
@@ -200,7 +204,7 @@ cdef class Database:
         Parameters
         ----------
         name : str
-        schema : pyarrow.Schema
+        schema : pyarrow.Schema, list of fields, dict of str to type, or ``__arrow_c_schema__``
             The schema metadata key ``marble.primary_key`` gives the key too.
         primary_key : str or sequence of str, optional
         compression : {"none", "lz4", "zstd"}
@@ -218,8 +222,7 @@ cdef class Database:
         cdef string c_name = utf8(name)
         cdef shared_ptr[CSchema] c_schema
         check_process(self.generation)
-        if not isinstance(schema, pa.Schema):
-            schema = pa.schema(schema)
+        schema = _convert.schema_of(schema)
         c_schema = pyarrow_unwrap_schema(schema)
         for column in _convert.names_of(primary_key):
             options.primary_key.push_back(utf8(column))
@@ -423,6 +426,10 @@ cdef class Snapshot:
 
     def __exit__(self, kind, value, traceback):
         self.close()
+
+    def __repr__(self):
+        what = "closed" if self.closed else f"at {self.sequence}"
+        return f"<marbledb.Snapshot {what} of {self.owner!r}>"
 
     @property
     def database(self):

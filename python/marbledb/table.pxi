@@ -120,6 +120,10 @@ cdef class Table:
         key = f" key {self.primary_key}" if self.primary_key else ""
         return f"<marbledb.Table {self.name!r}{key} of {self.owner!r}>"
 
+    def __str__(self):
+        """Name, key, sizes and columns, on several lines."""
+        return repr(self) if self.owner.closed else _describe.describe_table(self)
+
     # Writing
 
     def insert(self, data, *, sync=False, timeout=None):
@@ -127,9 +131,10 @@ cdef class Table:
         wins; append on others.
 
         `data` is a RecordBatch, Table, RecordBatchReader, any object with ``__arrow_c_stream__``
-        (Polars, DuckDB, pandas), a list of dicts, or a dict of columns. In dicts a column may be
-        missing: its values are null, and refused if it is not nullable. A column that the table
-        does not have, a schema that differs, a value that does not fit, a null key, invalid UTF-8:
+        (Polars, DuckDB, DataFusion, pandas), a list of dicts, or a dict of columns. Columns are
+        taken by name, in any order. In dicts a column may be missing: its values are null, and
+        refused if it is not nullable. A column that the table does not have, one that is missing
+        in Arrow data, another type, a value that does not fit, a null key, invalid UTF-8:
         SchemaError that names the column. With `sync` the rows survive
         power loss on return; `timeout`, in seconds, bounds the wait for background work
         (BusyError)."""
@@ -439,12 +444,13 @@ cdef class Table:
         fill_names(options.columns, columns)
         if filter is not None:
             if not isinstance(filter, Expression):
-                raise TypeError("filter is a pyarrow.compute.Expression, not "
-                                + type(filter).__name__)
+                raise TypeError("filter is a pyarrow.compute.Expression, such as "
+                                "pc.field('id') > 5, not " + type(filter).__name__)
             options.filter = (<Expression> filter).unwrap()
         if range is not None:
             fill_range(options.range, range, self)
         if limit is not None:
+            limit = operator.index(limit)
             if limit < 0:
                 raise InvalidArgumentError("limit must not be negative")
             options.limit = limit
@@ -480,6 +486,7 @@ cdef class Table:
         cdef shared_ptr[CRecordBatchReader] c_reader
         cdef RecordBatchReader reader
         self.fill_scan(options, columns, filter, range, limit, reverse, snapshot)
+        batch_rows_max = operator.index(batch_rows_max)
         if batch_rows_max < 1:
             raise InvalidArgumentError("batch_rows_max must be positive")
         options.batch_rows_max = batch_rows_max
@@ -524,8 +531,9 @@ cdef class Table:
     def to_dataset(self, Snapshot snapshot=None):
         """A pyarrow.dataset.Dataset over one moment of the table: this one, or `snapshot`.
 
-        DuckDB, Polars (``scan_pyarrow_dataset``) and pyarrow hand down their filters and columns
-        to it: only the columns and the keys wanted are read, in parallel. Rows come in key (or
+        DuckDB, Polars (``scan_pyarrow_dataset``), DataFusion (``register_dataset``) and pyarrow hand
+        down their filters and columns to it: only the columns and the keys wanted are read, in
+        parallel; the logger ``marbledb.dataset`` shows what was handed down. Rows come in key (or
         insertion) order where an order is asked for. String views come as large_string, and
         likewise (see marble/dataset.h). Later writes are not seen; old row versions are kept while
         it lives. After `Database.close` it can no longer be scanned."""

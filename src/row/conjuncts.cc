@@ -1,6 +1,7 @@
 #include "row/conjuncts.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -50,7 +51,32 @@ void CollectConjuncts(const Expression& filter, std::vector<Expression>* terms) 
   terms->push_back(filter);
 }
 
+/// null or false: as a filter, neither is ever true.
+bool IsNeverTrue(const Expression& expression) {
+  const arrow::Datum* literal = expression.literal();
+  if (literal == nullptr || !literal->is_scalar()) return false;
+  const arrow::Scalar& scalar = *literal->scalar();
+  if (scalar.type->id() != arrow::Type::BOOL) return false;
+  return !scalar.is_valid || !static_cast<const arrow::BooleanScalar&>(scalar).value;
+}
+
 }  // namespace
+
+Expression AsConjunction(const Expression& filter) {
+  const Expression::Call* call = filter.call();
+  if (call == nullptr) return filter;
+  const std::string& name = call->function_name;
+  const std::vector<Expression>& arguments = call->arguments;
+  if (name == "if_else" && arguments.size() == 3 && IsNeverTrue(arguments[2])) {
+    return arrow::compute::and_(AsConjunction(arguments[0]), AsConjunction(arguments[1]));
+  }
+  // A row passes where the whole is true, so null and false may be exchanged in both.
+  const bool is_and = name == "and_kleene" || name == "and";
+  if (!is_and && name != "or_kleene") return filter;
+  std::vector<Expression> terms;
+  for (const Expression& argument : arguments) terms.push_back(AsConjunction(argument));
+  return is_and ? arrow::compute::and_(std::move(terms)) : arrow::compute::or_(std::move(terms));
+}
 
 std::vector<Expression> Conjuncts(const Expression& filter) {
   std::vector<Expression> terms;

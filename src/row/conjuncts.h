@@ -22,6 +22,11 @@ struct ColumnComparison {
   std::shared_ptr<arrow::Scalar> value;
 };
 
+/// A filter that is true of the same rows, in which if_else(c, x, null) is "c and x": DuckDB writes
+/// IN that way, and what can be read off an "and" is hidden in it. `filter` need not be bound; the
+/// result is not.
+arrow::compute::Expression AsConjunction(const arrow::compute::Expression& filter);
+
 /// The terms of `filter` that all must be true: itself, unless it is an "and".
 std::vector<arrow::compute::Expression> Conjuncts(const arrow::compute::Expression& filter);
 

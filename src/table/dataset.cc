@@ -76,7 +76,7 @@ bool CanDecide(const Expression& term, const arrow::Schema& dataset_schema,
 /// The part of `filter` that a scan of `schema` can decide.
 Expression DecidedFilter(const Expression& filter, const arrow::Schema& dataset_schema,
                          const arrow::Schema& schema) {
-  std::vector<Expression> terms = Conjuncts(filter);
+  std::vector<Expression> terms = Conjuncts(AsConjunction(filter));
   std::erase_if(terms,
                 [&](const Expression& term) { return !CanDecide(term, dataset_schema, schema); });
   return compute::and_(terms);

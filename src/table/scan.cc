@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <arrow/array.h>
+#include <arrow/compute/cast.h>
 #include <arrow/compute/expression.h>
 #include <arrow/scalar.h>
 
@@ -47,13 +48,49 @@ std::shared_ptr<arrow::Schema> StoredFields(const ScanPlan& plan, const std::vec
   return arrow::schema(std::move(fields));
 }
 
+// large_utf8 and large_binary for views, nullptr for other types.
+std::shared_ptr<arrow::DataType> TypeOfViewed(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::STRING_VIEW) return arrow::large_utf8();
+  return type.id() == arrow::Type::BINARY_VIEW ? arrow::large_binary() : nullptr;
+}
+
+// Arrow compares no views: the filter with its view columns and values cast to strings.
+arrow::Result<compute::Expression> WithoutViews(const compute::Expression& filter,
+                                                const arrow::Schema& schema) {
+  if (const arrow::Datum* literal = filter.literal()) {
+    const auto type = literal->is_scalar() ? TypeOfViewed(*literal->type()) : nullptr;
+    if (type == nullptr) return filter;
+    ARROW_ASSIGN_OR_RAISE(arrow::Datum cast, compute::Cast(*literal, type));
+    return compute::literal(std::move(cast));
+  }
+  if (const arrow::FieldRef* ref = filter.field_ref()) {
+    ARROW_ASSIGN_OR_RAISE(const auto field, ref->GetOneOrNone(schema));
+    const auto type = field != nullptr ? TypeOfViewed(*field->type()) : nullptr;
+    if (type == nullptr) return filter;
+    return compute::call("cast", {filter}, compute::CastOptions::Safe(type));
+  }
+  const compute::Expression::Call* call = filter.call();
+  const bool asks_for_null = call->function_name == "is_null" || call->function_name == "is_valid";
+  if (asks_for_null && call->arguments[0].field_ref() != nullptr) return filter;
+  std::vector<compute::Expression> arguments;
+  bool changed = false;
+  for (const compute::Expression& argument : call->arguments) {
+    ARROW_ASSIGN_OR_RAISE(auto without, WithoutViews(argument, schema));
+    changed = changed || !without.Equals(argument);
+    arguments.push_back(std::move(without));
+  }
+  if (!changed) return filter;
+  return compute::call(call->function_name, std::move(arguments), call->options);
+}
+
 // Finds the columns that the filter names, and binds it to the table's schema (references may be by
 // position).
-arrow::Status PlanFilter(const TableState& table, const compute::Expression& filter,
+arrow::Status PlanFilter(const TableState& table, const compute::Expression& wanted,
                          ScanPlan* plan) {
-  if (KeepsEveryRow(filter)) return arrow::Status::OK();
+  if (KeepsEveryRow(wanted)) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(InitializeCompute());
   const arrow::Schema& user_schema = *plan->schema->user_schema();
+  ARROW_ASSIGN_OR_RAISE(const auto filter, WithoutViews(AsConjunction(wanted), user_schema));
   std::vector<int> filter_columns;
   for (const arrow::FieldRef& ref : compute::FieldsInExpression(filter)) {
     ARROW_ASSIGN_OR_RAISE(arrow::FieldPath path, ref.FindOneOrNone(user_schema));

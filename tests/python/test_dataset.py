@@ -113,6 +113,11 @@ def test_fragments_share_the_keys(table, rows):
     assert len(fragments) > 1
     assert pa.concat_tables([part.to_table() for part in fragments]).equals(rows)
     assert len(list(dataset.get_fragments(pc.field("id") == 1000))) == 1
+    # DuckDB writes IN so.
+    null, listed = pa.scalar(None, pa.bool_()), pc.field("id").isin([1000, 1004])
+    duck = pc.if_else(pc.field("id").is_valid(), listed, null)
+    assert len(list(dataset.get_fragments(duck))) == 1
+    assert dataset.to_table(filter=duck)["id"].to_pylist() == [1000, 1004]
     assert str(fragments[0].partition_expression).startswith("(id < ")
     assert fragments[0].count_rows() + sum(f.count_rows() for f in fragments[1:]) == ROWS
 

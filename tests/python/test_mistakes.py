@@ -1,7 +1,12 @@
 """What callers get wrong: every refusal is a MarbleError, names what is wrong, and writes
 nothing."""
 
+import datetime
+from decimal import Decimal
+
 import marbledb
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from marbledb import _convert
@@ -73,6 +78,62 @@ def test_keys_that_do_not_fit_are_schema_errors(table):
                 call(keys)
     with pytest.raises(marbledb.SchemaError, match="id"):
         table.to_table(range=(2**70, None))
+
+
+def test_numbers_are_not_cut_to_fit_the_key(table):
+    """1.5 is not the key 1: not to find, to delete, to bound, to write."""
+    table.insert({"id": [1, 2, 3], "n": [0, 0, 0]})
+    for call in (
+        lambda: table.get(1.5),
+        lambda: table.get([2, 1.5]),
+        lambda: table.get({"id": [Decimal("1.5")]}),
+        lambda: table.contains(1.5),
+        lambda: table.delete(1.5),
+        lambda: table.delete([2.5]),
+        lambda: table.delete_range(0.5, 2.5),
+        lambda: table.to_table(range=(0.5, 2.5)),
+        lambda: table.insert([{"id": 1.5, "n": 0}]),
+        lambda: table.insert({"id": [*range(10, 50), 4.5], "n": [0] * 41}),
+        lambda: table.insert({"id": iter([4, 4.5]), "n": [0, 0]}),
+        lambda: table.insert({"id": [4], "n": np.array([1.5], object)}),
+        lambda: table.add_column("more", pa.int8(), default=1.5),
+    ):
+        with pytest.raises(marbledb.SchemaError, match="column '(id|n|more)'.*without loss"):
+            call()
+    assert table.to_table()["id"].to_pylist() == [1, 2, 3]
+    assert table.get(2.0)["id"] == 2 and table.get(Decimal(3))["id"] == 3
+    assert table.get(np.int64(2))["id"] == 2 and table.get([np.float32(2)]).num_rows == 1
+
+
+MIDNIGHT = datetime.datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "type, good, bad",
+    [
+        (pa.timestamp("s"), MIDNIGHT, MIDNIGHT + datetime.timedelta(microseconds=5)),
+        (pa.timestamp("ms", "UTC"), MIDNIGHT.replace(microsecond=5000), MIDNIGHT.replace(microsecond=5)),
+        (pa.timestamp("us"), MIDNIGHT.replace(microsecond=5), pd.Timestamp("2026-01-01 00:00:00.000000005")),
+        (pa.timestamp("ns"), pd.Timestamp("2026-01-01 00:00:00.000000005"), 1.5),
+        (pa.date32(), MIDNIGHT, MIDNIGHT.replace(hour=5)),
+        (pa.date64(), MIDNIGHT.date(), MIDNIGHT.replace(microsecond=1)),
+        (pa.time32("s"), datetime.time(1, 2, 3), datetime.time(1, 2, 3, 4)),
+        (pa.duration("s"), datetime.timedelta(-1), datetime.timedelta(microseconds=-5)),
+        (pa.list_(pa.int32()), [1, 2.0, None], [1, 2.5]),
+        (pa.list_view(pa.int32()), [1], [2.5]),
+        (pa.struct([("a", pa.int32()), ("b", pa.string())]), {"a": 1.0}, {"a": 1.5}),
+        (pa.map_(pa.string(), pa.int32()), [("a", 1)], {"a": 1.5}),
+        (pa.dictionary(pa.int8(), pa.int64()), 1, 1.5),
+    ],
+)
+def test_no_value_is_cut_to_fit_its_column(db, type, good, bad):
+    table = db.create_table("cut", pa.schema([pa.field("id", pa.int64(), False), ("x", type)]), "id")
+    table.insert({"id": [1, 2], "x": [good, None]})
+    for rows in ([{"id": 3, "x": bad}], {"id": [3, 4], "x": [None, bad]}):
+        with pytest.raises(marbledb.SchemaError, match="column 'x'.*without loss"):
+            table.insert(rows)
+    found = table.to_table()["x"]
+    assert found.null_count == 1 and found[:1].to_pylist() == pa.array([good], type).to_pylist()
 
 
 def test_columns_of_uneven_length_are_refused_by_put_many(kv):
