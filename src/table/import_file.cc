@@ -27,10 +27,12 @@ arrow::Result<bool> HasIpcFileMagic(FileInput* input) {
   return read == sizeof bytes && std::memcmp(bytes, kMagic, sizeof bytes) == 0;
 }
 
-/// `table`: the schema whose types values of CSV are read as.
+/// `table`: the schema whose types values of CSV are read as. `memory`: what may be allocated for
+/// what the file claims to hold.
 arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
                                                         std::shared_ptr<arrow::Schema> table,
                                                         const ImportOptions& options,
+                                                        int64_t memory,
                                                         std::shared_ptr<FileInput> input) {
   ARROW_ASSIGN_OR_RAISE(const FileFormat format, FormatOf(path, options.format));
   switch (format) {
@@ -44,7 +46,7 @@ arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
       return OpenCsvSource(std::move(input), std::move(csv));
     }
     case FileFormat::kArrowStream:
-      return OpenIpcSource(std::move(input), /*stream=*/true);
+      return OpenIpcSource(std::move(input), /*stream=*/true, memory);
     default:
       break;
   }
@@ -52,7 +54,7 @@ arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
   if (options.format == FileFormat::kGuess) {
     ARROW_ASSIGN_OR_RAISE(is_file, HasIpcFileMagic(input.get()));
   }
-  return OpenIpcSource(std::move(input), /*stream=*/!is_file);
+  return OpenIpcSource(std::move(input), /*stream=*/!is_file, memory);
 }
 
 arrow::Result<std::shared_ptr<FileInput>> OpenInput(const Database& database,
@@ -203,7 +205,8 @@ arrow::Status Import(const std::shared_ptr<Table>& table, const std::string& pat
   ARROW_ASSIGN_OR_RAISE(const int64_t bytes_total, input->GetSize());
   // A change of the schema meanwhile makes the next commit fail.
   const std::shared_ptr<arrow::Schema> schema = table->info().schema;
-  auto opened = OpenSource(path, schema, options, std::move(input));
+  auto opened = OpenSource(path, schema, options, table->database()->options().memory_budget,
+                           std::move(input));
   if (!opened.ok()) {
     return opened.status().WithMessage(names, ": ", opened.status().message());
   }
@@ -231,7 +234,8 @@ arrow::Result<std::shared_ptr<arrow::Schema>> ReadFileSchema(
     const ImportOptions& options) {
   if (database == nullptr) return arrow::Status::Invalid("ReadFileSchema needs a database");
   ARROW_ASSIGN_OR_RAISE(auto input, OpenInput(*database, path));
-  auto source = OpenSource(path, arrow::schema({}), options, std::move(input));
+  auto source = OpenSource(path, arrow::schema({}), options, database->options().memory_budget,
+                           std::move(input));
   if (!source.ok()) {
     return source.status().WithMessage("file '", path, "': ", source.status().message());
   }
