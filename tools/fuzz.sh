@@ -48,7 +48,7 @@ run_target() {
   if [ "$folder" = build/fuzz ]; then
     mkdir -p "build/fuzz-corpus/$target"
     corpus=("build/fuzz-corpus/$target")
-    arguments+=(-timeout=20 -rss_limit_mb=2560 -malloc_limit_mb=256 -max_len=131072)
+    arguments+=(-timeout=120 -rss_limit_mb=2560 -malloc_limit_mb=256 -max_len=131072)
   fi
   "$folder/tests/${target}_fuzz" "${arguments[@]}" "${corpus[@]}" "tests/fuzz/corpus/$target" \
     >"$logs/fuzz-$target.log" 2>&1

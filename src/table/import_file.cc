@@ -9,6 +9,7 @@
 #include <marble/transfer.h>
 
 #include "db/core.h"
+#include "table/decoded_size.h"
 #include "table/file_format.h"
 #include "table/import_source.h"
 #include "table/match_columns.h"
@@ -66,6 +67,8 @@ arrow::Result<std::shared_ptr<FileInput>> OpenInput(const Database& database,
 /// Rows that are cast at a time: a few bytes of a file may stand for long values or many, and run
 /// ends of 16 bits number no more rows.
 constexpr int64_t kCastRows = 32'767;
+/// And bytes, if each of these rows were as long as the longest value that rows share.
+constexpr int64_t kCastBytes = int64_t{32} << 20;
 
 /// The rows of a file as batches of the table's schema, in pieces of a commit's size at most.
 class FileRows final : public arrow::RecordBatchReader {
@@ -96,13 +99,17 @@ class FileRows final : public arrow::RecordBatchReader {
         }
         from_ = *std::move(next);
         from_at_ = 0;
+        stored_row_bytes_ = StoredRowBytesMax(*from_);
       }
-      const auto some = from_->Slice(from_at_, kCastRows);
-      from_at_ += kCastRows;
+      const int64_t room =
+          std::max<int64_t>(kCastBytes / std::max<int64_t>(stored_row_bytes_, 1), 1);
+      const auto some = from_->Slice(from_at_, std::min(kCastRows, room));
+      from_at_ += some->num_rows();
       ARROW_ASSIGN_OR_RAISE(batch_, match_.Apply(*some));
       at_ = 0;
       ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch_));
       row_bytes_ = std::max<int64_t>(bytes / std::max<int64_t>(batch_->num_rows(), 1), 1);
+      row_bytes_ = std::max(row_bytes_, stored_row_bytes_);
     }
     *out = batch_->Slice(at_, std::max<int64_t>(kCommitBytes / row_bytes_, 1));
     at_ += (*out)->num_rows();
@@ -121,6 +128,7 @@ class FileRows final : public arrow::RecordBatchReader {
   const std::string names_;
   std::shared_ptr<arrow::RecordBatch> from_;  // of the file
   int64_t from_at_ = 0;
+  int64_t stored_row_bytes_ = 0;               // of from_, at most; 0: as it looks
   std::shared_ptr<arrow::RecordBatch> batch_;  // a part of it in the table's types
   int64_t at_ = 0;
   int64_t row_bytes_ = 1;

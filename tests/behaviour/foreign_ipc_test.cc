@@ -119,6 +119,25 @@ TEST_P(ForeignIpcTest, AMillionRowsOfNothingAreTaken) {
   EXPECT_EQ(rows_, kZeros);
 }
 
+TEST_P(ForeignIpcTest, ManyRowsOfOneLongValueAreWrittenInSmallPieces) {
+  // 128 MiB of rows in less than 1 MiB: were they made plain at once, memory would show it.
+  const int64_t rows = 512;
+  const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
+  arrow::StringBuilder values;
+  ASSERT_OK(values.Append(std::string(256 << 10, 'v')));
+  arrow::Int8Builder indices;
+  ASSERT_OK(indices.AppendValues(std::vector<int8_t>(rows, 0)));
+  const auto column =
+      std::make_shared<arrow::DictionaryArray>(type, *indices.Finish(), *values.Finish());
+  const auto batch = arrow::RecordBatch::Make(arrow::schema({field("text", type)}), rows, {column});
+  arrow::MemoryPool* pool = arrow::default_memory_pool();
+  const int64_t before = pool->max_memory();
+  ASSERT_OK(Import(IpcBytes(*batch, GetParam(), arrow::Compression::UNCOMPRESSED), batch->schema(),
+                   16 << 20));
+  EXPECT_EQ(rows_, rows);
+  EXPECT_LT(pool->max_memory() - before, int64_t{96} << 20);
+}
+
 TEST_P(ForeignIpcTest, TypesNestedDeeperThanTablesCanBeAreRefused) {
   std::shared_ptr<arrow::DataType> type = arrow::int8();
   for (int depth = 0; depth < 100; ++depth) type = arrow::list(type);

@@ -48,7 +48,6 @@ constexpr size_t kMemoryMax = size_t{64} << 20;
 constexpr size_t kMemoryPerByte = 16;
 constexpr size_t kInputBytesMax = size_t{1} << 17;
 constexpr int kSecondsMax = MARBLE_FUZZ_SANITIZED ? 30 : 1;  // of processor time
-constexpr auto kSlow = std::chrono::seconds(5);  // by the clock: kept to be looked at, no finding
 constexpr auto kProgress = std::chrono::seconds(10);
 
 struct Settings {
@@ -135,10 +134,6 @@ void RunOne(const std::string& input, const std::string& name, int timeout, Sum*
   SetAlarm(0);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - began;
   sum->slowest = std::max(sum->slowest, elapsed);
-  if (elapsed > kSlow) {
-    std::fprintf(stderr, "fuzz: an input took %.1f s, most of it waiting\n", elapsed.count());
-    SaveInput();
-  }
   const int64_t peak = arrow::default_memory_pool()->max_memory();
   if (peak > static_cast<int64_t>(MemoryMax())) {
     Fail(std::to_string(peak) + " bytes were asked of Arrow's memory pool");
