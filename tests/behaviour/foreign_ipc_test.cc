@@ -52,6 +52,7 @@ class ForeignIpcTest : public testing::TestWithParam<bool> {
                        int64_t memory_budget) {
     Options options;
     options.memory_budget = memory_budget;
+    options.log_segment_bytes = 1 << 20;
     options.memtable_bytes = std::min(options.memtable_bytes, memory_budget / 4);
     ARROW_ASSIGN_OR_RAISE(const auto database, Database::Open(directory_.path() + "/db", options));
     ARROW_RETURN_NOT_OK(database->CreateTable("t", schema));

@@ -45,6 +45,14 @@ mode_t ModeOf(const fs::path& path) {
   return info.st_mode & 07777;
 }
 
+/// With small log segments: these tests copy them.
+Options SmallOptions(bool read_only = false) {
+  Options options;
+  options.log_segment_bytes = 64 << 10;
+  options.read_only = read_only;
+  return options;
+}
+
 arrow::Status PutOne(const std::shared_ptr<Database>& database, const std::string& key) {
   ARROW_ASSIGN_OR_RAISE(const auto kv, KeyValue::Open(database));
   return kv->Put(key, "value of " + key);
@@ -57,7 +65,7 @@ TEST_P(UmaskTest, EveryFileOfADatabaseIsItsOwnersAlone) {
   const std::string path = directory.path() + "/db";
   const std::string exported = directory.path() + "/exported.arrow";
   const mode_t before = ::umask(GetParam());
-  auto opened = Database::Open(path);
+  auto opened = Database::Open(path, SmallOptions());
   // In the log and in files, made anew and left over.
   ASSERT_OK(opened);
   ASSERT_OK(PutOne(*opened, "a"));
@@ -85,7 +93,7 @@ class PlantedLinkTest : public testing::Test {
  protected:
   void SetUp() override {
     const std::string alive = directory_.path() + "/alive";
-    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(alive));
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(alive, SmallOptions()));
     ASSERT_OK(PutOne(database, "flushed"));
     ASSERT_OK(database->Flush());
     ASSERT_OK(PutOne(database, "logged"));
@@ -115,8 +123,8 @@ class PlantedLinkTest : public testing::Test {
     content_ = ContentOf(directory_.path());
   }
 
-  void ExpectRefused(const fs::path& file, const Options& options = {}) {
-    const arrow::Status status = Database::Open(path_, options).status();
+  void ExpectRefused(const fs::path& file, bool read_only = false) {
+    const arrow::Status status = Database::Open(path_, SmallOptions(read_only)).status();
     ASSERT_FALSE(status.ok());
     EXPECT_NE(status.message().find(file.string()), std::string::npos) << status.ToString();
     EXPECT_NE(status.message().find("symbolic link"), std::string::npos) << status.ToString();
@@ -128,9 +136,7 @@ class PlantedLinkTest : public testing::Test {
   void ExpectRefusedByAll(const fs::path& file) {
     Plant(file);
     ExpectRefused(file);
-    Options options;
-    options.read_only = true;
-    ExpectRefused(file, options);
+    ExpectRefused(file, /*read_only=*/true);
     const auto report = VerifyDatabase(path_);
     EXPECT_FALSE(report.ok() && report->ok());
   }
@@ -171,7 +177,7 @@ TEST_F(PlantedLinkTest, UnderNamesOfNewFilesIsReplacedAndItsTargetStays) {
     fs::create_symlink(target, path_ + "/sst/00000" + std::to_string(number) + ".arrow");
     fs::create_symlink(target, path_ + "/MANIFEST-00000" + std::to_string(number));
   }
-  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_));
+  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, SmallOptions()));
   ASSERT_OK_AND_ASSIGN(const auto kv, KeyValue::Open(database));
   ASSERT_OK_AND_ASSIGN(const auto value, kv->Get("logged"));
   EXPECT_EQ(value, "value of logged");
@@ -184,7 +190,7 @@ TEST_F(PlantedLinkTest, UnderNamesOfNewFilesIsReplacedAndItsTargetStays) {
 
 TEST_F(PlantedLinkTest, ThatLeadsNowhereInThePlaceOfCurrentsTemporaryDoesNoHarm) {
   fs::create_symlink(directory_.path() + "/nowhere", path_ + "/CURRENT.tmp");
-  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_));
+  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path_, SmallOptions()));
   ASSERT_OK(database->Close());
   EXPECT_FALSE(fs::exists(directory_.path() + "/nowhere"));
 }
@@ -204,9 +210,9 @@ TEST(AliasTest, ALinkToTheDirectoryIsTheSameDatabaseForEveryProcess) {
   const std::string path = directory.path() + "/db";
   const std::string alias = directory.path() + "/alias";
   fs::create_directory_symlink(path, alias);
-  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path));
+  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path, SmallOptions()));
   ASSERT_OK(PutOne(database, "k"));
-  ASSERT_OK_AND_ASSIGN(const auto again, Database::Open(alias));
+  ASSERT_OK_AND_ASSIGN(const auto again, Database::Open(alias, SmallOptions()));
   ASSERT_OK_AND_ASSIGN(const auto kv, KeyValue::Open(again));
   ASSERT_OK_AND_ASSIGN(const auto value, kv->Get("k"));
   EXPECT_EQ(value, "value of k");
@@ -253,7 +259,7 @@ TEST(NamesTest, NoNameOfATableBecomesAPath) {
                                           "con",
                                           " ",
                                           std::string(255, 'n')};
-  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path));
+  ASSERT_OK_AND_ASSIGN(const auto database, Database::Open(path, SmallOptions()));
   int created = 0;
   for (const std::string& name : names) {
     if (!database->CreateTable(name, schema).ok()) continue;
@@ -275,7 +281,7 @@ TEST(NamesTest, NoNameOfATableBecomesAPath) {
 }
 
 TEST(ReadOnlyTest, OpeningForReadingTakesNoLockAndWritesNothing) {
-  TestDatabase database;
+  TestDatabase database(SmallOptions());
   ASSERT_OK(database.Open());
   ASSERT_OK(PutOne(database.get(), "flushed"));
   ASSERT_OK(database->Flush());
@@ -287,8 +293,7 @@ TEST(ReadOnlyTest, OpeningForReadingTakesNoLockAndWritesNothing) {
   fs::copy(database.path(), copy, fs::copy_options::recursive);
   fs::remove(copy + "/LOCK");
   const auto before = ContentOf(copy);
-  Options options;
-  options.read_only = true;
+  const Options options = SmallOptions(/*read_only=*/true);
   for (const std::string& path : {copy, database.path()}) {  // of which the second is in use
     ASSERT_OK_AND_ASSIGN(const auto reader, Database::Open(path, options));
     ASSERT_OK_AND_ASSIGN(const auto kv, KeyValue::Open(reader));
@@ -301,7 +306,7 @@ TEST(ReadOnlyTest, OpeningForReadingTakesNoLockAndWritesNothing) {
   EXPECT_EQ(ContentOf(copy), before);
   // The reader holds nothing that keeps an owner away.
   ASSERT_OK_AND_ASSIGN(const auto reader, Database::Open(copy, options));
-  ASSERT_OK_AND_ASSIGN(const auto owner, Database::Open(copy));
+  ASSERT_OK_AND_ASSIGN(const auto owner, Database::Open(copy, SmallOptions()));
   ASSERT_OK(PutOne(owner, "new"));
 }
 
