@@ -121,8 +121,8 @@ TEST_P(ForeignIpcTest, AMillionRowsOfNothingAreTaken) {
 }
 
 TEST_P(ForeignIpcTest, ManyRowsOfOneLongValueAreWrittenInSmallPieces) {
-  // 128 MiB of rows in less than 1 MiB: were they made plain at once, memory would show it.
-  const int64_t rows = 512;
+  // 64 MiB of rows in less than 1 MiB: were they made plain at once, memory would show it.
+  const int64_t rows = 256;
   const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
   arrow::StringBuilder values;
   ASSERT_OK(values.Append(std::string(256 << 10, 'v')));
