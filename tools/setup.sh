@@ -47,6 +47,7 @@ need cmake command -v cmake
 need git command -v git
 need ninja-build command -v ninja
 need ccache command -v ccache
+need strace command -v strace
 need libgtest-dev has_header gtest/gtest.h
 need libgmock-dev has_header gmock/gmock.h
 need libbenchmark-dev has_header benchmark/benchmark.h

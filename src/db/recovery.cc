@@ -176,6 +176,8 @@ arrow::Status OpenDatabase::AddTables() {
             "the manifest names this file of table '" + table.record.name + "', but it is missing");
       }
       if (found->second != static_cast<int64_t>(file.meta.size)) {
+        // It may be no file at all, such as a link: then that is the error.
+        ARROW_RETURN_NOT_OK(environment_.fs->OpenReadable(path).status());
         return CorruptionError(path, found->second,
                                "the file has " + std::to_string(found->second) +
                                    " bytes, the manifest says " + std::to_string(file.meta.size));

@@ -102,7 +102,8 @@ arrow::Result<std::unique_ptr<SegmentFile>> PosixFileSystem::OpenSegment(const s
 arrow::Result<bool> PosixFileSystem::Exists(const std::string& path) {
   ARROW_RETURN_NOT_OK(CheckPath(path));
   struct stat info;
-  if (::stat(path.c_str(), &info) == 0) return true;
+  // A link counts, wherever it leads: its name is taken.
+  if (::lstat(path.c_str(), &info) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
   return PosixError(errno, "stat", path);
 }

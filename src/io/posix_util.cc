@@ -76,7 +76,10 @@ arrow::Result<struct stat> StatDescriptor(const UniqueFd& fd, const std::string&
 arrow::Result<UniqueFd> OpenFile(const std::string& path, int flags) {
   ARROW_RETURN_NOT_OK(CheckPath(path));
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd.is_open()) return PosixError(errno, "open", path);
+  if (!fd.is_open()) {
+    const char* what = errno == ELOOP ? "open, because it is a symbolic link" : "open";
+    return PosixError(errno, what, path);
+  }
   ARROW_ASSIGN_OR_RAISE(const struct stat info, StatDescriptor(fd, path));
   if (!S_ISREG(info.st_mode)) {
     return PosixError(S_ISDIR(info.st_mode) ? EISDIR : EINVAL, "open as a regular file", path);

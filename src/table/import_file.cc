@@ -9,6 +9,7 @@
 #include <marble/transfer.h>
 
 #include "db/core.h"
+#include "table/decoded_size.h"
 #include "table/file_format.h"
 #include "table/import_source.h"
 #include "table/match_columns.h"
@@ -27,10 +28,12 @@ arrow::Result<bool> HasIpcFileMagic(FileInput* input) {
   return read == sizeof bytes && std::memcmp(bytes, kMagic, sizeof bytes) == 0;
 }
 
-/// `table`: the schema whose types values of CSV are read as.
+/// `table`: the schema whose types values of CSV are read as. `memory`: what may be allocated for
+/// what the file claims to hold.
 arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
                                                         std::shared_ptr<arrow::Schema> table,
                                                         const ImportOptions& options,
+                                                        int64_t memory,
                                                         std::shared_ptr<FileInput> input) {
   ARROW_ASSIGN_OR_RAISE(const FileFormat format, FormatOf(path, options.format));
   switch (format) {
@@ -44,7 +47,7 @@ arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
       return OpenCsvSource(std::move(input), std::move(csv));
     }
     case FileFormat::kArrowStream:
-      return OpenIpcSource(std::move(input), /*stream=*/true);
+      return OpenIpcSource(std::move(input), /*stream=*/true, memory);
     default:
       break;
   }
@@ -52,7 +55,7 @@ arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
   if (options.format == FileFormat::kGuess) {
     ARROW_ASSIGN_OR_RAISE(is_file, HasIpcFileMagic(input.get()));
   }
-  return OpenIpcSource(std::move(input), /*stream=*/!is_file);
+  return OpenIpcSource(std::move(input), /*stream=*/!is_file, memory);
 }
 
 arrow::Result<std::shared_ptr<FileInput>> OpenInput(const Database& database,
@@ -64,6 +67,8 @@ arrow::Result<std::shared_ptr<FileInput>> OpenInput(const Database& database,
 /// Rows that are cast at a time: a few bytes of a file may stand for long values or many, and run
 /// ends of 16 bits number no more rows.
 constexpr int64_t kCastRows = 32'767;
+/// And bytes, if each of these rows were as long as the longest value that rows share.
+constexpr int64_t kCastBytes = int64_t{32} << 20;
 
 /// The rows of a file as batches of the table's schema, in pieces of a commit's size at most.
 class FileRows final : public arrow::RecordBatchReader {
@@ -94,13 +99,17 @@ class FileRows final : public arrow::RecordBatchReader {
         }
         from_ = *std::move(next);
         from_at_ = 0;
+        stored_row_bytes_ = StoredRowBytesMax(*from_);
       }
-      const auto some = from_->Slice(from_at_, kCastRows);
-      from_at_ += kCastRows;
+      const int64_t room =
+          std::max<int64_t>(kCastBytes / std::max<int64_t>(stored_row_bytes_, 1), 1);
+      const auto some = from_->Slice(from_at_, std::min(kCastRows, room));
+      from_at_ += some->num_rows();
       ARROW_ASSIGN_OR_RAISE(batch_, match_.Apply(*some));
       at_ = 0;
       ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch_));
       row_bytes_ = std::max<int64_t>(bytes / std::max<int64_t>(batch_->num_rows(), 1), 1);
+      row_bytes_ = std::max(row_bytes_, stored_row_bytes_);
     }
     *out = batch_->Slice(at_, std::max<int64_t>(kCommitBytes / row_bytes_, 1));
     at_ += (*out)->num_rows();
@@ -119,6 +128,7 @@ class FileRows final : public arrow::RecordBatchReader {
   const std::string names_;
   std::shared_ptr<arrow::RecordBatch> from_;  // of the file
   int64_t from_at_ = 0;
+  int64_t stored_row_bytes_ = 0;               // of from_, at most; 0: as it looks
   std::shared_ptr<arrow::RecordBatch> batch_;  // a part of it in the table's types
   int64_t at_ = 0;
   int64_t row_bytes_ = 1;
@@ -203,7 +213,8 @@ arrow::Status Import(const std::shared_ptr<Table>& table, const std::string& pat
   ARROW_ASSIGN_OR_RAISE(const int64_t bytes_total, input->GetSize());
   // A change of the schema meanwhile makes the next commit fail.
   const std::shared_ptr<arrow::Schema> schema = table->info().schema;
-  auto opened = OpenSource(path, schema, options, std::move(input));
+  auto opened = OpenSource(path, schema, options, table->database()->options().memory_budget,
+                           std::move(input));
   if (!opened.ok()) {
     return opened.status().WithMessage(names, ": ", opened.status().message());
   }
@@ -231,7 +242,8 @@ arrow::Result<std::shared_ptr<arrow::Schema>> ReadFileSchema(
     const ImportOptions& options) {
   if (database == nullptr) return arrow::Status::Invalid("ReadFileSchema needs a database");
   ARROW_ASSIGN_OR_RAISE(auto input, OpenInput(*database, path));
-  auto source = OpenSource(path, arrow::schema({}), options, std::move(input));
+  auto source = OpenSource(path, arrow::schema({}), options, database->options().memory_budget,
+                           std::move(input));
   if (!source.ok()) {
     return source.status().WithMessage("file '", path, "': ", source.status().message());
   }

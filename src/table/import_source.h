@@ -43,9 +43,10 @@ struct CsvReadOptions {
 };
 
 arrow::Result<std::unique_ptr<ImportSource>> OpenParquetSource(std::shared_ptr<FileInput> input);
-/// `stream`: the format without a footer.
+/// `stream`: the format without a footer. What the file makes Arrow allocate at a time is refused
+/// above `memory` bytes, or a multiple of the file's size if that is more.
 arrow::Result<std::unique_ptr<ImportSource>> OpenIpcSource(std::shared_ptr<FileInput> input,
-                                                           bool stream);
+                                                           bool stream, int64_t memory);
 arrow::Result<std::unique_ptr<ImportSource>> OpenCsvSource(std::shared_ptr<FileInput> input,
                                                            CsvReadOptions options);
 

@@ -1,35 +1,48 @@
+#include <algorithm>
 #include <utility>
 
 #include <arrow/ipc/reader.h>
+#include <arrow/util/byte_size.h>
 
 #include "table/import_source.h"
+#include "table/limited_pool.h"
 
 namespace marble {
 namespace {
 
-arrow::ipc::IpcReadOptions ReadOptions(const std::vector<int>& columns) {
+/// What a small file may always ask for when it is decoded, as a multiple of its size.
+constexpr int64_t kExpansion = 16;
+/// Rows that need no bytes: of nulls, of long runs. Where there are more of them than that, eight
+/// take a byte, as in a bitmap.
+constexpr int64_t kFreeRowsMax = int64_t{1} << 20;
+constexpr int64_t kRowsPerByte = 8;
+
+arrow::ipc::IpcReadOptions ReadOptions(const std::vector<int>& columns, arrow::MemoryPool* pool) {
   auto options = arrow::ipc::IpcReadOptions::Defaults();
+  options.memory_pool = pool;
   options.included_fields = columns;
   // A file from elsewhere may place buffers anywhere.
   options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
   return options;
 }
 
-/// Nothing may look at a batch of a file before it was validated, dictionaries' indices included.
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> Validated(
-    std::shared_ptr<arrow::RecordBatch> batch) {
-  if (batch != nullptr) ARROW_RETURN_NOT_OK(batch->ValidateFull());
-  return batch;
+arrow::Status TooLarge(const arrow::Status& status) {
+  if (!status.IsOutOfMemory()) return status;
+  return arrow::Status::OutOfMemory(
+      "a batch takes more memory decoded than the database's memory_budget, and than ", kExpansion,
+      " times the size of the file: ", status.message());
 }
 
 /// What files and streams have in common; `Reader` is Arrow's of either.
 template <typename Reader>
 class IpcSource : public ImportSource {
  public:
-  explicit IpcSource(std::shared_ptr<FileInput> input) : input_(std::move(input)) {}
+  IpcSource(std::shared_ptr<FileInput> input, int64_t memory)
+      : pool_(AcquireLimitedPool(std::max(memory, kExpansion * input->GetSize().ValueOr(0)))),
+        input_(std::move(input)) {}
 
   arrow::Status Open() {
-    ARROW_RETURN_NOT_OK(OpenReader({}));
+    ARROW_RETURN_NOT_OK(TooLarge(OpenReader({})));
     schema_ = reader_->schema();
     return arrow::Status::OK();
   }
@@ -39,27 +52,47 @@ class IpcSource : public ImportSource {
     if (wanted.empty() || static_cast<int>(wanted.size()) == schema_->num_fields()) {
       return arrow::Status::OK();
     }
-    return OpenReader(wanted);
+    return TooLarge(OpenReader(wanted));
+  }
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
+    auto batch = ReadBatch();
+    if (!batch.ok()) return TooLarge(batch.status());
+    if (*batch == nullptr) return batch;
+    // Nothing may look at a batch of a file before it was validated, dictionaries' indices
+    // included.
+    ARROW_RETURN_NOT_OK((*batch)->ValidateFull());
+    ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(**batch));
+    rows_ += (*batch)->num_rows();
+    bytes_ += bytes;
+    if (rows_ - kFreeRowsMax > bytes_ * kRowsPerByte) {
+      return arrow::Status::Invalid("the file claims to hold ", rows_, " rows in ", bytes_,
+                                    " bytes");
+    }
+    return batch;
   }
 
  protected:
   /// From the start of the file, with these columns; all if none are named.
   virtual arrow::Status OpenReader(const std::vector<int>& columns) = 0;
+  /// The next one as Arrow reads it; nullptr at the end.
+  virtual arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadBatch() = 0;
 
+  // What the file makes Arrow allocate, decompressed bytes above all, ends somewhere. In front of
+  // what has memory of it.
+  const LimitedPoolHandle pool_;
   const std::shared_ptr<FileInput> input_;
   std::shared_ptr<Reader> reader_;
   std::shared_ptr<arrow::Schema> schema_;
+
+ private:
+  int64_t rows_ = 0;
+  int64_t bytes_ = 0;
 };
 
 class IpcFileSource final : public IpcSource<arrow::ipc::RecordBatchFileReader> {
  public:
   using IpcSource::IpcSource;
 
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
-    if (next_ >= reader_->num_record_batches()) return nullptr;
-    ARROW_ASSIGN_OR_RAISE(auto batch, reader_->ReadRecordBatch(next_++));
-    return Validated(std::move(batch));
-  }
   int64_t bytes_done() const override {
     const int64_t size = input_->GetSize().ValueOr(0);
     if (next_ >= reader_->num_record_batches()) return size;
@@ -68,7 +101,12 @@ class IpcFileSource final : public IpcSource<arrow::ipc::RecordBatchFileReader> 
 
  private:
   arrow::Status OpenReader(const std::vector<int>& columns) override {
-    return arrow::ipc::RecordBatchFileReader::Open(input_, ReadOptions(columns)).Value(&reader_);
+    return arrow::ipc::RecordBatchFileReader::Open(input_, ReadOptions(columns, pool_.get()))
+        .Value(&reader_);
+  }
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadBatch() override {
+    if (next_ >= reader_->num_record_batches()) return nullptr;
+    return reader_->ReadRecordBatch(next_++);
   }
 
   int next_ = 0;
@@ -78,24 +116,26 @@ class IpcStreamSource final : public IpcSource<arrow::RecordBatchReader> {
  public:
   using IpcSource::IpcSource;
 
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
-    std::shared_ptr<arrow::RecordBatch> batch;
-    ARROW_RETURN_NOT_OK(reader_->ReadNext(&batch));
-    return Validated(std::move(batch));
-  }
   int64_t bytes_done() const override { return input_->Tell().ValueOr(0); }
 
  private:
   arrow::Status OpenReader(const std::vector<int>& columns) override {
     ARROW_RETURN_NOT_OK(input_->Seek(0));
-    auto opened = arrow::ipc::RecordBatchStreamReader::Open(input_.get(), ReadOptions(columns));
+    auto opened =
+        arrow::ipc::RecordBatchStreamReader::Open(input_.get(), ReadOptions(columns, pool_.get()));
     return std::move(opened).Value(&reader_);
+  }
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadBatch() override {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(reader_->ReadNext(&batch));
+    return batch;
   }
 };
 
 template <typename Source>
-arrow::Result<std::unique_ptr<ImportSource>> Opened(std::shared_ptr<FileInput> input) {
-  auto source = std::make_unique<Source>(std::move(input));
+arrow::Result<std::unique_ptr<ImportSource>> Opened(std::shared_ptr<FileInput> input,
+                                                    int64_t memory) {
+  auto source = std::make_unique<Source>(std::move(input), memory);
   ARROW_RETURN_NOT_OK(source->Open());
   return source;
 }
@@ -103,9 +143,9 @@ arrow::Result<std::unique_ptr<ImportSource>> Opened(std::shared_ptr<FileInput> i
 }  // namespace
 
 arrow::Result<std::unique_ptr<ImportSource>> OpenIpcSource(std::shared_ptr<FileInput> input,
-                                                           bool stream) {
-  if (stream) return Opened<IpcStreamSource>(std::move(input));
-  return Opened<IpcFileSource>(std::move(input));
+                                                           bool stream, int64_t memory) {
+  if (stream) return Opened<IpcStreamSource>(std::move(input), memory);
+  return Opened<IpcFileSource>(std::move(input), memory);
 }
 
 }  // namespace marble

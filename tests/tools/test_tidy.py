@@ -118,6 +118,8 @@ def test_header_without_pragma_once_is_found():
     ("tests/crash/a_test.cc", "io/memory_file_system.h", True),
     ("tests/crash/a_test.cc", "db/core.h", False),
     ("tests/model/a_test.cc", "support/oracle.h", True),
+    ("tests/fuzz/a_fuzz.cc", "sst/sst_reader.h", True),
+    ("tests/fuzz/a_fuzz.cc", "db/core.h", True),
     ("src/elsewhere/a.cc", "base/check.h", False),
 ])
 def test_layers(path, included, allowed):
