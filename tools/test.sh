@@ -124,7 +124,7 @@ step_asan() {
     MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
     MARBLE_ALTER_OPERATIONS=120 MARBLE_CRASH_IMAGES=460 MARBLE_IO_ERRORS=400 \
     ctest --preset asan --parallel "$(nproc)" \
-    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_2)?\$"
+    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
 }
 
 # The crash tests recover on several threads. Those that fork are left out: Arrow's allocators have
@@ -136,7 +136,7 @@ step_tsan() {
     MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 MARBLE_CRASH_IMAGES=230 MARBLE_IO_ERRORS=200 \
     GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
-    --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_2)?$'
+    --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_[0-9])?$'
 }
 
 steps=("$@")
