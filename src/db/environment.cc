@@ -1,60 +1,21 @@
 #include "db/environment.h"
 
-#include <vector>
-
 #include "base/check.h"
-#include "base/mutex.h"
+#include "base/lasting_pools.h"
 #include "db/core.h"
 #include "tree/file_names.h"
 
 namespace marble {
 
-namespace {
-
-struct PoolEntry {
-  explicit PoolEntry(arrow::MemoryPool* base) : pool(base) {}
-  RecyclingPool pool;
-  bool in_use = true;
-};
-
-struct PoolList {
-  Mutex mutex;
-  std::vector<std::unique_ptr<PoolEntry>> entries MARBLE_GUARDED_BY(mutex);
-};
-
-/// Never destroyed: buffers may be freed by other static destructors.
-PoolList& Pools() {
-  static auto* pools = std::make_unique<PoolList>().release();
-  return *pools;
-}
-
-}  // namespace
-
 RecyclingPool* AcquireMemoryPool(int64_t spare_bytes_max) {
-  PoolList& pools = Pools();
-  MutexLock lock(&pools.mutex);
-  RecyclingPool* pool = nullptr;
-  for (auto& entry : pools.entries) {
-    if (entry->in_use || entry->pool.bytes_allocated() != 0) continue;
-    entry->in_use = true;
-    pool = &entry->pool;
-    break;
-  }
-  if (pool == nullptr) {
-    pools.entries.push_back(std::make_unique<PoolEntry>(arrow::default_memory_pool()));
-    pool = &pools.entries.back()->pool;
-  }
+  RecyclingPool* pool = LastingPools<RecyclingPool>::Get().Acquire();
   pool->SetSpareBytesMax(spare_bytes_max);
   return pool;
 }
 
 void ReleaseMemoryPool(RecyclingPool* pool) {
   pool->SetSpareBytesMax(0);
-  PoolList& pools = Pools();
-  MutexLock lock(&pools.mutex);
-  for (auto& entry : pools.entries) {
-    if (&entry->pool == pool) entry->in_use = false;
-  }
+  LastingPools<RecyclingPool>::Get().Release(pool);
 }
 
 SstReaderOptions Environment::ReaderOptions(const std::shared_ptr<const StoredSchema>& schema,

@@ -1,29 +1,8 @@
 #include "table/limited_pool.h"
 
-#include <vector>
-
-#include "base/mutex.h"
+#include "base/lasting_pools.h"
 
 namespace marble {
-
-namespace {
-
-struct PoolEntry {
-  LimitedPool pool{arrow::default_memory_pool()};
-  bool in_use = true;
-};
-
-struct PoolList {
-  Mutex mutex;
-  std::vector<std::unique_ptr<PoolEntry>> entries MARBLE_GUARDED_BY(mutex);
-};
-
-PoolList& Pools() {
-  static auto* pools = std::make_unique<PoolList>().release();
-  return *pools;
-}
-
-}  // namespace
 
 arrow::Status LimitedPool::Allocate(int64_t size, int64_t alignment, uint8_t** out) {
   ARROW_RETURN_NOT_OK(CheckRoom(size));
@@ -44,27 +23,13 @@ arrow::Status LimitedPool::CheckRoom(int64_t more) const {
 }
 
 void ReleaseLimitedPool::operator()(LimitedPool* pool) const {
-  PoolList& pools = Pools();
-  MutexLock lock(&pools.mutex);
-  for (auto& entry : pools.entries) {
-    if (&entry->pool == pool) entry->in_use = false;
-  }
+  LastingPools<LimitedPool>::Get().Release(pool);
 }
 
 LimitedPoolHandle AcquireLimitedPool(int64_t limit) {
-  PoolList& pools = Pools();
-  MutexLock lock(&pools.mutex);
-  PoolEntry* free = nullptr;
-  for (auto& entry : pools.entries) {
-    if (!entry->in_use && entry->pool.bytes_allocated() == 0) free = entry.get();
-  }
-  if (free == nullptr) {
-    pools.entries.push_back(std::make_unique<PoolEntry>());
-    free = pools.entries.back().get();
-  }
-  free->in_use = true;
-  free->pool.SetLimit(limit);
-  return LimitedPoolHandle(&free->pool);
+  LimitedPool* pool = LastingPools<LimitedPool>::Get().Acquire();
+  pool->SetLimit(limit);
+  return LimitedPoolHandle(pool);
 }
 
 }  // namespace marble

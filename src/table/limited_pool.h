@@ -1,5 +1,4 @@
-// Memory for what a file from outside makes Arrow allocate: not more than a limit. Pools are never
-// destroyed, because tasks of Arrow's may outlive the reader that began them.
+// Memory for what a file from outside makes Arrow allocate: not more than a limit.
 #pragma once
 
 #include <atomic>
