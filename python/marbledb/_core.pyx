@@ -13,6 +13,7 @@ import pyarrow as pa
 from cython.operator cimport dereference as deref
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
+from cpython.datetime cimport import_datetime
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libcpp.utility cimport move
@@ -34,6 +35,8 @@ from marbledb.errors import (
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+import_datetime()  # for CellAt
 
 include "status.pxi"
 include "database.pxi"

@@ -239,6 +239,7 @@ cdef extern from "fork_guard.h" namespace "marble_python" nogil:
 
 cdef extern from "cells.h" namespace "marble_python":
     PyObject* CellAt(const CArray& array, int64_t row) except? NULL
+    shared_ptr[CRecordBatch] BatchOfKey(const shared_ptr[CSchema]& schema, object key)
 
 
 cdef extern from "glue.h" namespace "marble_python" nogil:

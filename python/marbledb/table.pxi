@@ -24,6 +24,12 @@ cdef int fill_names(optional[vector[string]]& names, object columns) except -1:
     return 0
 
 
+cdef bint is_one_key(keys, int width) except -1:
+    if type(keys) is int or type(keys) is str:
+        return True
+    return _convert.is_one_key(keys, width)
+
+
 cdef dict row_of(const CRecordBatch* batch, tuple names):
     """The only row of a batch as a dict."""
     cdef dict row = {}
@@ -65,6 +71,7 @@ cdef class Table:
     cdef tuple key_columns
     cdef tuple column_names
     cdef object key_schema
+    cdef shared_ptr[CSchema] c_key_schema
     cdef const CTableInfo* known  # what the four above were made of; lives as long as `table`
     cdef int generation
 
@@ -91,8 +98,17 @@ cdef class Table:
         self.key_columns = tuple([key[i].decode("utf-8") for i in range(key.size())])
         self.column_names = tuple(self.table_schema.names)
         self.key_schema = pa.schema([self.table_schema.field(name) for name in self.key_columns])
+        self.c_key_schema = pyarrow_unwrap_schema(self.key_schema)
         self.known = info
         return 0
+
+    cdef shared_ptr[CRecordBatch] batch_of_key(self, key) except *:
+        """Of one key. What is common is made without pyarrow; what is wrong with the rest, the long
+        way says."""
+        cdef shared_ptr[CRecordBatch] batch = BatchOfKey(self.c_key_schema, key)
+        if batch.get() == NULL:
+            batch = pyarrow_unwrap_batch(_convert.key_batch(key, self.key_schema))
+        return batch
 
     @property
     def database(self):
@@ -364,7 +380,7 @@ cdef class Table:
         come as they are found, which is faster for many keys."""
         check_process(self.generation)
         self.refresh()
-        if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
+        if self.key_columns and is_one_key(keys, len(self.key_columns)):
             return self.get_one(keys, columns, snapshot)
         batches = _convert.key_batches(keys, self.schema, self.primary_key)
         if len(batches) > 1 and snapshot is None:
@@ -381,7 +397,7 @@ cdef class Table:
             columns = tuple(_convert.names_of(columns))
         while True:
             names = self.column_names if columns is None else columns
-            self.find(_convert.key_batch(key, self.key_schema), columns, snapshot, True, &found)
+            self.find(self.batch_of_key(key), columns, snapshot, True, &found)
             if &self.table.get().info() == self.known:
                 break
             self.refresh()  # altered meanwhile: the row may have other columns than the names
@@ -389,13 +405,12 @@ cdef class Table:
 
     cdef object look_up(self, batch, columns, Snapshot snapshot, ordered):
         cdef shared_ptr[CRecordBatch] found
-        self.find(batch, columns, snapshot, ordered, &found)
+        self.find(pyarrow_unwrap_batch(batch), columns, snapshot, ordered, &found)
         return pyarrow_wrap_batch(found)
 
-    cdef int find(self, batch, columns, Snapshot snapshot, ordered,
+    cdef int find(self, shared_ptr[CRecordBatch] c_keys, columns, Snapshot snapshot, ordered,
                   shared_ptr[CRecordBatch]* found) except -1:
         cdef CStatus status
-        cdef shared_ptr[CRecordBatch] c_keys = pyarrow_unwrap_batch(batch)
         cdef optional[vector[string]] names
         cdef SnapshotRef c_snapshot = moment(snapshot)
         cdef RowOrder order = RowOrder.kOfKeys if ordered else RowOrder.kAny
@@ -411,19 +426,24 @@ cdef class Table:
         no other columns than the key's. As a semi-join: ``keys.filter(table.contains(keys))``."""
         check_process(self.generation)
         self.refresh()
-        if _convert.is_one_key(keys, len(self.key_columns)) and self.key_columns:
-            return self.exist(_convert.key_batch(keys, self.key_schema), snapshot)[0].as_py()
+        if self.key_columns and is_one_key(keys, len(self.key_columns)):
+            return self.exists(keys, snapshot)
         batches = _convert.key_batches(keys, self.schema, self.primary_key)
         if len(batches) == 1:
-            return self.exist(batches[0], snapshot)
+            return self.exist(pyarrow_unwrap_batch(batches[0]), snapshot)
         if snapshot is not None:
-            return pa.concat_arrays([self.exist(batch, snapshot) for batch in batches])
+            return pa.concat_arrays(
+                [self.exist(pyarrow_unwrap_batch(batch), snapshot) for batch in batches])
         with self.owner.snapshot() as now:
-            return pa.concat_arrays([self.exist(batch, now) for batch in batches])
+            return pa.concat_arrays(
+                [self.exist(pyarrow_unwrap_batch(batch), now) for batch in batches])
 
-    cdef object exist(self, batch, Snapshot snapshot):
+    cdef object exists(self, key, Snapshot snapshot):
+        """Of one key, a bool."""
+        return self.exist(self.batch_of_key(key), snapshot)[0].as_py()
+
+    cdef object exist(self, shared_ptr[CRecordBatch] c_keys, Snapshot snapshot):
         cdef CStatus status
-        cdef shared_ptr[CRecordBatch] c_keys = pyarrow_unwrap_batch(batch)
         cdef SnapshotRef c_snapshot = moment(snapshot)
         cdef shared_ptr[CBooleanArray] found
         with nogil:
@@ -436,7 +456,7 @@ cdef class Table:
         self.refresh()
         if not self.key_columns:
             raise SchemaError(f"table '{self.name}' has no primary key")
-        return self.exist(_convert.key_batch(key, self.key_schema), None)[0].as_py()
+        return self.exists(key, None)
 
     cdef int fill_scan(self, CScanOptions& options, columns, filter, range, limit, reverse,
                        Snapshot snapshot) except -1:
