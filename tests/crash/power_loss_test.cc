@@ -149,7 +149,7 @@ TEST(DiskFaultTest, FullDiskRefusesWholeCommitsAndTakesThemAgainWhenThereIsRoom)
   uint64_t number = 0;
   for (int round = 0; round < 5; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    disk.set_capacity_bytes(disk.used_bytes() + (int64_t{700} << 10) * (round + 1));
+    disk.set_capacity_bytes(disk.used_bytes() + (int64_t{300} << 10) * (round % 3 + 1));
     arrow::Status status;
     while (status.ok()) {
       status = workload.Commit(number + 1);
