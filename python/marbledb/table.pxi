@@ -72,7 +72,7 @@ cdef class Table:
     cdef tuple column_names
     cdef object key_schema
     cdef shared_ptr[CSchema] c_key_schema
-    cdef const CTableInfo* known  # what the four above were made of; lives as long as `table`
+    cdef const CTableInfo* known  # what the five above were made of; lives as long as `table`
     cdef int generation
 
     def __init__(self):

@@ -405,10 +405,7 @@ WriteDebt OpenDatabase::DebtOf(const LiveTable& table) const {
   const int64_t memtable = environment_.memtable_bytes_max();
   const auto sealed_max = static_cast<int64_t>(kSealedMax);
   if (table.has_sealed()) {
-    debt.table_bytes = {.slow = sealed_max * memtable, .stop = (sealed_max + 1) * memtable};
-    for (const MemtableSlot& slot : table.memtables) {
-      debt.table_bytes.size += slot.memtable->bytes();
-    }
+    debt.table_bytes = {table.memtable_bytes(), sealed_max * memtable, (sealed_max + 1) * memtable};
     debt.all_bytes = {memtable_bytes_, environment_.memtables_scarce(),
                       environment_.memtables_max()};
   }

@@ -238,10 +238,8 @@ TableStats OpenDatabase::StatsOf(const LiveTable& table) const {
     stats.bytes_in_files += sums.bytes;
     if (sums.runs > 0) stats.levels.push_back(sums);
   }
-  for (const MemtableSlot& slot : table.memtables) {
-    stats.memtable_bytes += slot.memtable->bytes();
-    ++stats.memtables;
-  }
+  stats.memtable_bytes = table.memtable_bytes();
+  stats.memtables = static_cast<int64_t>(table.memtables.size());
   return stats;
 }
 

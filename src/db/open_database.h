@@ -189,8 +189,8 @@ class OpenDatabase : public DatabaseCore {
   /// to the cache. Bytes.
   int64_t MemtableRoom() const MARBLE_REQUIRES(mutex_);
   int64_t CacheCapacity(int64_t memtable_room) const {
-    const int64_t budget = environment_.options.memory_budget;
-    return budget * 7 / 8 - std::min(memtable_room, budget / 2);
+    return environment_.options.memory_budget * 7 / 8 -
+           std::min(memtable_room, environment_.memtables_max());
   }
   /// Gives the block cache what memtables leave of their half of the budget, or takes it back.
   /// False if nothing has changed; else the mutex was let go meanwhile.
@@ -216,6 +216,7 @@ class OpenDatabase : public DatabaseCore {
   /// Flushes the oldest memtable that nobody flushes yet: there must be one. Several may be written
   /// at once, but they become part of the version in their order.
   arrow::Status FlushNext(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  /// Its work on the memtable that it has marked.
   arrow::Status FlushMarked(LiveTable* table, const std::shared_ptr<Memtable>& memtable)
       MARBLE_REQUIRES(mutex_);
   /// Waits until `memtable` is the oldest of its table. Cancelled if the one before it failed.

@@ -222,9 +222,7 @@ uint64_t TableSet::OldestSegmentNeeded(uint64_t current, const Memtable* flushed
 
 int64_t TableSet::MemtableBytes() const {
   int64_t bytes = 0;
-  for (const auto& [id, table] : tables_) {
-    for (const MemtableSlot& slot : table->memtables) bytes += slot.memtable->bytes();
-  }
+  for (const auto& [id, table] : tables_) bytes += table->memtable_bytes();
   return bytes;
 }
 

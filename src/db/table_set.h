@@ -51,6 +51,11 @@ struct LiveTable {
   MemtableSlot& active() { return memtables.back(); }
   size_t sealed() const { return memtables.size() - 1; }
   bool has_sealed() const { return sealed() > 0; }
+  int64_t memtable_bytes() const {
+    int64_t bytes = 0;
+    for (const MemtableSlot& slot : memtables) bytes += slot.memtable->bytes();
+    return bytes;
+  }
 };
 
 class TableSet {
