@@ -377,6 +377,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   record.next_file_number = environment_.next_file_number.load();
   const uint64_t log_start = tables_.OldestSegmentNeeded(log_->last_nameable(), flushed);
   record.log_start = log_start;
+  record.log_first_sequence = log_->FirstSequenceFrom(log_start);
   arrow::Status status = WriteEdit(&record);
   if (status.ok()) {
     std::shared_ptr<const TableView> replaced;

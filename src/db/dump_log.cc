@@ -193,6 +193,7 @@ class LogDumper {
     if (edit.last_sequence) out->Add("last_sequence", *edit.last_sequence);
     if (edit.hash_seed) out->Add("hash_seed", *edit.hash_seed);
     if (edit.log_start) out->Add("log_start", *edit.log_start);
+    if (edit.log_first_sequence) out->Add("log_first_sequence", *edit.log_first_sequence);
     if (edit.durable_through) {
       out->Add("log_durable_segment", edit.durable_through->segment);
       out->Add("log_durable_offset", edit.durable_through->offset);

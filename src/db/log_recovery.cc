@@ -20,6 +20,7 @@ class LogRecovery {
   arrow::Result<LogRecoveryResult> Run() {
     ARROW_RETURN_NOT_OK(ListSegments());
     result_.last_sequence = manifest_.last_sequence;
+    next_sequence_ = manifest_.log_first_sequence;
     std::vector<uint64_t> needed;
     for (uint64_t number : result_.segments) {
       if (number >= manifest_.log_start) needed.push_back(number);
@@ -86,7 +87,8 @@ class LogRecovery {
     return true;
   }
 
-  /// The first record may begin anywhere; after it there must be no gap.
+  /// There must be no gap. Where an older version's manifest does not say which record comes first,
+  /// that one may have any number.
   bool Continues(const LogRecord& record) const {
     return record.header.kind != LogRecordKind::kCommit || next_sequence_ == 0 ||
            record.header.first_sequence == next_sequence_;
@@ -114,11 +116,13 @@ class LogRecovery {
   arrow::Status Judge(const LogPosition& stop, LogReader* reader,
                       const std::vector<uint64_t>& needed, size_t next) {
     LogPosition durable = manifest_.durable_through;
+    bool nothing_behind = false;  // in the segment of `stop`
     if (reader != nullptr) {
       ARROW_ASSIGN_OR_RAISE(int64_t torn, reader->TornBytes(stop.offset, result_.last_sequence));
       uint64_t end = stop.offset + static_cast<uint64_t>(torn);
       ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable, &end));
       result_.cut_bytes += static_cast<int64_t>(end - stop.offset);
+      nothing_behind = end == stop.offset;
     }
     for (size_t i = next; i < needed.size(); ++i) {
       auto later = OpenSegment(needed[i]);
@@ -128,13 +132,39 @@ class LogRecovery {
       ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), kLogHeaderBytes, &durable, &end));
       result_.cut_bytes += static_cast<int64_t>(end) - kLogHeaderBytes;
     }
-    if (stop < durable) {
+    return stop < durable ? LostRecord(stop, durable, nothing_behind, needed) : arrow::Status::OK();
+  }
+
+  /// The error for a record at `stop` that was synced and is not there.
+  arrow::Status LostRecord(const LogPosition& stop, const LogPosition& durable, bool nothing_behind,
+                           const std::vector<uint64_t>& needed) {
+    const auto text = [](const LogPosition& position) {
+      return "segment " + std::to_string(position.segment) + ", offset " +
+             std::to_string(position.offset);
+    };
+    const std::string synced = "synced (up to " + text(durable) + ")";
+    // Where nothing stands behind `stop`, the next segment should go on; if it begins with a
+    // record, something is missing here all the same.
+    const uint64_t next = stop.segment + 1;
+    if (nothing_behind && durable.segment > stop.segment && !BeginsWithRecord(next)) {
+      const std::string path = LogSegmentPath(directory_, next);
+      if (!std::ranges::binary_search(needed, next)) {
+        return CorruptionError(path, -1, "this log segment was " + synced + ", but it is missing");
+      }
       return CorruptionError(
-          LogSegmentPath(directory_, stop.segment), static_cast<int64_t>(stop.offset),
-          "a log record that was synced is damaged (synced up to segment " +
-              std::to_string(durable.segment) + ", offset " + std::to_string(durable.offset) + ")");
+          path, kLogHeaderBytes,
+          "the log record behind " + text(stop) + " was " + synced + ", but it is damaged");
     }
-    return arrow::Status::OK();
+    return CorruptionError(LogSegmentPath(directory_, stop.segment),
+                           static_cast<int64_t>(stop.offset),
+                           "a log record that was " + synced + " is damaged");
+  }
+
+  bool BeginsWithRecord(uint64_t segment) {
+    auto opened = OpenSegment(segment);
+    if (!opened.ok()) return false;
+    const auto record = (*opened)->Next();
+    return record.ok() && *record != nullptr;
   }
 
   /// Raises `durable` to the highest mark in the valid records behind `offset`, and `end` to where
@@ -156,7 +186,7 @@ class LogRecovery {
   const bool clean_;
   const std::function<arrow::Status(const LogRecord&)>& visit_;
   LogRecoveryResult result_;
-  uint64_t next_sequence_ = 0;
+  uint64_t next_sequence_ = 0;  // of the record that must come next; 0: not known
   LogPosition stop_;
 };
 

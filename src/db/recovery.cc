@@ -424,10 +424,12 @@ arrow::Status OpenDatabase::StartWriting() {
   ARROW_RETURN_NOT_OK(RemoveSpareSegments(segments));
   ARROW_ASSIGN_OR_RAISE(
       log_, WriteAheadLog::Start(environment_.fs, environment_.directory, environment_.uuid,
-                                 environment_.options.log_segment_bytes, highest + 1));
+                                 environment_.options.log_segment_bytes, highest + 1,
+                                 last_sequence_.load() + 1));
   // The manifest must not name a segment that a power cut could take away.
   ARROW_RETURN_NOT_OK(log_->Sync(log_->PrepareSync()));
   manifest_state_.log_start = log_->current_segment();
+  manifest_state_.log_first_sequence = log_->FirstSequenceFrom(log_->current_segment());
   manifest_state_.durable_through = log_->position();
   manifest_state_.last_sequence = last_sequence_.load();
   manifest_state_.next_table_id = next_table_id_;

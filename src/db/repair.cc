@@ -206,22 +206,16 @@ class Repairer {
       ++result->files;
       return InPresentSchema(*reader, table, *schema);
     }
-    if (reader.status().IsOutOfMemory() || IsIncompatibleFormat(reader.status())) {
-      return reader.status();
-    }
-    Finding finding = FindingOf(reader.status(), options.path);
-    finding.table = table.record.name;
+    if (!CanBeRowsOnly(reader.status())) return reader.status();
     options.rows_only = true;
     if (auto rows_only = SstReader::Open(options, meta); schema != nullptr && rows_only.ok()) {
       ++result->files;
-      finding.rows = 0;
-      if ((*rows_only)->range_tombstones().empty() && meta.range_tombstones > 0) {
-        finding.what += "; what its " + std::to_string(meta.range_tombstones) +
-                        " range deletes had hidden may be back";
-      }
-      report_->findings.push_back(std::move(finding));
+      report_->findings.push_back(RowsOnlyFinding(reader.status(), options.path, **rows_only));
+      report_->findings.back().table = table.record.name;
       return InPresentSchema(*rows_only, table, *schema);
     }
+    Finding finding = FindingOf(reader.status(), options.path);
+    finding.table = table.record.name;
     DescribeBounds(*table.schema, meta, &finding);
     if (!survey_.sst_sizes.contains(meta.number)) finding.kind = FindingKind::kMissing;
     finding.what += "; nothing of this file was saved";

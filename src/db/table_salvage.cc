@@ -3,6 +3,8 @@
 #include <numeric>
 #include <utility>
 
+#include <marble/error.h>
+
 #include "db/survey.h"
 #include "sst/file_meta.h"
 
@@ -80,6 +82,24 @@ std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
                                                std::shared_ptr<const StoredSchema> schema,
                                                std::function<void(Finding)> lost) {
   return std::make_unique<SalvageReader>(std::move(file), std::move(schema), std::move(lost));
+}
+
+bool CanBeRowsOnly(const arrow::Status& opened) {
+  return !opened.IsOutOfMemory() && !IsIncompatibleFormat(opened);
+}
+
+Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,
+                        const SstReader& rows_only) {
+  Finding finding = FindingOf(status, path);
+  finding.rows = 0;
+  const uint64_t deletes = rows_only.meta().range_tombstones;
+  if (rows_only.range_tombstones().empty() && deletes > 0) {
+    finding.what +=
+        "; what its " + std::to_string(deletes) + " range deletes had hidden may be back";
+  } else {
+    finding.what += " (rows do not need it: it serves looking them up)";
+  }
+  return finding;
 }
 
 arrow::Status FindLostBlocks(std::shared_ptr<SstReader> file,

@@ -24,6 +24,12 @@ std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
                                                std::shared_ptr<const StoredSchema> schema,
                                                std::function<void(Finding)> lost);
 
+/// May the rows of a file that cannot be opened be readable all the same (SstReaderOptions)?
+bool CanBeRowsOnly(const arrow::Status& opened);
+/// Damage, told by `status`, to what a file has beside its rows.
+Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,
+                        const SstReader& rows_only);
+
 /// Reads all blocks of a file for its `lost` alone.
 arrow::Status FindLostBlocks(std::shared_ptr<SstReader> file,
                              std::shared_ptr<const StoredSchema> schema,

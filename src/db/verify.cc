@@ -248,14 +248,23 @@ class DatabaseVerifier {
       Add(std::move(finding), name);
       return arrow::Status::OK();
     }
-    auto reader = SstReader::Open(survey_.ReaderOptions(schema, meta.number), meta);
-    if (!reader.ok()) return AddStatus(reader.status(), finding, name);
-    const arrow::Status status = (*reader)->Verify();
+    SstReaderOptions options = survey_.ReaderOptions(schema, meta.number);
+    auto reader = SstReader::Open(options, meta);
+    const arrow::Status opened = reader.status();
+    if (!reader.ok() && CanBeRowsOnly(opened)) {
+      options.rows_only = true;
+      reader = SstReader::Open(options, meta);
+    }
+    if (!reader.ok()) return AddStatus(opened, finding, name);
+    const arrow::Status status = opened.ok() ? (*reader)->Verify() : opened;
     if (status.ok()) {
       report_.rows += static_cast<int64_t>(meta.rows);
       return status;
     }
-    return AddLost(status, *reader, schema, name);
+    if (status.IsOutOfMemory()) return status;
+    ARROW_ASSIGN_OR_RAISE(const int64_t lost, AddLost(*reader, schema, name));
+    if (lost == 0 || !opened.ok()) Add(RowsOnlyFinding(status, path, **reader), name);
+    return arrow::Status::OK();
   }
 
   /// With the bounds of all that the file holds.
@@ -270,11 +279,10 @@ class DatabaseVerifier {
     return arrow::Status::OK();
   }
 
-  /// The stretches of rows that cannot be read; where all can, the damage itself.
-  arrow::Status AddLost(const arrow::Status& status, const std::shared_ptr<SstReader>& reader,
-                        const std::shared_ptr<const StoredSchema>& schema,
-                        const std::string& table) {
-    if (status.IsOutOfMemory()) return status;
+  /// The stretches of rows that cannot be read. How many rows that is.
+  arrow::Result<int64_t> AddLost(const std::shared_ptr<SstReader>& reader,
+                                 const std::shared_ptr<const StoredSchema>& schema,
+                                 const std::string& table) {
     int64_t lost_rows = 0;
     const auto lost = [&](Finding finding) {
       lost_rows += finding.rows;
@@ -282,12 +290,7 @@ class DatabaseVerifier {
     };
     ARROW_RETURN_NOT_OK(FindLostBlocks(reader, schema, lost));
     report_.rows += static_cast<int64_t>(reader->meta().rows) - lost_rows;
-    if (lost_rows > 0) return arrow::Status::OK();
-    Finding finding = FindingOf(status, "");
-    finding.rows = 0;
-    finding.what += " (every row can be read; what is damaged serves looking them up)";
-    Add(std::move(finding), table);
-    return arrow::Status::OK();
+    return lost_rows;
   }
 
   void NameOrphans() {

@@ -17,16 +17,15 @@ constexpr int kSegmentsAhead = 3;
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::Start(FileSystem* fs,
-                                                                   std::string directory,
-                                                                   const Uuid& uuid,
-                                                                   int64_t segment_bytes,
-                                                                   uint64_t first_number) {
+arrow::Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::Start(
+    FileSystem* fs, std::string directory, const Uuid& uuid, int64_t segment_bytes,
+    uint64_t first_number, uint64_t next_sequence) {
   std::unique_ptr<WriteAheadLog> log(
       new WriteAheadLog(fs, std::move(directory), uuid, segment_bytes));
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentWriter> first, log->maker_.First(first_number));
   log->segments_.push_back(std::move(first));
   log->directory_dirty_ = true;
+  log->next_sequence_ = next_sequence;
   // Nothing was acknowledged yet: everything before the first record is durable.
   log->durable_through_ = log->position();
   return log;
@@ -66,6 +65,7 @@ arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,
   if (payload_bytes >= kLargePayloadBytes) via = WriteVia::kSystemCall;
   ARROW_ASSIGN_OR_RAISE(LogPosition end, current()->Append(header, parts, via));
   bytes_appended_ += LogRecordBytes(payload_bytes);
+  next_sequence_ = header.first_sequence + header.count;
   if (!asked_ahead_) MakeAhead();
   return end;
 }
@@ -99,6 +99,13 @@ void WriteAheadLog::MarkSynced(const SyncTarget& target) {
   synced_segment_ = std::max(synced_segment_, target.segments.back()->number());
   // A segment started since then dirtied the directory again.
   if (target.directory && target.segments.back() == current()) directory_dirty_ = false;
+}
+
+uint64_t WriteAheadLog::FirstSequenceFrom(uint64_t segment) const {
+  for (const auto& live : segments_) {
+    if (live->number() >= segment && live->first_sequence() != 0) return live->first_sequence();
+  }
+  return next_sequence_;
 }
 
 std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_start) {

@@ -23,11 +23,13 @@ namespace marble {
 
 class WriteAheadLog {
  public:
-  /// Starts with a new segment `first_number`. Older segments are recovery's to remove.
+  /// Starts with a new segment `first_number`, whose first record will be `next_sequence`. Older
+  /// segments are recovery's to remove.
   static arrow::Result<std::unique_ptr<WriteAheadLog>> Start(FileSystem* fs, std::string directory,
                                                              const Uuid& uuid,
                                                              int64_t segment_bytes,
-                                                             uint64_t first_number);
+                                                             uint64_t first_number,
+                                                             uint64_t next_sequence);
 
   /// Appends one record; rolls over to a new segment when it does not fit (an oversized record gets
   /// a segment of its own). On error nothing counts as appended. Large payloads go by system call
@@ -77,6 +79,9 @@ class WriteAheadLog {
   /// replay.
   arrow::Status Close(bool remove);
 
+  /// Sequence number of the first record in `segment` or behind it, or of the next one to come.
+  uint64_t FirstSequenceFrom(uint64_t segment) const;
+
   LogPosition position() const { return current()->position(); }
   const LogPosition& durable_through() const { return durable_through_; }
   uint64_t current_segment() const { return current()->number(); }
@@ -102,6 +107,7 @@ class WriteAheadLog {
   SegmentMaker maker_;
   std::deque<std::shared_ptr<SegmentWriter>> segments_;  // live, oldest first; the last is written
   bool asked_ahead_ = false;                             // since the current one was started
+  uint64_t next_sequence_ = 0;                           // of the next record
   int rolls_ = 0;                                        // as many as matter
   LogPosition durable_through_;
   uint64_t synced_segment_ = 0;  // the last one that a sync included

@@ -61,6 +61,7 @@ arrow::Result<LogPosition> SegmentWriter::Append(const LogRecordHeader& header,
     ARROW_RETURN_NOT_OK(AppendLarge(full, parts, via));
   }
   offset_ += LogRecordBytes(full.payload_bytes);
+  if (first_sequence_ == 0) first_sequence_ = header.first_sequence;
   return position();
 }
 

@@ -44,6 +44,8 @@ class SegmentWriter {
   uint64_t number() const { return number_; }
   /// Behind the last record; where the next one goes.
   LogPosition position() const { return {number_, static_cast<uint64_t>(offset_)}; }
+  /// Sequence number of the first record; 0 if there is none yet.
+  uint64_t first_sequence() const { return first_sequence_; }
   int64_t capacity() const { return file_->capacity(); }
 
  private:
@@ -56,6 +58,7 @@ class SegmentWriter {
 
   std::unique_ptr<SegmentFile> file_;
   uint64_t number_;
+  uint64_t first_sequence_ = 0;
   int64_t offset_ = 0;
 };
 

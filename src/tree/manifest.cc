@@ -114,6 +114,7 @@ arrow::Status ManifestState::Apply(const VersionEdit& edit) {
   if (edit.last_sequence) last_sequence = *edit.last_sequence;
   if (edit.hash_seed) hash_seed = *edit.hash_seed;
   if (edit.log_start) log_start = *edit.log_start;
+  if (edit.log_first_sequence) log_first_sequence = *edit.log_first_sequence;
   if (edit.durable_through) durable_through = *edit.durable_through;
   return arrow::Status::OK();
 }
@@ -132,6 +133,7 @@ VersionEdit ManifestState::AsEdit() const {
   edit.last_sequence = last_sequence;
   edit.hash_seed = hash_seed;
   edit.log_start = log_start;
+  if (log_first_sequence != 0) edit.log_first_sequence = log_first_sequence;
   edit.durable_through = durable_through;
   return edit;
 }

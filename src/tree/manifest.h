@@ -38,6 +38,7 @@ struct ManifestState {
   uint64_t next_file_number = 1;
   uint64_t last_sequence = 0;
   uint64_t log_start = 0;
+  uint64_t log_first_sequence = 0;  // 0: not known, of older versions
   LogPosition durable_through;
   std::map<uint32_t, ManifestTable> tables;
 

@@ -20,6 +20,7 @@ enum EditTag : uint64_t {
   kLogStart = 8,
   kDurableThrough = 9,
   kAltered = 10,
+  kLogFirstSequence = 11,
 };
 enum TableTag : uint64_t {
   kTableId = 1,
@@ -422,6 +423,7 @@ void VersionEdit::Append(VersionEdit other) {
   if (other.last_sequence) last_sequence = other.last_sequence;
   if (other.hash_seed) hash_seed = other.hash_seed;
   if (other.log_start) log_start = other.log_start;
+  if (other.log_first_sequence) log_first_sequence = other.log_first_sequence;
   if (other.durable_through) durable_through = other.durable_through;
 }
 
@@ -438,6 +440,7 @@ std::string EncodeVersionEdit(const VersionEdit& edit) {
   if (edit.last_sequence) PutNumber(&out, kLastSequence, *edit.last_sequence);
   if (edit.hash_seed) PutNumber(&out, kHashSeed, *edit.hash_seed);
   if (edit.log_start) PutNumber(&out, kLogStart, *edit.log_start);
+  if (edit.log_first_sequence) PutNumber(&out, kLogFirstSequence, *edit.log_first_sequence);
   if (edit.durable_through) {
     std::string position;
     PutVarint(&position, edit.durable_through->segment);
@@ -454,7 +457,7 @@ arrow::Result<VersionEdit> DecodeVersionEdit(std::string_view bytes) {
     if (tag == kAltered) return DecodeTableRecord(value).Value(&edit.altered.emplace_back());
     if (tag == kTable) return DecodeTableEdit(value).Value(&edit.tables.emplace_back());
     if (tag == kDurableThrough) return DecodePosition(value).Value(&edit.durable_through.emplace());
-    if (tag < kCreated || tag > kAltered) return UnknownField(tag);
+    if (tag < kCreated || tag > kLogFirstSequence) return UnknownField(tag);
     uint64_t number = 0;
     ARROW_RETURN_NOT_OK(ReadNumber(tag, value, &number));
     if (tag == kDropped) edit.dropped.push_back(static_cast<uint32_t>(number));
@@ -463,6 +466,7 @@ arrow::Result<VersionEdit> DecodeVersionEdit(std::string_view bytes) {
     if (tag == kLastSequence) edit.last_sequence = number;
     if (tag == kHashSeed) edit.hash_seed = number;
     if (tag == kLogStart) edit.log_start = number;
+    if (tag == kLogFirstSequence) edit.log_first_sequence = number;
     return arrow::Status::OK();
   };
   ARROW_RETURN_NOT_OK(ForEachField(bytes, "version edit", field));

@@ -82,6 +82,8 @@ struct VersionEdit {
   std::optional<uint64_t> hash_seed;
   /// The oldest log segment that replay needs.
   std::optional<uint64_t> log_start;
+  /// Sequence number of the first record that is, or will be, in that segment or behind it.
+  std::optional<uint64_t> log_first_sequence;
   /// The log is known to be synced up to here.
   std::optional<LogPosition> durable_through;
 

@@ -293,6 +293,23 @@ TEST_F(FailuresTest, AFullDiskIsTriedAgainNowAndThenNotAllTheTime) {
   EXPECT_LT(fs_.operations(FileOp::kChange) - before, 300u);
 }
 
+// Found by the damage campaign: the log was then taken to begin with the next segment.
+TEST_F(FailuresTest, ADamagedFirstRecordIsNotPassedOver) {
+  log_segment_bytes_ = 64 * 1024;
+  ASSERT_OK(Open());
+  int puts = 0;
+  while (Files("/db/wal").size() < 3) ASSERT_OK(Put(puts++));
+  ASSERT_OK(db_->SyncLog());
+  ASSERT_OK(Put(puts));  // vouches for what was synced
+  const std::string first = Files("/db/wal").front();
+  fs_.FailNth(FileOp::kChange, 1, EIO, /*sticky=*/true);
+  Release();
+  fs_.ClearFaults();
+  ASSERT_OK(fs_.Damage(first, 100, 0xff));
+  EXPECT_FAILS_WITH(first, Open());
+  EXPECT_FAILS_WITH("offset 64", Open());
+}
+
 TEST_F(FailuresTest, ASegmentThatTookNoRecordDoesNotEndTheLog) {
   ASSERT_OK(Open());
   for (int i = 0; i < 10; ++i) ASSERT_OK(Put(i));

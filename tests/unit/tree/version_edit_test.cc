@@ -59,6 +59,7 @@ VersionEdit SomeEdit() {
   edit.last_sequence = 1000;
   edit.hash_seed = 42;
   edit.log_start = 6;
+  edit.log_first_sequence = 998;
   edit.durable_through = LogPosition{6, 640};
   return edit;
 }
