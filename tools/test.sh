@@ -4,6 +4,7 @@
 #
 #   tools/test.sh             the gate (.ci/run calls this)
 #   tools/test.sh all         the gate and the wheel
+#   tools/test.sh setup build campaign    the full campaigns: most of an hour
 #   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
 #
 # Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/.."
 
 gate_steps=(setup format tidy tools build ctest sstables python install tsan asan)
 all_steps=("${gate_steps[@]}" wheel)
+long_steps=(campaign coverage)
 python=build/venv/bin/python
 logs=build/logs
 databases=$PWD/build/test-databases
@@ -64,6 +66,7 @@ summary() {
   case $1 in
     ctest | asan | tsan) grep -hE '^[0-9]+% tests passed' "$logs/$1.log" | tail -n 1 || true ;;
     python | tools) grep -hE '[0-9]+ passed' "$logs/$1.log" | tail -n 1 || true ;;
+    campaign | coverage) printf '\n' && cat "build/$1/report.md" ;;
     tidy | sstables | install | wheel) tail -n 1 "$logs/$1.log" ;;
   esac
 }
@@ -109,6 +112,22 @@ step_wheel() {
   (cd build && PYTHONPATH=wheel-site venv/bin/python ../tests/install/use_wheel.py)
 }
 
+step_campaign() { "$python" tools/campaign.py; }
+
+# A build of its own that counts branches, and what the tests of C++ take of them.
+step_coverage() {
+  local targets=(behaviour_test model_test crash_test concurrency_test) layer
+  for layer in base io row log sst tree db kv table; do
+    compgen -G "tests/unit/$layer/*_test.cc" >/dev/null && targets+=("${layer}_test")
+  done
+  for layer in log manifest sst ipc key database operations; do targets+=("${layer}_fuzz"); done
+  bash tools/build.sh coverage "${targets[@]}"
+  find build/coverage -name '*.gcda' -delete
+  MARBLE_MODEL_OPERATIONS=210000 MARBLE_CRASH_CYCLES=40 ctest --preset coverage \
+    --parallel "$(nproc)" --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
+  "$python" tools/coverage.py
+}
+
 # Sanitizers: of each build only what needs it. The code is slow, so long tests run shortened. Arrow
 # takes memory from malloc then: its own allocators hide overruns, and the one it prefers is taken
 # for a misuse of locks when the process ends.
@@ -144,7 +163,7 @@ steps=("$@")
 [ "${1:-}" != all ] || steps=("${all_steps[@]}")
 for step in "${steps[@]}"; do
   [ "$(type -t "step_$step")" = function ] || {
-    echo "test: no step '$step'; there are: ${all_steps[*]}"
+    echo "test: no step '$step'; there are: ${all_steps[*]} ${long_steps[*]}"
     exit 2
   }
 done

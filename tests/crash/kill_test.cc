@@ -26,9 +26,15 @@ constexpr int64_t kCycles = 240;
 constexpr int64_t kCyclesPerDirectory = 30;
 constexpr int64_t kMillionRows = 1'000'000;
 
+/// What is synced: commits now and then, every commit, none, or every commit of two threads, which
+/// share syncs. Each directory has one of these modes.
+enum class Durability { kSometimes, kAlways, kNever, kGrouped };
+constexpr uint64_t kDurabilities = 4;
+
 /// Writes commits for ever, reporting each; a second thread puts under its own key how far the
 /// first one was known to be.
 arrow::Status WriteUntilKilled(const std::string& path, uint64_t seed, int pipe) {
+  const auto durability = static_cast<Durability>(seed % kDurabilities);
   ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(path, CrashOptions()));
   CrashWorkload workload(database, seed);
   ARROW_RETURN_NOT_OK(workload.Prepare());
@@ -39,13 +45,15 @@ arrow::Status WriteUntilKilled(const std::string& path, uint64_t seed, int pipe)
     auto opened = KeyValue::Open(database, "default");
     while (opened.ok() && !stop.load()) {
       const std::string seen = std::to_string(acknowledged.load());
-      if (!(*opened)->Put("seen", seen).ok()) break;
+      if (!(*opened)->Put("seen", seen, {.sync = durability == Durability::kGrouped}).ok()) break;
       std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
   });
   arrow::Status status;
   for (uint64_t number = last + 1; status.ok(); ++number) {
-    status = workload.Commit(number);
+    status = durability == Durability::kSometimes
+                 ? workload.Commit(number)
+                 : workload.Commit(number, {.sync = durability != Durability::kNever});
     if (!status.ok()) break;
     acknowledged.store(number);
     if (!ChildProcess::Report(pipe, number)) break;
@@ -163,7 +171,8 @@ TEST(KillTest, WhatSurvivesIsAPrefixWithAllThatWasAcknowledged) {
       commits += state.commit;
       state = CrashState{};
       acknowledged = 0;
-      lineage = random.Next() >> 1;
+      const auto directories = static_cast<uint64_t>(cycle / kCyclesPerDirectory);
+      lineage = (random.Next() >> 1) / kDurabilities * kDurabilities + directories % kDurabilities;
     }
     auto started = ChildProcess::Start({"--write", path, std::to_string(lineage)});
     ASSERT_OK(started);

@@ -121,11 +121,12 @@ arrow::Status CrashScript::Open(Survives survives) {
   ARROW_ASSIGN_OR_RAISE(const uint64_t last, workload_->LastCommit());
   ARROW_ASSIGN_OR_RAISE(const uint64_t loads, CountLoads(database_));
   const CrashPromise before = promise();
-  const bool later = HoldsSchemaSteps(database_, before.begun_schema_steps);
+  ARROW_ASSIGN_OR_RAISE(const bool earlier, HoldsSchemaSteps(database_, before.schema_steps));
+  ARROW_ASSIGN_OR_RAISE(const bool later, HoldsSchemaSteps(database_, before.begun_schema_steps));
   const bool power_lost = survives == Survives::kPowerLoss;
   if (last < (power_lost ? before.durable : before.acknowledged) || last > before.begun ||
       loads < (power_lost ? before.durable_loads : before.acknowledged_loads) ||
-      loads > before.begun_loads || !(later || HoldsSchemaSteps(database_, before.schema_steps))) {
+      loads > before.begun_loads || !(later || earlier)) {
     return arrow::Status::Invalid("opened with commit ", last, ", load ", loads,
                                   ", which is not what was promised");
   }

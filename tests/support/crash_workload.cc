@@ -147,10 +147,12 @@ arrow::Status CrashWorkload::Make(uint64_t number, WriteBatch* batch, CrashState
 }
 
 arrow::Status CrashWorkload::Commit(uint64_t number) {
+  return Commit(number, {.sync = IsSynced(number)});
+}
+
+arrow::Status CrashWorkload::Commit(uint64_t number, const WriteOptions& options) {
   WriteBatch batch;
   ARROW_RETURN_NOT_OK(Make(number, &batch, nullptr));
-  WriteOptions options;
-  options.sync = IsSynced(number);
   // A commit of one put goes the shortest way.
   if (batch.count() == 1) return pairs_->Put(kCounter, CounterValue(number), options);
   return database_->Write(batch, options);
@@ -188,6 +190,7 @@ arrow::Status CrashWorkload::Compare(const CrashState& state) const {
   ARROW_ASSIGN_OR_RAISE(auto iterator, pairs_->NewIterator());
   iterator->SeekToFirst();
   for (const auto& [key, value] : state.pairs) {
+    ARROW_RETURN_NOT_OK(iterator->status());
     if (!iterator->Valid() || iterator->key() != key || iterator->value() != value) {
       return arrow::Status::Invalid("key '", key, "' is not there with its value; found ",
                                     iterator->Valid() ? iterator->key() : "nothing");

@@ -51,8 +51,9 @@ class CrashWorkload {
   arrow::Status Prepare();
   /// The number of the last commit that is there, or that a snapshot shows; 0 if none.
   arrow::Result<uint64_t> LastCommit(std::shared_ptr<const Snapshot> snapshot = nullptr) const;
-  /// Carries out commit `number`.
+  /// Carries out commit `number`; synced if IsSynced says so, or as `options` do.
   arrow::Status Commit(uint64_t number);
+  arrow::Status Commit(uint64_t number, const WriteOptions& options);
   /// Whether commit `number` is written with sync.
   bool IsSynced(uint64_t number) const;
   /// Applies all commits after `state->commit` up to `number` to the oracle.

@@ -1,15 +1,16 @@
 #include "support/damage.h"
 
 #include <algorithm>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
 namespace marble::test {
 
 const char* NameOf(DamageWay way) {
-  static constexpr const char* kNames[] = {"flip",     "flip first",     "flip last",
-                                           "truncate", "empty",          "zero",
-                                           "delete",   "duplicate tail", "swap"};
+  static constexpr const char* kNames[] = {"flip",       "zero",         "truncate",
+                                           "empty",      "delete",       "duplicate tail",
+                                           "swap pages", "foreign page", "replace"};
   return kNames[static_cast<size_t>(way)];
 }
 
@@ -62,41 +63,71 @@ void WriteTree(const FileBytes& files, FileSystem* fs) {
   }
 }
 
-bool Damage(DamageWay way, const std::string& other, std::string* bytes) {
-  const std::string before = *bytes;
-  const size_t middle = bytes->size() / 2;
+void KeepFiles(const FileBytes& files, const std::filesystem::path& to) {
+  for (const auto& [path, bytes] : files) {
+    const std::filesystem::path file = to / std::filesystem::path(path).relative_path();
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << bytes;
+  }
+}
+
+namespace {
+
+constexpr size_t kSectorBytes = 512;
+constexpr size_t kPageBytes = 4096;
+
+/// The page of `at` changes places with the one that lies as far from the other end.
+void SwapPages(size_t at, std::string* bytes) {
+  const size_t pages = bytes->size() / kPageBytes;
+  if (pages < 2) return;
+  const size_t one = std::min(at / kPageBytes, pages - 1);
+  const size_t other = pages - 1 - one;
+  std::swap_ranges(bytes->begin() + static_cast<int64_t>(one * kPageBytes),
+                   bytes->begin() + static_cast<int64_t>((one + 1) * kPageBytes),
+                   bytes->begin() + static_cast<int64_t>(other * kPageBytes));
+}
+
+}  // namespace
+
+bool Damage(DamageWay way, size_t at, const std::string& donor, std::string* bytes) {
+  if (way == DamageWay::kDelete) return true;
   if (bytes->empty()) return false;
+  const std::string before = *bytes;
+  at = std::min(at, bytes->size() - 1);
+  const size_t sector = at / kSectorBytes * kSectorBytes;
+  const size_t page = at / kPageBytes * kPageBytes;
   switch (way) {
     case DamageWay::kFlip:
-      (*bytes)[middle] ^= 0x10;
+      (*bytes)[at] = static_cast<char>((*bytes)[at] ^ (1 << at % 8));
       break;
-    case DamageWay::kFlipFirst:
-      bytes->front() ^= 0x01;
+    case DamageWay::kZero: {
+      const size_t length = std::min(kSectorBytes, bytes->size() - sector);
+      bytes->replace(sector, length, length, '\0');
       break;
-    case DamageWay::kFlipLast:
-      bytes->back() ^= 0x80;
-      break;
+    }
     case DamageWay::kTruncate:
-      bytes->resize(middle);
+      bytes->resize(at);
       break;
     case DamageWay::kEmpty:
       bytes->clear();
       break;
-    case DamageWay::kZero:
-      bytes->replace(middle, std::min<size_t>(512, bytes->size() - middle),
-                     std::string(std::min<size_t>(512, bytes->size() - middle), '\0'));
-      break;
     case DamageWay::kDelete:
-      return true;
+      break;
     case DamageWay::kDuplicateTail:
       *bytes += bytes->substr(bytes->size() - std::min<size_t>(64, bytes->size()));
       break;
-    case DamageWay::kSwap: {
-      const size_t length = std::min(
-          {size_t{4096}, bytes->size() - middle, other.size() - std::min(other.size(), middle)});
-      if (length > 0) bytes->replace(middle, length, other, middle, length);
+    case DamageWay::kSwapPages:
+      SwapPages(at, bytes);
+      break;
+    case DamageWay::kForeignPage: {
+      const size_t length =
+          std::min({kPageBytes, bytes->size() - page, donor.size() - std::min(donor.size(), page)});
+      bytes->replace(page, length, donor, std::min(donor.size(), page), length);
       break;
     }
+    case DamageWay::kReplace:
+      *bytes = donor;
+      break;
   }
   return *bytes != before;
 }

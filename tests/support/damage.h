@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,20 +14,20 @@
 namespace marble::test {
 
 enum class DamageWay {
-  kFlip,           // one byte in the middle
-  kFlipFirst,      // the first byte
-  kFlipLast,       // the last byte
-  kTruncate,       // to half
-  kEmpty,          // to nothing
-  kZero,           // 512 bytes in the middle
-  kDelete,         // gone
-  kDuplicateTail,  // the last 64 bytes once more
-  kSwap,           // 4 KiB in the middle replaced by those of another file of the kind
+  kFlip,           // one bit
+  kZero,           // a 512-byte sector
+  kTruncate,       // all that follows is gone
+  kEmpty,          // all bytes are
+  kDelete,         // the file is
+  kDuplicateTail,  // the last 64 bytes stand there once more
+  kSwapPages,      // two pages of 4 KiB changed places
+  kForeignPage,    // a page of 4 KiB is that of another file, or of this one at another time
+  kReplace,        // the whole file is another one
 };
 inline constexpr DamageWay kDamageWays[] = {
-    DamageWay::kFlip,     DamageWay::kFlipFirst,     DamageWay::kFlipLast,
-    DamageWay::kTruncate, DamageWay::kEmpty,         DamageWay::kZero,
-    DamageWay::kDelete,   DamageWay::kDuplicateTail, DamageWay::kSwap};
+    DamageWay::kFlip,      DamageWay::kZero,        DamageWay::kTruncate,
+    DamageWay::kEmpty,     DamageWay::kDelete,      DamageWay::kDuplicateTail,
+    DamageWay::kSwapPages, DamageWay::kForeignPage, DamageWay::kReplace};
 const char* NameOf(DamageWay way);
 
 using FileBytes = std::vector<std::pair<std::string, std::string>>;  // paths and contents
@@ -38,7 +39,11 @@ FileBytes ReadDatabase(FileSystem* fs, const std::string& directory);
 /// Writes files below directories that are made as needed; in-memory file systems only.
 void WriteTree(const FileBytes& files, FileSystem* fs);
 
-/// `bytes` damaged; `other` is what kSwap takes from. False if that would change nothing.
-bool Damage(DamageWay way, const std::string& other, std::string* bytes);
+/// Writes files below the folder `to` of the operating system, for a debugger and `marble verify`.
+void KeepFiles(const FileBytes& files, const std::filesystem::path& to);
+
+/// Damages `bytes` at offset `at`; pages and files that come from elsewhere are `donor`'s. False if
+/// nothing would change. Removing the file (kDelete) is up to the caller.
+bool Damage(DamageWay way, size_t at, const std::string& donor, std::string* bytes);
 
 }  // namespace marble::test

@@ -68,16 +68,17 @@ arrow::Status TakeSchemaStep(const std::shared_ptr<Database>& database, int step
   }
 }
 
-bool HoldsSchemaSteps(const std::shared_ptr<Database>& database, int steps) {
+arrow::Result<bool> HoldsSchemaSteps(const std::shared_ptr<Database>& database, int steps) {
   auto table = Table::Open(database, kTable);
+  if (!table.ok() && !IsNotFound(table.status())) return table.status();
   const int taken = steps % kSchemaSteps;
   if (!table.ok() || taken == 0) return !table.ok() && taken == 0;
   const std::vector<std::string> columns = Expected(taken);
   const auto& schema = (*table)->info().schema;
   if (static_cast<size_t>(schema->num_fields()) != columns.size()) return false;
-  auto rows = ScanAll(**table);
-  auto expected = BatchFromJson(schema, columns);
-  return rows.ok() && expected.ok() && static_cast<bool>(SameRows(*expected, *rows));
+  ARROW_ASSIGN_OR_RAISE(const auto rows, ScanAll(**table));
+  const auto expected = BatchFromJson(schema, columns);
+  return expected.ok() && static_cast<bool>(SameRows(*expected, rows));
 }
 
 }  // namespace marble::test

@@ -15,6 +15,6 @@ inline constexpr int kSchemaSteps = 7;
 /// Carries out step `step`, counted from 0; all before it were taken.
 arrow::Status TakeSchemaStep(const std::shared_ptr<Database>& database, int step);
 /// Is the table as it should be after the first `steps` steps?
-bool HoldsSchemaSteps(const std::shared_ptr<Database>& database, int steps);
+arrow::Result<bool> HoldsSchemaSteps(const std::shared_ptr<Database>& database, int steps);
 
 }  // namespace marble::test

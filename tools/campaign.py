@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""The full campaigns: what the gate does in seconds, for most of an hour on two processors.
+
+    tools/campaign.py [--scale 1.0] [--seed N] [LANE...]
+
+Builds nothing: `bash tools/test.sh setup build campaign` does all. Each lane runs a program of the
+release build with larger figures (docs/testing.md says what it does), cut into parts; as many parts
+run at once as there are processors. `--scale 0.1` asks for a tenth of everything. Ends with a table,
+which is in build/campaign/report.md as well, and with status 1 if any part failed; the output of each
+is in build/campaign/LANE-PART.log. Progress goes to the standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "build/release/tests"
+OUTPUT = ROOT / "build/campaign"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One campaign: `amount` of `unit`, told to the program by `variable`, in `parts`."""
+
+    name: str
+    program: str
+    unit: str
+    amount: int
+    counted: str  # what of the output counts: a pattern with one number, summed over all lines
+    variable: str = ""
+    filter: str = ""
+    parts: int = 1
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def fuzz(target: str, seconds: int, amount: int) -> Lane:
+    """A fuzz target under the driver of the tree: its `amount` is what was seen in that time."""
+    return Lane(
+        f"fuzz-{target}",
+        f"{target}_fuzz",
+        "executions",
+        amount,
+        r"(\d+) mutations",
+        arguments=(f"-max_total_time={seconds}", f"-artifact_prefix={OUTPUT}/{target}_",
+                   str(ROOT / "tests/fuzz/corpus" / target)),
+    )
+
+
+LANES = (
+    Lane("model", "model_test", "operations", 30_000_000, r", (\d+) operations",
+         "MARBLE_MODEL_OPERATIONS", "Options/ModelTest.*", 6),
+    Lane("images", "crash_test", "crash images", 100_000, r"operations, (\d+) images",
+         "MARBLE_CRASH_IMAGES", "Scripts/CrashImageTest.*", 4),
+    Lane("errors", "crash_test", "I/O errors", 60_000, r"(\d+) errors in", "MARBLE_IO_ERRORS",
+         "Scripts/IoErrorTest.*", 3),
+    Lane("damages", "crash_test", "damages", 50_000, r": (\d+) damages", "MARBLE_DAMAGES",
+         "Scripts/DamageTest.*", 3),
+    Lane("kills", "crash_test", "kills", 3_000, r", (\d+) kills", "MARBLE_CRASH_CYCLES",
+         "KillTest.*"),
+    Lane("power", "crash_test", "cuts of power", 5_000, r", (\d+) cuts", "MARBLE_POWER_CUTS",
+         "PowerLossTest.*"),
+    fuzz("manifest", 150, 3_000_000),
+    fuzz("log", 150, 800_000),
+    fuzz("key", 150, 400_000),
+    fuzz("ipc", 120, 200_000),
+    fuzz("sst", 120, 150_000),
+    fuzz("database", 120, 5_000),
+    fuzz("operations", 120, 800),
+)  # fmt: skip
+
+
+@dataclass
+class Part:
+    """A run of a lane's program."""
+
+    lane: Lane
+    number: int
+    scale: float
+    seconds: float = 0
+    count: int = 0
+    status: int | None = None
+
+    @property
+    def log(self) -> Path:
+        return OUTPUT / f"{self.lane.name}-{self.number}.log"
+
+    def run(self, seed: int) -> None:
+        lane = self.lane
+        environment = os.environ | lane.environment | {"MARBLE_SEED": str(seed)}
+        arguments = list(lane.arguments)
+        if lane.variable:
+            environment[lane.variable] = str(max(int(lane.amount * self.scale), 1))
+            arguments.append(f"--gtest_filter={lane.filter}")
+            environment["GTEST_TOTAL_SHARDS"] = str(lane.parts)
+            environment["GTEST_SHARD_INDEX"] = str(self.number)
+        else:
+            arguments = [scaled_time(argument, self.scale) for argument in arguments]
+        start = time.monotonic()
+        with self.log.open("w") as log:
+            self.status = subprocess.run(
+                [str(TESTS / lane.program), *arguments],
+                stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env=environment, cwd=OUTPUT, check=False,
+            ).returncode  # fmt: skip
+        self.seconds = time.monotonic() - start
+        output = self.log.read_text(errors="replace")
+        self.count = sum(int(number) for number in re.findall(lane.counted, output))
+
+
+def scaled_time(argument: str, scale: float) -> str:
+    """-max_total_time=S with its seconds scaled; anything else as it is."""
+    name, _, value = argument.partition("=")
+    return f"{name}={max(int(int(value) * scale), 1)}" if name == "-max_total_time" else argument
+
+
+def report_of(parts: list[Part], seconds: float, seed: int) -> str:
+    """A table, a row a lane."""
+    rows = [f"seed {seed}, {os.cpu_count()} processors, {seconds / 60:.1f} minutes", "",
+            "| campaign | asked for | done | of | processor minutes | result |",
+            "|---|---|---|---|---|---|"]  # fmt: skip
+    for lane in dict.fromkeys(part.lane for part in parts):
+        own = [part for part in parts if part.lane is lane]
+        failed = [str(part.number) for part in own if part.status != 0]
+        asked = int(lane.amount * own[0].scale)
+        rows.append(
+            f"| {lane.name} | {asked:,} | {sum(part.count for part in own):,} | {lane.unit} "
+            f"| {sum(part.seconds for part in own) / 60:.1f} "
+            f"| {'FAILED: part ' + ', '.join(failed) if failed else 'held'} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def tell_progress(parts: list[Part], done: threading.Event) -> None:
+    """A line every half minute."""
+    start = time.monotonic()
+    while not done.wait(30):
+        ended = [part for part in parts if part.status is not None]
+        failed = sum(part.status != 0 for part in ended)
+        print(f"campaign: {(time.monotonic() - start) / 60:.1f} minutes, {len(ended)} of "
+              f"{len(parts)} parts ended, {failed} failed", file=sys.stderr, flush=True)  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("lanes", nargs="*", metavar="LANE",
+                        help=f"default: all of {', '.join(lane.name for lane in LANES)}")  # fmt: skip
+    parser.add_argument("--scale", type=float, default=1.0, help="part of the figures (default 1)")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "little"))
+    arguments = parser.parse_args()
+    known = {lane.name: lane for lane in LANES}
+    unknown = [name for name in arguments.lanes if name not in known]
+    if unknown or arguments.scale <= 0:
+        parser.error(f"no lane {', '.join(unknown)}" if unknown else "--scale must be positive")
+    lanes = [known[name] for name in arguments.lanes] or list(LANES)
+    missing = sorted({lane.program for lane in lanes if not (TESTS / lane.program).exists()})
+    if missing:
+        parser.error(f"not built: {', '.join(missing)}; run: bash tools/test.sh setup build")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    parts = [Part(lane, number, arguments.scale) for lane in lanes for number in range(lane.parts)]
+    start = time.monotonic()
+    done = threading.Event()
+    threading.Thread(target=tell_progress, args=(parts, done), daemon=True).start()
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        list(workers.map(lambda part: part.run(arguments.seed), parts))
+    done.set()
+    report = report_of(parts, time.monotonic() - start, arguments.seed)
+    (OUTPUT / "report.md").write_text(report)
+    print(report, end="")
+    failed = [part for part in parts if part.status != 0]
+    for part in failed:
+        print(f"\n{part.log}:\n" + "".join(part.log.open(errors="replace").readlines()[-20:]))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
