@@ -15,6 +15,8 @@ gate_steps=(setup format tidy tools build ctest sstables python install tsan asa
 all_steps=("${gate_steps[@]}" wheel)
 long_steps=(campaign coverage)
 python=build/venv/bin/python
+unit_tests=()
+for folder in tests/unit/*/; do unit_tests+=("$(basename "$folder")_test"); done
 logs=build/logs
 databases=$PWD/build/test-databases
 began=$SECONDS
@@ -116,11 +118,9 @@ step_campaign() { "$python" tools/campaign.py; }
 
 # A build of its own that counts branches, and what the tests of C++ take of them.
 step_coverage() {
-  local targets=(behaviour_test model_test crash_test concurrency_test) layer
-  for layer in base io row log sst tree db kv table; do
-    compgen -G "tests/unit/$layer/*_test.cc" >/dev/null && targets+=("${layer}_test")
-  done
-  for layer in log manifest sst ipc key database operations; do targets+=("${layer}_fuzz"); done
+  local targets=(behaviour_test model_test crash_test concurrency_test) target
+  targets+=("${unit_tests[@]}")
+  for target in log manifest sst ipc key database operations; do targets+=("${target}_fuzz"); done
   bash tools/build.sh coverage "${targets[@]}"
   find build/coverage -name '*.gcda' -delete
   MARBLE_MODEL_OPERATIONS=210000 MARBLE_CRASH_CYCLES=40 ctest --preset coverage \
@@ -132,16 +132,13 @@ step_coverage() {
 # takes memory from malloc then: its own allocators hide overruns, and the one it prefers is taken
 # for a misuse of locks when the process ends.
 step_asan() {
-  local targets=(behaviour_test model_test crash_test) layer
-  for layer in base io row log sst tree db kv table; do
-    compgen -G "tests/unit/$layer/*_test.cc" >/dev/null && targets+=("${layer}_test")
-  done
+  local targets=(behaviour_test model_test crash_test "${unit_tests[@]}")
   bash tools/build.sh asan "${targets[@]}"
   ARROW_DEFAULT_MEMORY_POOL=system ASAN_OPTIONS=detect_stack_use_after_return=1 \
     LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
-    MARBLE_ALTER_OPERATIONS=120 MARBLE_CRASH_IMAGES=460 MARBLE_IO_ERRORS=400 \
+    MARBLE_ALTER_OPERATIONS=120 MARBLE_CRASH_IMAGES=460 MARBLE_IO_ERRORS=400 MARBLE_DAMAGES=240 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
 }
@@ -153,7 +150,7 @@ step_tsan() {
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
     MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 MARBLE_CRASH_IMAGES=230 MARBLE_IO_ERRORS=200 \
-    GTEST_FILTER='-KillTest.*' \
+    MARBLE_DAMAGES=120 GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
     --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_[0-9])?$'
 }
