@@ -49,6 +49,7 @@ constexpr const char* kScripts[] = {
     "snapshot 4 flush 4 compact release 2",
     "tiny bulk 6 schema schema 3 schema compact",
     "wide tiny 10 reopen 5",
+    "4 sync power 4 sync power 3 sync power",  // no clean close mends what an error left unsynced
 };
 constexpr size_t kScriptCount = std::size(kScripts);
 

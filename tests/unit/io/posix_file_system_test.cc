@@ -401,6 +401,17 @@ TEST_F(PosixFileSystemTest, AFullDeviceIsEnospcWithItsPath) {
   EXPECT_THAT(status.message(), HasSubstr("No space left"));
 }
 
+// A file system over a network may tell only then that it has no room. Here somebody else has
+// closed the descriptor.
+TEST_F(PosixFileSystemTest, AnErrorOfCloseIsReported) {
+  UniqueFd fd(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(fd.is_open());
+  ASSERT_EQ(::close(fd.get()), 0);
+  const arrow::Status status = fd.Close("/dev/null");
+  EXPECT_EQ(ErrnoOf(status), EBADF);
+  EXPECT_THAT(status.message(), HasSubstr("/dev/null"));
+}
+
 TEST_F(PosixFileSystemTest, AWriteOfMoreThanIovMaxPartsIsWhole) {
   auto segment = Must(fs_.CreateSegment(Path("s"), 10000));
   const std::string bytes = Pattern(5000);
