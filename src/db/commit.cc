@@ -51,6 +51,7 @@ void PrefetchPlace(const Operation& op) {
 }  // namespace
 
 bool IsRoomError(const arrow::Status& status) {
+  if (status.IsOutOfMemory()) return true;
   const int code = arrow::internal::ErrnoFromStatus(status);
   return code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE || code == ENOMEM;
 }

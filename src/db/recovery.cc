@@ -11,6 +11,7 @@
 
 #include "base/checksum.h"
 #include "db/creation.h"
+#include "db/folders.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
 
@@ -95,6 +96,8 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   if (!there) {
     ARROW_RETURN_NOT_OK(CreateDatabaseDirectory(fs, directory));
   }
+  ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(directory));
+  ARROW_RETURN_NOT_OK(CheckFolders(directory, entries));
   ARROW_ASSIGN_OR_RAISE(exists_, fs->Exists(CurrentPath(directory)));
   if (!exists_ && !may_create) {
     return arrow::Status::Invalid(directory, " is not a Marble database (it has no CURRENT)");

@@ -9,6 +9,7 @@
 #include <marble/error.h>
 
 #include "base/document.h"
+#include "db/folders.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -48,6 +49,7 @@ class Surveyor {
     // Listed again: it may have been opened and closed before the lock was ours.
     ARROW_ASSIGN_OR_RAISE(survey_->entries, fs_->List(directory()));
     std::ranges::sort(survey_->entries, {}, &DirectoryEntry::name);
+    ARROW_RETURN_NOT_OK(CheckFolders(directory(), survey_->entries));
     ARROW_RETURN_NOT_OK(ListFiles());
     ARROW_RETURN_NOT_OK(ReadManifests());
     NameStrays();

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 #include <utility>
 
 #include "io/posix_file_lock.h"
@@ -22,6 +24,12 @@ namespace {
 
 constexpr mode_t kDirectoryMode = S_IRWXU;
 constexpr mode_t kPermissionBits = 0777;
+/// Another thread may take the descriptor that was let go of; then it is tried again.
+constexpr int kReserveAttempts = 20;
+constexpr std::chrono::milliseconds kReservePause(5);
+
+/// A descriptor that is good for nothing but being closed; none if there is none.
+UniqueFd OpenReserve() { return UniqueFd(::open("/", O_PATH | O_CLOEXEC)); }
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
@@ -56,6 +64,9 @@ arrow::Result<DirectoryStream> OpenStream(const std::string& path) {
 }
 
 }  // namespace
+
+PosixFileSystem::PosixFileSystem(size_t read_descriptors)
+    : descriptors_(std::make_shared<DescriptorCache>(read_descriptors)), reserve_(OpenReserve()) {}
 
 template <typename Open>
 auto PosixFileSystem::WithDescriptors(Open open) -> decltype(open()) {
@@ -170,9 +181,27 @@ arrow::Status PosixFileSystem::Remove(const std::string& path) {
 }
 
 arrow::Status PosixFileSystem::SyncDirectory(const std::string& directory) {
-  ARROW_ASSIGN_OR_RAISE(UniqueFd fd, WithDescriptors([&] { return OpenDirectory(directory); }));
-  ARROW_RETURN_NOT_OK(SyncDescriptor(fd.get(), directory, /*whole=*/true));
-  return fd.Close(directory);
+  auto fd = WithDescriptors([&] { return OpenDirectory(directory); });
+  if (!fd.ok()) {
+    return IsOutOfDescriptors(fd.status()) ? SyncWithReserve(directory) : fd.status();
+  }
+  ARROW_RETURN_NOT_OK(SyncDescriptor(fd->get(), directory, /*whole=*/true));
+  return fd->Close(directory);
+}
+
+arrow::Status PosixFileSystem::SyncWithReserve(const std::string& directory) {
+  MutexLock lock(&reserve_mutex_);
+  reserve_ = UniqueFd();
+  auto fd = OpenDirectory(directory);
+  for (int i = 1; i < kReserveAttempts && !fd.ok() && IsOutOfDescriptors(fd.status()); ++i) {
+    std::this_thread::sleep_for(kReservePause);
+    fd = OpenDirectory(directory);
+  }
+  ARROW_RETURN_NOT_OK(fd.status());
+  const arrow::Status synced = SyncDescriptor(fd->get(), directory, /*whole=*/true);
+  // It is the next reserve: so no other thread can take its place.
+  reserve_ = *std::move(fd);
+  return synced;
 }
 
 arrow::Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {

@@ -1,5 +1,5 @@
 // The operating system's file system (Linux). Thread-safe; its only state is the cache of
-// descriptors open for reading, which its readable files share.
+// descriptors open for reading, which its readable files share, and one descriptor in reserve.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,9 @@
 
 #include <marble/file_system.h>
 
+#include "base/mutex.h"
 #include "io/descriptor_cache.h"
+#include "io/posix_util.h"
 
 namespace marble {
 
@@ -17,8 +19,7 @@ class PosixFileSystem : public FileSystem {
  public:
   static constexpr size_t kReadDescriptors = 64;
 
-  explicit PosixFileSystem(size_t read_descriptors = kReadDescriptors)
-      : descriptors_(std::make_shared<DescriptorCache>(read_descriptors)) {}
+  explicit PosixFileSystem(size_t read_descriptors = kReadDescriptors);
 
   arrow::Result<std::shared_ptr<ReadableFile>> OpenReadable(const std::string& path) override;
   arrow::Result<std::unique_ptr<WritableFile>> CreateWritable(const std::string& path) override;
@@ -34,6 +35,7 @@ class PosixFileSystem : public FileSystem {
   arrow::Status Rename(const std::string& from, const std::string& to) override;
   /// Removes a file, or a directory that is empty.
   arrow::Status Remove(const std::string& path) override;
+  /// Works without a free descriptor: a sync that fails ends writing, other wants of one do not.
   arrow::Status SyncDirectory(const std::string& directory) override;
   arrow::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
   arrow::Result<std::unique_ptr<FileLock>> LockUnchanged(const std::string& path) override;
@@ -43,8 +45,12 @@ class PosixFileSystem : public FileSystem {
   /// Runs `open`; when descriptors run out, closes those that are only cached and runs it again.
   template <typename Open>
   auto WithDescriptors(Open open) -> decltype(open());
+  /// Syncs it with the descriptor in reserve.
+  arrow::Status SyncWithReserve(const std::string& directory);
 
   const std::shared_ptr<DescriptorCache> descriptors_;
+  Mutex reserve_mutex_;
+  UniqueFd reserve_ MARBLE_GUARDED_BY(reserve_mutex_);
 };
 
 }  // namespace marble

@@ -232,14 +232,15 @@ class ColumnZones {
   arrow::Result<std::shared_ptr<arrow::Array>> FinishBound(arrow::ArrayBuilder* builder,
                                                            bool is_min) {
     ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> blocks, builder->Finish());
-    std::shared_ptr<arrow::Scalar> file = arrow::MakeNullScalar(type_);
+    std::shared_ptr<arrow::Scalar> file;  // null: there is none
     const bool known = is_min ? file_has_min_ : file_has_max_;
     if (known && blocks->null_count() < blocks->length()) {
       ARROW_ASSIGN_OR_RAISE(file, BoundOf(blocks, is_min));
     }
     ARROW_RETURN_NOT_OK(builder->AppendArraySlice(*blocks->data(), 0, blocks->length()));
     // Not every builder takes a null as a scalar (that of the null type does not).
-    ARROW_RETURN_NOT_OK(file->is_valid ? builder->AppendScalar(*file) : builder->AppendNull());
+    const bool there = file != nullptr && file->is_valid;
+    ARROW_RETURN_NOT_OK(there ? builder->AppendScalar(*file) : builder->AppendNull());
     return builder->Finish();
   }
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <regex>
 
+#include <marble/repair.h>
 #include <marble/transfer.h>
 #include <marble/verify.h>
 
@@ -115,7 +116,7 @@ class PlantedLinkTest : public testing::Test {
     return found.empty() ? fs::path() : found.front();
   }
 
-  /// Moves the file away and puts a link to it in its place.
+  /// Moves the file, or folder, away and puts a link to it in its place.
   void Plant(const fs::path& file) {
     outside_ = fs::path(directory_.path()) / "outside";
     fs::rename(file, outside_);
@@ -165,6 +166,34 @@ TEST_F(PlantedLinkTest, InThePlaceOfTheLockIsRefused) {
   Plant(path_ + "/LOCK");
   ExpectRefused(path_ + "/LOCK");
   EXPECT_FAILS_WITH("symbolic link", VerifyDatabase(path_));
+}
+
+TEST_F(PlantedLinkTest, InThePlaceOfAFolderIsRefused) {
+  for (const char* folder : {"/wal", "/sst"}) {
+    Plant(path_ + folder);
+    const auto below = ContentOf(outside_);
+    ExpectRefused(path_ + folder);
+    ExpectRefused(path_ + folder, /*read_only=*/true);
+    EXPECT_FAILS_WITH(path_ + folder + ": not a folder, but a symbolic link",
+                      VerifyDatabase(path_));
+    EXPECT_FAILS_WITH(path_ + folder + ": not a folder, but a symbolic link",
+                      RepairDatabase(path_, directory_.path() + "/repaired"));
+    EXPECT_EQ(ContentOf(outside_), below) << "something was written or removed there";
+    fs::remove(path_ + folder);
+    fs::rename(outside_, path_ + folder);
+  }
+  ASSERT_OK(Database::Open(path_, SmallOptions()));
+}
+
+TEST_F(PlantedLinkTest, InThePlaceOfAFolderOfANewDatabaseIsRefused) {
+  const std::string path = directory_.path() + "/new";
+  fs::create_directory(path);
+  fs::create_directory(directory_.path() + "/elsewhere");
+  fs::create_directory_symlink(directory_.path() + "/elsewhere", path + "/sst");
+  EXPECT_FAILS_WITH(path + "/sst: not a folder, but a symbolic link",
+                    Database::Open(path, SmallOptions()));
+  EXPECT_TRUE(fs::is_empty(directory_.path() + "/elsewhere"));
+  EXPECT_FALSE(fs::exists(path + "/CURRENT"));
 }
 
 TEST_F(PlantedLinkTest, UnderNamesOfNewFilesIsReplacedAndItsTargetStays) {

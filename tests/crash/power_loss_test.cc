@@ -1,15 +1,13 @@
 // Power fails at any moment, on an in-memory disk that loses what was not synced: the database
 // opens again, synced commits are there with all before them, and what is there is a prefix of the
 // commit order. These databases have hundreds of commits and several lives; every operation of
-// small ones is in crash_image_test.cc. Then a disk that is full.
+// small ones is in crash_image_test.cc.
 //
 // MARBLE_POWER_CUTS sets the number of cuts, MARBLE_SEED the seed.
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -23,7 +21,6 @@ namespace {
 constexpr int64_t kCuts = 200;
 constexpr uint64_t kCutsPerDisk = 5;
 constexpr uint64_t kCommitsPerLife = 400;
-constexpr int kAttempts = 4000;  // to write again after a full disk
 constexpr char kPath[] = "/database";
 
 /// One in-memory disk through several lives of a database on it.
@@ -133,51 +130,6 @@ TEST(PowerLossTest, PowerFailsWhileAllIsWell) {
       ASSERT_OK(lives.Check(lives.acknowledged()));
     }
   }
-}
-
-TEST(DiskFaultTest, FullDiskRefusesWholeCommitsAndTakesThemAgainWhenThereIsRoom) {
-  const uint64_t seed = SeedOfThisRun() + 2;
-  std::cout << "MARBLE_SEED=" << seed - 2 << std::endl;
-  MemoryFileSystem disk;
-  Options options = CrashOptions();
-  options.file_system = &disk;
-  auto opened = Database::Open(kPath, options);
-  ASSERT_OK(opened);
-  CrashWorkload workload(*opened, seed);
-  ASSERT_OK(workload.Prepare());
-  CrashState state;
-  uint64_t number = 0;
-  for (int round = 0; round < 5; ++round) {
-    SCOPED_TRACE("round " + std::to_string(round));
-    disk.set_capacity_bytes(disk.used_bytes() + (int64_t{300} << 10) * (round % 3 + 1));
-    arrow::Status status;
-    while (status.ok()) {
-      status = workload.Commit(number + 1);
-      if (status.ok()) ++number;
-      ASSERT_LT(number, 1'000'000u) << "the disk never ran full";
-    }
-    // Readers go on, and see all that was acknowledged and nothing of what was not.
-    ASSERT_OK(workload.Advance(number, &state));
-    ASSERT_OK(workload.Compare(state));
-    disk.set_capacity_bytes(-1);
-    // The engine finds out by itself that there is room, when it tries its flush again.
-    arrow::Status resumed = workload.Commit(number + 1);
-    for (int attempt = 0; attempt < kAttempts && !resumed.ok(); ++attempt) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      resumed = workload.Commit(number + 1);
-    }
-    ASSERT_TRUE(resumed.ok()) << "after " << status.ToString() << ": " << resumed.ToString();
-    ++number;
-    for (int more = 0; more < 50; ++more) ASSERT_OK(workload.Commit(++number));
-  }
-  ASSERT_OK((*opened)->Close());
-  auto again = Database::Open(kPath, options);
-  ASSERT_OK(again);
-  CrashWorkload reopened(*again, seed);
-  ASSERT_OK(reopened.Prepare());
-  ASSERT_OK(reopened.Advance(number, &state));
-  ASSERT_OK(reopened.Compare(state));
-  ASSERT_OK((*again)->Close());
 }
 
 }  // namespace

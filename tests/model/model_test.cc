@@ -75,9 +75,6 @@ std::vector<ModelConfig> Configs() {
   return configs;
 }
 
-/// Named in failures, instead of its bytes.
-void PrintTo(const ModelConfig& config, std::ostream* out) { *out << config.name; }
-
 class ModelTest : public testing::TestWithParam<ModelConfig> {};
 
 TEST_P(ModelTest, AgreesWithTheOracle) {

@@ -2,9 +2,12 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <ostream>
 
 #include <arrow/io/file.h>
 #include <arrow/ipc/writer.h>
+
+#include "io/memory_file_system.h"
 
 namespace marble::test {
 namespace {
@@ -18,6 +21,8 @@ arrow::Status At(const arrow::Status& status, const std::string& where) {
 }
 
 }  // namespace
+
+void PrintTo(const ModelConfig& config, std::ostream* out) { *out << config.name; }
 
 std::string Describe(const ModelKey& key) {
   std::string out = "('";
@@ -76,9 +81,12 @@ arrow::Status ModelRunner::Run(int64_t operations) {
     size_t chosen = 0;
     while ((choice -= Steps()[chosen].weight) >= 0) ++chosen;
     const Step& step = Steps()[chosen];
-    ARROW_RETURN_NOT_OK(
-        At((this->*step.run)(), where + ", step " + std::to_string(i) + " (" + step.name + ")"));
+    if (config_.faulty_disk != nullptr) ArmFault();
+    arrow::Status status = (this->*step.run)();
+    if (!status.ok() && config_.faulty_disk != nullptr) status = GoOnAfter(status);
+    ARROW_RETURN_NOT_OK(At(status, where + ", step " + std::to_string(i) + " (" + step.name + ")"));
   }
+  if (config_.faulty_disk != nullptr) ARROW_RETURN_NOT_OK(At(OpenAfterFault(), where));
   ARROW_RETURN_NOT_OK(At(CheckAll(), where + ", at the end"));
   ARROW_RETURN_NOT_OK(At(Reopen(), where + ", last reopen"));
   return At(CheckAll(), where + ", after the last reopen");
@@ -140,6 +148,8 @@ arrow::Status ModelRunner::DropSnapshot() {
 
 arrow::Status ModelRunner::RecreateAppendTable() {
   if (state_.appended.size() < kAppendedRowsMax) return arrow::Status::OK();
+  // The oracle does not know a database without the table.
+  if (config_.faulty_disk != nullptr) config_.faulty_disk->ClearFaults();
   ModelTable& events = tables_[static_cast<size_t>(Shape::kAppend)];
   // A snapshot of the dropped table would have to read a table that is no more.
   snapshots_.clear();
@@ -228,7 +238,8 @@ ModelRunner::Moment ModelRunner::RandomMoment() {
 
 WriteOptions ModelRunner::RandomWriteOptions() {
   WriteOptions options;
-  options.sync = random_.OneIn(1000);
+  // Where syncs fail, more of them: what becomes of a commit after it is what is to be seen.
+  options.sync = random_.OneIn(config_.faulty_disk == nullptr ? 1000 : 20);
   return options;
 }
 

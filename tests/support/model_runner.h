@@ -3,10 +3,15 @@
 //
 // The oracle is one std::map a table. Snapshots, readers and iterators that are held across
 // flushes, compactions and reopening keep a copy of what they must show. One thread.
+//
+// On a disk whose operations fail now and then, an error ends a step, not the run: what it may have
+// left is what docs/guarantees.md says (model_faults.cc).
 #pragma once
 
 #include <array>
 #include <deque>
+#include <functional>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,12 +33,25 @@ struct ModelConfig {
   bool binary_keys = false;   // of the key-value table; else utf8
   uint64_t key_count = 3000;  // keys in play in each table
   uint64_t bulk_rows = 600;   // of a batch that is meant to exceed the memtable; 0: none
+  /// The database's disk, if its operations are to fail, and one in how many steps has a fault.
+  MemoryFileSystem* faulty_disk = nullptr;
+  uint64_t steps_per_fault = 0;
 };
+/// In failures, instead of its bytes.
+void PrintTo(const ModelConfig& config, std::ostream* out);
 
 /// What all tables hold.
 struct ModelState {
   std::array<ModelRows, kShapeCount> keyed;  // kAppend's place stays empty
   std::vector<ModelRow> appended;
+};
+
+/// What became of the faults of a run.
+struct ModelFaults {
+  int64_t armed = 0;
+  int64_t steps_failed = 0;
+  int64_t writes_ended = 0;  // until the database was opened again
+  int64_t commits_kept = 0;  // that had failed, and were there then
 };
 
 class ModelRunner {
@@ -46,6 +64,7 @@ class ModelRunner {
   /// Compacts, writes what each table holds as `<path>.expected/<table>.arrow`, and closes: so that
   /// tools/check_sstables.py can compare the SSTables with it.
   arrow::Status CloseForInspection();
+  const ModelFaults& faults() const { return faults_; }
 
  private:
   struct ModelTable {
@@ -111,8 +130,16 @@ class ModelRunner {
   arrow::Status RefusedWrites();
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> KeysBatch(const ModelTable& table,
                                                                std::span<const ModelRow> rows);
-  void Apply(const ModelTable& table, std::span<const ModelRow> rows);
-  void ApplyDeleteRange(const ModelTable& table, const ModelRange& range);
+  /// After a commit: `change` of the oracle's state if it was accepted, and else maybe later.
+  template <typename Change>
+  arrow::Status Settle(const arrow::Status& status, Change change) {
+    if (status.ok()) {
+      change(&state_);
+    } else {
+      failed_commit_ = std::move(change);
+    }
+    return status;
+  }
   arrow::Status AddRandomOperation(WriteBatch* batch, ModelState* state);
 
   // Reads: model_reads.cc.
@@ -143,6 +170,13 @@ class ModelRunner {
   arrow::Status DropSnapshot();
   arrow::Status RecreateAppendTable();
 
+  // Faults: model_faults.cc.
+  void ArmFault();
+  arrow::Status GoOnAfter(const arrow::Status& error);
+  arrow::Result<bool> WritesHaveEnded();
+  arrow::Status ExpectStateBeforeOrAfter();
+  arrow::Status OpenAfterFault();
+
   ModelConfig config_;
   std::string path_;
   uint64_t seed_;
@@ -155,6 +189,9 @@ class ModelRunner {
   std::vector<HeldReader> readers_;
   std::vector<HeldIterator> iterators_;
   int64_t next_event_ = 0;
+  std::function<void(ModelState*)> failed_commit_;  // that may be there; null: none
+  bool writes_may_end_ = false;  // for a fault since it was last seen that they had not
+  ModelFaults faults_;
 };
 
 /// Returns an error with the message if the condition is false.

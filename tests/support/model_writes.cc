@@ -32,65 +32,51 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ModelRunner::KeysBatch(
   return BuildBatch(Project(*table.schema, PrimaryKeyOf(table.shape)), rows);
 }
 
-void ModelRunner::Apply(const ModelTable& table, std::span<const ModelRow> rows) {
-  ApplyTo(&state_, table.shape, rows);
-}
-
-void ModelRunner::ApplyDeleteRange(const ModelTable& table, const ModelRange& range) {
-  EraseRangeFrom(&state_, table.shape, range);
-}
-
 arrow::Status ModelRunner::Put() {
   const ModelRow row = RandomRow(Shape::kKeyValue);
-  ARROW_RETURN_NOT_OK(pairs_->Put(row.key.text, ValueOf(row.payload), RandomWriteOptions()));
-  Apply(TableOf(Shape::kKeyValue), {&row, 1});
-  return arrow::Status::OK();
+  return Settle(pairs_->Put(row.key.text, ValueOf(row.payload), RandomWriteOptions()),
+                [row](ModelState* state) { ApplyTo(state, Shape::kKeyValue, {&row, 1}); });
 }
 
 arrow::Status ModelRunner::PutMany() {
   const ModelTable& table = TableOf(Shape::kKeyValue);
   const auto rows = RandomRows(table.shape, random_.Uniform(40));
+  const auto apply = [rows](ModelState* state) { ApplyTo(state, Shape::kKeyValue, rows); };
   if (random_.Uniform(2) == 0) {
     ARROW_ASSIGN_OR_RAISE(auto batch, BuildBatch(table.schema, rows));
-    ARROW_RETURN_NOT_OK(
-        pairs_->PutMany(*batch->column(0), *batch->column(1), RandomWriteOptions()));
-  } else {
-    std::vector<std::string> values;
-    for (const ModelRow& row : rows) values.emplace_back(ValueOf(row.payload));
-    std::vector<std::string_view> keys;
-    for (const ModelRow& row : rows) keys.push_back(row.key.text);
-    ARROW_RETURN_NOT_OK(pairs_->PutMany(
-        keys, std::vector<std::string_view>(values.begin(), values.end()), RandomWriteOptions()));
+    return Settle(pairs_->PutMany(*batch->column(0), *batch->column(1), RandomWriteOptions()),
+                  apply);
   }
-  Apply(table, rows);
-  return arrow::Status::OK();
+  std::vector<std::string> values;
+  for (const ModelRow& row : rows) values.emplace_back(ValueOf(row.payload));
+  std::vector<std::string_view> keys;
+  for (const ModelRow& row : rows) keys.push_back(row.key.text);
+  return Settle(pairs_->PutMany(keys, std::vector<std::string_view>(values.begin(), values.end()),
+                                RandomWriteOptions()),
+                apply);
 }
 
 arrow::Status ModelRunner::DeleteOne() {
   const ModelRow row = RandomRow(Shape::kKeyValue);
-  ARROW_RETURN_NOT_OK(pairs_->Delete(row.key.text, RandomWriteOptions()));
-  EraseFrom(&state_, Shape::kKeyValue, {&row, 1});
-  return arrow::Status::OK();
+  return Settle(pairs_->Delete(row.key.text, RandomWriteOptions()),
+                [row](ModelState* state) { EraseFrom(state, Shape::kKeyValue, {&row, 1}); });
 }
 
 arrow::Status ModelRunner::DeletePairs() {
-  const ModelTable& table = TableOf(Shape::kKeyValue);
-  ModelRange range = RandomRange(table.shape, state_.keyed[0], /*narrow=*/true);
+  ModelRange range = RandomRange(Shape::kKeyValue, state_.keyed[0], /*narrow=*/true);
   if (!range.lower) range.lower = ModelKey{};
   std::optional<std::string_view> end;
   if (range.upper) end = range.upper->text;
-  ARROW_RETURN_NOT_OK(pairs_->DeleteRange(range.lower->text, end, RandomWriteOptions()));
-  ApplyDeleteRange(table, range);
-  return arrow::Status::OK();
+  return Settle(pairs_->DeleteRange(range.lower->text, end, RandomWriteOptions()),
+                [range](ModelState* state) { EraseRangeFrom(state, Shape::kKeyValue, range); });
 }
 
 arrow::Status ModelRunner::InsertRows() {
   const ModelTable& table = RandomTable();
   const auto rows = RandomRows(table.shape, random_.Uniform(kSmallBatchRows));
   ARROW_ASSIGN_OR_RAISE(auto batch, BuildBatch(table.schema, rows));
-  ARROW_RETURN_NOT_OK(table.table->Insert(batch, RandomWriteOptions()));
-  Apply(table, rows);
-  return arrow::Status::OK();
+  return Settle(table.table->Insert(batch, RandomWriteOptions()),
+                [shape = table.shape, rows](ModelState* state) { ApplyTo(state, shape, rows); });
 }
 
 arrow::Status ModelRunner::InsertBatches() {
@@ -105,9 +91,8 @@ arrow::Status ModelRunner::InsertBatches() {
     batches.push_back(batch->Slice(first));
     all.insert(all.end(), rows.begin() + first, rows.end());
   }
-  ARROW_RETURN_NOT_OK(table.table->Insert(batches, RandomWriteOptions()));
-  Apply(table, all);
-  return arrow::Status::OK();
+  return Settle(table.table->Insert(batches, RandomWriteOptions()),
+                [shape = table.shape, all](ModelState* state) { ApplyTo(state, shape, all); });
 }
 
 arrow::Status ModelRunner::InsertBulk() {
@@ -116,9 +101,8 @@ arrow::Status ModelRunner::InsertBulk() {
   const auto rows = RandomRows(table.shape, config_.bulk_rows);
   ARROW_ASSIGN_OR_RAISE(auto batch, BuildBatch(table.schema, rows));
   if (random_.OneIn(2)) {
-    ARROW_RETURN_NOT_OK(table.table->Insert(batch, RandomWriteOptions()));
-    Apply(table, rows);
-    return arrow::Status::OK();
+    return Settle(table.table->Insert(batch, RandomWriteOptions()),
+                  [shape = table.shape, rows](ModelState* state) { ApplyTo(state, shape, rows); });
   }
   // The bulk between small operations of the same commit: order within it counts.
   WriteBatch commit;
@@ -127,28 +111,26 @@ arrow::Status ModelRunner::InsertBulk() {
   commit.Insert(table.name, batch);
   ApplyTo(&after, table.shape, rows);
   for (int i = 0; i < 2; ++i) ARROW_RETURN_NOT_OK(AddRandomOperation(&commit, &after));
-  ARROW_RETURN_NOT_OK(database_->Write(commit, RandomWriteOptions()));
-  state_ = std::move(after);
-  return arrow::Status::OK();
+  return Settle(database_->Write(commit, RandomWriteOptions()),
+                [after = std::move(after)](ModelState* state) { *state = after; });
 }
 
 arrow::Status ModelRunner::DeleteRows() {
   const ModelTable& table = RandomKeyedTable();
   const auto rows = RandomRows(table.shape, random_.Uniform(kSmallBatchRows));
   ARROW_ASSIGN_OR_RAISE(auto keys, KeysBatch(table, rows));
-  ARROW_RETURN_NOT_OK(table.table->Delete(keys, RandomWriteOptions()));
-  EraseFrom(&state_, table.shape, rows);
-  return arrow::Status::OK();
+  return Settle(table.table->Delete(keys, RandomWriteOptions()),
+                [shape = table.shape, rows](ModelState* state) { EraseFrom(state, shape, rows); });
 }
 
 arrow::Status ModelRunner::DeleteRangeOfRows() {
   const ModelTable& table = RandomKeyedTable();
   const ModelRange range =
       RandomRange(table.shape, state_.keyed[static_cast<size_t>(table.shape)], /*narrow=*/true);
-  ARROW_RETURN_NOT_OK(table.table->DeleteRange(range.ToKeyRange(table.shape, config_.binary_keys),
-                                               RandomWriteOptions()));
-  ApplyDeleteRange(table, range);
-  return arrow::Status::OK();
+  return Settle(
+      table.table->DeleteRange(range.ToKeyRange(table.shape, config_.binary_keys),
+                               RandomWriteOptions()),
+      [shape = table.shape, range](ModelState* state) { EraseRangeFrom(state, shape, range); });
 }
 
 arrow::Status ModelRunner::AddRandomOperation(WriteBatch* batch, ModelState* state) {
@@ -204,11 +186,19 @@ arrow::Status ModelRunner::AddRandomOperation(WriteBatch* batch, ModelState* sta
 
 arrow::Status ModelRunner::WriteAcrossTables() {
   WriteBatch batch;
-  // The oracle is changed in place: Write must not fail here, and a failure ends the run anyway.
-  for (uint64_t i = random_.Uniform(6); i > 0; --i) {
-    ARROW_RETURN_NOT_OK(AddRandomOperation(&batch, &state_));
+  if (config_.faulty_disk == nullptr) {
+    // The oracle is changed in place: Write must not fail, and a failure ends the run anyway.
+    for (uint64_t i = random_.Uniform(6); i > 0; --i) {
+      ARROW_RETURN_NOT_OK(AddRandomOperation(&batch, &state_));
+    }
+    return database_->Write(batch, RandomWriteOptions());
   }
-  return database_->Write(batch, RandomWriteOptions());
+  ModelState after = state_;
+  for (uint64_t i = random_.Uniform(6); i > 0; --i) {
+    ARROW_RETURN_NOT_OK(AddRandomOperation(&batch, &after));
+  }
+  return Settle(database_->Write(batch, RandomWriteOptions()),
+                [after = std::move(after)](ModelState* state) { *state = after; });
 }
 
 arrow::Status ModelRunner::RefusedWrites() {
