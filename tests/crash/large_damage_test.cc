@@ -267,10 +267,10 @@ TEST(LargeDamageTest, IsNamedWhollyAndCostsTheRowsItHitOnly) {
   int64_t named = 0;
   for (const Finding& finding : report.findings) named += finding.rows;
   EXPECT_EQ(named, large->rows_lost) << report.ToText() << repaired.ToText();
-  std::cout << rows << " rows, " << report.bytes << " bytes made in " << made << " s, "
-            << stretches.size() << " stretches damaged, " << report.damages() << " findings in "
-            << verified << " s, " << saved.rows << " rows saved in " << mended << " s, "
-            << saved.gaps.size() << " gaps, MARBLE_SEED=" << seed << std::endl;
+  std::cout << mebibytes << " MiB: " << rows << " rows, " << report.bytes << " bytes made in "
+            << made << " s, " << stretches.size() << " stretches damaged, " << report.damages()
+            << " findings in " << verified << " s, " << saved.rows << " rows saved in " << mended
+            << " s, " << saved.gaps.size() << " gaps, MARBLE_SEED=" << seed << std::endl;
 }
 
 }  // namespace
