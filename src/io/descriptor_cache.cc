@@ -8,6 +8,7 @@
 namespace marble {
 
 arrow::Result<UniqueFd> DescriptorCache::OpenForRead(const std::string& path) {
+  const std::shared_lock lock(opening_);
   arrow::Result<UniqueFd> fd = OpenFile(path, O_RDONLY);
   if (fd.ok() || !IsOutOfDescriptors(fd.status())) return fd;
   Clear();

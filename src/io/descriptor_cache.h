@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 
@@ -47,6 +48,9 @@ class DescriptorCache {
   /// Closes everything not in use at the moment: room for others when descriptors run out.
   void Clear();
 
+  /// Held shared while a descriptor is opened, and alone by who closes one and needs its place.
+  std::shared_mutex& opening() { return opening_; }
+
  private:
   struct Entry {
     uint64_t key;
@@ -58,6 +62,7 @@ class DescriptorCache {
   arrow::Result<UniqueFd> OpenForRead(const std::string& path);
 
   const size_t limit_;
+  std::shared_mutex opening_;
   Mutex mutex_;
   uint64_t next_key_ MARBLE_GUARDED_BY(mutex_) = 0;
   std::list<Entry> entries_ MARBLE_GUARDED_BY(mutex_);  // the most recently used first

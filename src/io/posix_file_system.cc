@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <mutex>
+#include <shared_mutex>
 #include <thread>
 #include <utility>
 
@@ -24,7 +26,7 @@ namespace {
 
 constexpr mode_t kDirectoryMode = S_IRWXU;
 constexpr mode_t kPermissionBits = 0777;
-/// Another thread may take the descriptor that was let go of; then it is tried again.
+/// A thread that is not ours may take the descriptor that was let go of; then it is tried again.
 constexpr int kReserveAttempts = 20;
 constexpr std::chrono::milliseconds kReservePause(5);
 
@@ -70,6 +72,7 @@ PosixFileSystem::PosixFileSystem(size_t read_descriptors)
 
 template <typename Open>
 auto PosixFileSystem::WithDescriptors(Open open) -> decltype(open()) {
+  const std::shared_lock lock(descriptors_->opening());
   auto result = open();
   if (result.ok() || !IsOutOfDescriptors(result.status())) return result;
   descriptors_->Clear();
@@ -186,17 +189,26 @@ arrow::Status PosixFileSystem::SyncDirectory(const std::string& directory) {
     return IsOutOfDescriptors(fd.status()) ? SyncWithReserve(directory) : fd.status();
   }
   ARROW_RETURN_NOT_OK(SyncDescriptor(fd->get(), directory, /*whole=*/true));
-  return fd->Close(directory);
+  ARROW_RETURN_NOT_OK(fd->Close(directory));
+  MutexLock lock(&reserve_mutex_);
+  if (!reserve_.is_open()) reserve_ = OpenReserve();
+  return arrow::Status::OK();
 }
 
-arrow::Status PosixFileSystem::SyncWithReserve(const std::string& directory) {
-  MutexLock lock(&reserve_mutex_);
+arrow::Result<UniqueFd> PosixFileSystem::OpenInPlaceOfReserve(const std::string& directory) {
+  const std::unique_lock alone(descriptors_->opening());
   reserve_ = UniqueFd();
   auto fd = OpenDirectory(directory);
   for (int i = 1; i < kReserveAttempts && !fd.ok() && IsOutOfDescriptors(fd.status()); ++i) {
     std::this_thread::sleep_for(kReservePause);
     fd = OpenDirectory(directory);
   }
+  return fd;
+}
+
+arrow::Status PosixFileSystem::SyncWithReserve(const std::string& directory) {
+  MutexLock lock(&reserve_mutex_);
+  auto fd = OpenInPlaceOfReserve(directory);
   ARROW_RETURN_NOT_OK(fd.status());
   const arrow::Status synced = SyncDescriptor(fd->get(), directory, /*whole=*/true);
   // It is the next reserve: so no other thread can take its place.

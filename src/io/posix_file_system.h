@@ -47,6 +47,8 @@ class PosixFileSystem : public FileSystem {
   auto WithDescriptors(Open open) -> decltype(open());
   /// Syncs it with the descriptor in reserve.
   arrow::Status SyncWithReserve(const std::string& directory);
+  arrow::Result<UniqueFd> OpenInPlaceOfReserve(const std::string& directory)
+      MARBLE_REQUIRES(reserve_mutex_);
 
   const std::shared_ptr<DescriptorCache> descriptors_;
   Mutex reserve_mutex_;

@@ -13,6 +13,7 @@
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/compression.h>
 
+#include "table/exception_guard.h"
 #include "table/lossless_cast.h"
 
 namespace marble {
@@ -165,8 +166,8 @@ class CsvSink final : public ExportSink {
       ARROW_RETURN_NOT_OK(CheckPrintable(*schema_->field(i), column));
       columns.push_back(std::move(column));
     }
-    return writer_->WriteRecordBatch(
-        *arrow::RecordBatch::Make(schema_, batch->num_rows(), std::move(columns)));
+    const auto rows = arrow::RecordBatch::Make(schema_, batch->num_rows(), std::move(columns));
+    return WithoutExceptions([&] { return writer_->WriteRecordBatch(*rows); });
   }
   arrow::Status Finish() override { return writer_->Close(); }
 

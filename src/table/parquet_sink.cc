@@ -7,9 +7,9 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include "table/exception_guard.h"
 #include "table/export_sink.h"
 #include "table/lossless_cast.h"
-#include "table/parquet_guard.h"
 
 namespace marble {
 namespace {

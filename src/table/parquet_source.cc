@@ -9,8 +9,8 @@
 #include <parquet/metadata.h>
 #include <parquet/properties.h>
 
+#include "table/exception_guard.h"
 #include "table/import_source.h"
-#include "table/parquet_guard.h"
 
 namespace marble {
 namespace {

@@ -74,7 +74,8 @@ arrow::Status ModelRunner::GoOnAfter(const arrow::Status& error) {
   // Some of them have met the fault and will say so.
   readers_.clear();
   iterators_.clear();
-  if (database_ == nullptr || database_->closed()) return OpenAfterFault();
+  const bool usable = database_ != nullptr && !database_->closed() && pairs_ != nullptr;
+  if (!usable) return OpenAfterFault();
   ARROW_ASSIGN_OR_RAISE(const bool ended, WritesHaveEnded());
   if (!ended) {
     failed_commit_ = nullptr;

@@ -174,6 +174,17 @@ TEST_F(PosixFileSystemTest, RunningOutOfDescriptorsIsATellableError) {
   EXPECT_TRUE(fs_.OpenReadable(Path("a")).ok());
 }
 
+TEST_F(PosixFileSystemTest, ADirectoryIsSyncedWithoutAFreeDescriptor) {
+  LimitedResource limit(RLIMIT_NOFILE, 64);
+  std::vector<UniqueFd> held;
+  do {
+    held.emplace_back(::open("/", O_PATH | O_CLOEXEC));
+  } while (held.back().is_open());
+  EXPECT_EQ(ErrnoOf(fs_.CreateWritable(Path("b")).status()), EMFILE);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(fs_.SyncDirectory(directory_.path()).ok());
+  EXPECT_FALSE(fs_.SyncDirectory(Path("none")).ok());
+}
+
 TEST_F(PosixFileSystemTest, AForgottenFileLeavesNoDescriptor) {
   WriteFile(&fs_, Path("a"), "a");
   const size_t before = OpenDescriptors();
