@@ -21,7 +21,7 @@ namespace marble::test {
 namespace {
 
 constexpr int kReaders = 6;
-constexpr int64_t kFlushes = 100;
+constexpr int64_t kFlushes = 50;
 constexpr int64_t kPutsPerFlush = 300;
 constexpr char kKey[] = "key";
 
