@@ -142,6 +142,8 @@ step_asan() {
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
     MARBLE_ALTER_OPERATIONS=120 MARBLE_CRASH_IMAGES=460 MARBLE_IO_ERRORS=400 MARBLE_DAMAGES=240 \
+    MARBLE_FULL_DISK_CYCLES=1 MARBLE_FAILED_ALLOCATIONS=60 MARBLE_FAULT_OPERATIONS=1500 \
+    MARBLE_DESCRIPTOR_ROUNDS=1 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
 }
@@ -153,6 +155,7 @@ step_tsan() {
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
     MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 MARBLE_CRASH_IMAGES=230 MARBLE_IO_ERRORS=200 \
+    MARBLE_FULL_DISK_CYCLES=1 MARBLE_FAILED_ALLOCATIONS=60 MARBLE_SOAK_SECONDS=1 \
     MARBLE_DAMAGES=120 GTEST_FILTER='-KillTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
     --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_[0-9])?$'

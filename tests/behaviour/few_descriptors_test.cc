@@ -161,7 +161,7 @@ class FewDescriptorsTest : public testing::TestWithParam<bool> {
   void ExpectAllIsWell() {
     arrow::Status status;
     EXPECT_TRUE(WaitUntil([&] { return (status = Put()).ok(); })) << status.ToString();
-    ASSERT_OK(db_->Flush());
+    EXPECT_TRUE(WaitUntil([&] { return (status = db_->Flush()).ok(); })) << status.ToString();
     ASSERT_OK(CheckAll());
     ASSERT_OK(CheckScan());
     ASSERT_OK_AND_ASSIGN(const Stats stats, db_->GetStats());
