@@ -86,15 +86,17 @@ class LogRecovery {
     return true;
   }
 
-  /// The first record may begin anywhere; after it there must be no gap.
+  /// The first record of the segment that the manifest names may be older than what is flushed;
+  /// after it there must be no gap.
   bool Continues(const LogRecord& record) const {
     return record.header.kind != LogRecordKind::kCommit || next_sequence_ == 0 ||
            record.header.first_sequence == next_sequence_;
   }
 
   /// Does the log go on behind segment i without a gap? Segments without a record, whose first
-  /// append failed and whose second was too long for them, may lie between; that no record is
-  /// missing there is known once there is a sequence to go on from.
+  /// append failed and whose second was too long for them, may lie between. Where none was read so
+  /// far the segment that the manifest names has either none, and the next record is the first
+  /// after the manifest's last sequence, or it lost the records before that.
   arrow::Result<bool> NextSegmentContinues(const std::vector<uint64_t>& needed, size_t i) {
     for (; i + 1 < needed.size(); ++i) {
       auto opened = OpenSegment(needed[i + 1]);
@@ -104,8 +106,10 @@ class LogRecovery {
       }
       if ((*opened)->header().predecessor != needed[i]) return false;
       ARROW_ASSIGN_OR_RAISE(auto record, (*opened)->Next());
-      if (record != nullptr) return Continues(*record);
-      if (next_sequence_ == 0) return false;
+      if (record == nullptr) continue;
+      if (next_sequence_ > 0) return Continues(*record);
+      const bool none_was_synced = stop_ >= manifest_.durable_through;
+      return none_was_synced && record->header.first_sequence == manifest_.last_sequence + 1;
     }
     return false;
   }
