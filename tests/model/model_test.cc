@@ -17,7 +17,7 @@
 namespace marble::test {
 namespace {
 
-constexpr int64_t kOperations = 1'050'000;
+constexpr int64_t kOperations = 525'000;
 
 TableOptions With(Compression compression, PointLookup lookup, int64_t block_bytes,
                   int64_t block_rows_max = 0) {
