@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ class Lane:
     """One campaign: `amount` of `unit`, told to the program by `variable`, in `parts`."""
 
     name: str
-    program: str
+    program: str  # among the tests, or a script of this tree
     unit: str
     amount: int
     counted: str  # what of the output counts: a pattern with one number, summed over all lines
@@ -41,7 +41,10 @@ class Lane:
     filter: str = ""
     parts: int = 1
     arguments: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        return ROOT / self.program if self.program.endswith(".py") else TESTS / self.program
 
 
 def fuzz(target: str, seconds: int, amount: int) -> Lane:
@@ -78,6 +81,9 @@ LANES = (
          "MARBLE_DESCRIPTOR_ROUNDS", "Files/FewDescriptorsTest.*"),
     Lane("faults", "model_test", "operations", 600_000, r", (\d+) operations, ",
          "MARBLE_FAULT_OPERATIONS", "Options/FaultsModelTest.*", 2),
+    Lane("soak", "concurrency_test", "seconds", 360, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",
+         "SoakTest.*"),
+    Lane("planted", "tools/planted.py", "bugs caught", 31, r"planted: (\d+) of"),
     Lane("large", "crash_test", "MiB", 8_192, r"(\d+) MiB: ", "MARBLE_LARGE_DAMAGE_MIB",
          "LargeDamageTest.*"),
     fuzz("manifest", 150, 3_000_000),
@@ -107,19 +113,18 @@ class Part:
 
     def run(self, seed: int) -> None:
         lane = self.lane
-        environment = os.environ | lane.environment | {"MARBLE_SEED": str(seed)}
-        arguments = list(lane.arguments)
+        environment = os.environ | {"MARBLE_SEED": str(seed)}
+        arguments = [scaled_time(argument, self.scale) for argument in lane.arguments]
         if lane.variable:
             environment[lane.variable] = str(max(int(lane.amount * self.scale), 1))
             arguments.append(f"--gtest_filter={lane.filter}")
             environment["GTEST_TOTAL_SHARDS"] = str(lane.parts)
             environment["GTEST_SHARD_INDEX"] = str(self.number)
-        else:
-            arguments = [scaled_time(argument, self.scale) for argument in arguments]
+        interpreter = [sys.executable] if lane.path.suffix == ".py" else []
         start = time.monotonic()
         with self.log.open("w") as log:
             self.status = subprocess.run(
-                [str(TESTS / lane.program), *arguments],
+                [*interpreter, str(lane.path), *arguments],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env=environment, cwd=OUTPUT, check=False,
             ).returncode  # fmt: skip
@@ -173,7 +178,7 @@ def main() -> int:
     if unknown or arguments.scale <= 0:
         parser.error(f"no lane {', '.join(unknown)}" if unknown else "--scale must be positive")
     lanes = [known[name] for name in arguments.lanes] or list(LANES)
-    missing = sorted({lane.program for lane in lanes if not (TESTS / lane.program).exists()})
+    missing = sorted({lane.program for lane in lanes if not lane.path.exists()})
     if missing:
         parser.error(f"not built: {', '.join(missing)}; run: bash tools/test.sh setup build")
     OUTPUT.mkdir(parents=True, exist_ok=True)

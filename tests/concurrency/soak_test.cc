@@ -343,7 +343,8 @@ TEST(SoakTest, MemoryDescriptorsAndDiskStayAsTheyAreWhileRowsComeAndGo) {
   Series anonymous_open;
   int64_t descriptors = -1;
   const auto start = Clock::now();
-  std::cout << "MARBLE_SEED=" << seed << "\n     s   written/s      read/s  RSS MiB  anonymous"
+  std::cout << "MARBLE_SEED=" << seed << ", " << seconds.count()
+            << " seconds\n     s   written/s      read/s  RSS MiB  anonymous"
             << "  resting  closed RSS  in use KiB  descriptors  closed  disk MiB  live MiB"
             << std::endl;
   for (int64_t round = 0; Clock::now() - start < seconds || round < kPeriods; ++round) {
