@@ -206,9 +206,23 @@ Result<BatchPtr> EvolvedReader::ReadZoneMaps() {
 
 }  // namespace
 
+Status CheckEvolution(const StoredSchema& file_schema, const StoredSchema& table_schema) {
+  for (int column = 0; column < table_schema.stored_schema()->num_fields(); ++column) {
+    const int of_file = file_schema.FindColumnId(table_schema.column_id(column));
+    if (of_file < 0) continue;
+    const arrow::Field& field = *table_schema.stored_schema()->field(column);
+    const arrow::Field& older = *file_schema.stored_schema()->field(of_file);
+    if (older.type()->Equals(*field.type()) || IsWidening(*older.type(), *field.type())) continue;
+    return Status::Invalid("column '", field.name(), "' was ", older.type()->ToString(),
+                           " and cannot become ", field.type()->ToString());
+  }
+  return Status::OK();
+}
+
 Result<std::shared_ptr<SstReader>> NewEvolvedReader(
     std::shared_ptr<SstReader> reader, const StoredSchema& file_schema,
     std::shared_ptr<const StoredSchema> table_schema, arrow::MemoryPool* pool) {
+  ARROW_RETURN_NOT_OK(CheckEvolution(file_schema, *table_schema));
   std::vector<ColumnOrigin> origins(
       static_cast<size_t>(table_schema->stored_schema()->num_fields()));
   for (size_t i = 0; i < origins.size(); ++i) {
@@ -218,10 +232,6 @@ Result<std::shared_ptr<SstReader>> NewEvolvedReader(
     const arrow::Field& field = *table_schema->stored_schema()->field(column);
     const arrow::Field& older = *file_schema.stored_schema()->field(of_file);
     origins[i] = {of_file, !older.type()->Equals(*field.type())};
-    if (origins[i].cast && !IsWidening(*older.type(), *field.type())) {
-      return Status::Invalid("column '", field.name(), "' was ", older.type()->ToString(),
-                             " and cannot become ", field.type()->ToString());
-    }
   }
   return std::make_shared<EvolvedReader>(std::move(reader), std::move(table_schema),
                                          std::move(origins), pool);

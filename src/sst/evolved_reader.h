@@ -12,6 +12,10 @@
 
 namespace marble {
 
+/// Invalid if files of one schema of a table cannot be read as the other: a column that both have
+/// would need a type that does not hold all values of the old one.
+arrow::Status CheckEvolution(const StoredSchema& file_schema, const StoredSchema& table_schema);
+
 /// `reader` reads the file in `file_schema`, the schema it was written with; the result reads it in
 /// `table_schema`, with the same rows, blocks and keys. Invalid if a column of both has a type that
 /// cannot become the other. Tables that change their schema are no key-value tables: FindValue and

@@ -8,6 +8,8 @@
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
 
+#include "sst/evolved_reader.h"
+
 namespace marble {
 namespace {
 
@@ -75,7 +77,9 @@ arrow::Result<TableSchemas> TableSchemas::Make(const TableRecord& record) {
     }
   }
   for (const SchemaRecord& older : record.older_schemas) {
-    ARROW_ASSIGN_OR_RAISE(schemas.older_[older.version], MakeOlder(older, *schemas.current_));
+    ARROW_ASSIGN_OR_RAISE(SchemaPtr schema, MakeOlder(older, *schemas.current_));
+    ARROW_RETURN_NOT_OK(CheckEvolution(*schema, *schemas.current_));
+    schemas.older_[older.version] = std::move(schema);
   }
   return schemas;
 }

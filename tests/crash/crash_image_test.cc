@@ -9,7 +9,6 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -21,6 +20,7 @@
 
 #include "support/crash_checker.h"
 #include "support/crash_script.h"
+#include "support/damage.h"
 #include "support/test_database.h"
 
 namespace marble::test {
@@ -91,24 +91,6 @@ const char* NameOf(FileOp operation) {
       return "sync directory ";
     default:
       return "";
-  }
-}
-
-/// Copies all files to the operating system's disk, for a debugger and `marble verify`.
-void KeepAsFiles(MemoryFileSystem* disk, const std::string& from, const std::filesystem::path& to) {
-  std::filesystem::create_directories(to);
-  const auto entries = disk->List(from);
-  if (!entries.ok()) return;
-  for (const DirectoryEntry& entry : *entries) {
-    const std::string path = from + "/" + entry.name;
-    if (entry.is_directory) {
-      KeepAsFiles(disk, path, to / entry.name);
-      continue;
-    }
-    const auto file = disk->OpenReadable(path);
-    if (!file.ok()) continue;
-    const auto bytes = (*file)->Read(0, entry.size);
-    if (bytes.ok()) std::ofstream(to / entry.name, std::ios::binary) << (*bytes)->ToString();
   }
 }
 
@@ -205,7 +187,7 @@ class CrashImageTest : public ::testing::TestWithParam<size_t> {
     if (status.ok()) return;
     const auto kept = std::filesystem::path(testing::TempDir()) /
                       ("marble_crash_image_" + std::to_string(cut.seed));
-    KeepAsFiles(&as_it_was, kCrashPath, kept);
+    KeepFiles(ReadTree(&as_it_was, kCrashPath), kept);
     ADD_FAILURE() << status.ToString() << "\nMARBLE_SEED=" << SeedOfThisRun() << ", script '"
                   << Words() << "' with seed " << seed_ << ": power failed " << cut.where
                   << "; what that left is in " << kept;

@@ -294,11 +294,13 @@ std::optional<int64_t> TailStartOf(const std::string& bytes) {
   return TailStart(static_cast<int64_t>(bytes.size()), footer);
 }
 
-/// Replaces bytes of the footer's text and makes the manifest believe the file.
-void PatchFooter(SstFixture* file, const std::string& from, const std::string& to) {
+/// Replaces bytes of the footer's text, those before `key` if one is given, and makes the manifest
+/// believe the file.
+void PatchFooter(SstFixture* file, const std::string& from, const std::string& to,
+                 const std::string& key = "") {
   ASSERT_EQ(from.size(), to.size());
   std::string bytes = file->ReadAll();
-  const size_t at = bytes.rfind(from);
+  const size_t at = bytes.rfind(from, key.empty() ? std::string::npos : bytes.rfind(key));
   ASSERT_NE(at, std::string::npos);
   SST_ASSERT_OK(file->fs.Overwrite(file->path, static_cast<int64_t>(at), to));
   bytes = file->ReadAll();
@@ -316,6 +318,17 @@ TEST(SstDamage, FeaturesThatMustBeRefusedAreAnIncompatibleFormat) {
   EXPECT_TRUE(IsIncompatibleFormat(file.OpenAndVerify()));
   PatchFooter(&file, "0,0,4", "0,0,x");
   EXPECT_TRUE(IsCorruption(file.OpenAndVerify()));
+}
+
+TEST(SstDamage, ANewerVersionIsAnIncompatibleFormat) {
+  SstFixture file(KeyValueSchema());
+  WriteSmallFile(&file);
+  // Flatbuffers writes a pair's value before its key: a length and the text.
+  const auto version = [](char digit) { return std::string("\1\0\0\0", 4) + digit; };
+  PatchFooter(&file, version('1'), version('2'), "marble.version");
+  EXPECT_TRUE(IsIncompatibleFormat(file.OpenAndVerify())) << file.OpenAndVerify().ToString();
+  PatchFooter(&file, version('2'), version('0'), "marble.version");
+  EXPECT_TRUE(IsCorruption(file.OpenAndVerify())) << file.OpenAndVerify().ToString();
 }
 
 TEST(SstDamage, RowsOfAReservedKindAreAnIncompatibleFormat) {

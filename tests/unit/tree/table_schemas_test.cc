@@ -53,6 +53,8 @@ TEST(TableSchemasTest, RecordsThatContradictThemselvesAreRefused) {
   EXPECT_TRUE(refused([](TableRecord* r) { r->schema.column_ids = {2, 2}; }));
   EXPECT_TRUE(refused([](TableRecord* r) { r->older_schemas[0].column_ids = {4, 5}; }));
   EXPECT_TRUE(refused([](TableRecord* r) { r->older_schemas[0].column_ids = {5, 6, 0}; }));
+  // Found by database_fuzz: the files of the older schema could not be read.
+  EXPECT_TRUE(refused([](TableRecord* r) { r->older_schemas[0].column_ids = {0, 2}; }));
   EXPECT_TRUE(refused([](TableRecord* r) { r->defaults[7] = r->defaults[2]; }));
   EXPECT_TRUE(refused([](TableRecord* r) { r->defaults[0] = r->defaults[2]; }));
 }
