@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The full campaigns: what the gate does in seconds, for most of an hour on two processors.
+"""The full campaigns: what the gate does in seconds, for about an hour on two processors.
 
     tools/campaign.py [--scale 1.0] [--seed N] [LANE...]
 
@@ -81,7 +81,8 @@ LANES = (
          "MARBLE_FULL_DISK_CYCLES", "FullDiskTest.*"),
     Lane("memory", "crash_test", "failed allocations", 20_000, r"(\d+) runs with failing",
          "MARBLE_FAILED_ALLOCATIONS", "Scripts/FailedAllocationTest.*:OutOfMemoryTest.*", 2),
-    Lane("descriptors", "behaviour_test", "rounds", 14, r" to spare: ", "MARBLE_DESCRIPTOR_ROUNDS", "Files/FewDescriptorsTest.*"),
+    Lane("descriptors", "behaviour_test", "rounds", 14, r" to spare: ",
+         "MARBLE_DESCRIPTOR_ROUNDS", "Files/FewDescriptorsTest.*"),
     Lane("faults", "model_test", "operations", 600_000, r", (\d+) operations, ",
          "MARBLE_FAULT_OPERATIONS", "Options/FaultsModelTest.*", 2),
     Lane("soak", "concurrency_test", "seconds", 360, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",

@@ -4,7 +4,7 @@
 #
 #   tools/test.sh             the gate (.ci/run calls this)
 #   tools/test.sh all         the gate and the wheel
-#   tools/test.sh setup build campaign    the full campaigns: most of an hour
+#   tools/test.sh setup build campaign    the full campaigns: about an hour
 #   tools/test.sh STEP...     only these steps, e.g. "tools/test.sh setup build ctest"
 #
 # Each step's full output is in build/logs/STEP.log. MARBLE_SEED fixes the random tests' seed.
