@@ -107,7 +107,7 @@ class Part:
     lane: Lane
     number: int
     scale: float
-    seconds: float = 0
+    seconds: float = 0  # of processors
     count: int = 0
     status: int | None = None
 
@@ -125,14 +125,15 @@ class Part:
             environment["GTEST_TOTAL_SHARDS"] = str(lane.parts)
             environment["GTEST_SHARD_INDEX"] = str(self.number)
         interpreter = [sys.executable] if lane.path.suffix == ".py" else []
-        start = time.monotonic()
         with self.log.open("w") as log:
-            self.status = subprocess.run(
+            process = subprocess.Popen(
                 [*interpreter, str(lane.path), *arguments],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=environment, cwd=OUTPUT, check=False,
-            ).returncode  # fmt: skip
-        self.seconds = time.monotonic() - start
+                env=environment, cwd=OUTPUT,
+            )  # fmt: skip
+            _, status, used = os.wait4(process.pid, 0)
+        self.status = process.returncode = os.waitstatus_to_exitcode(status)
+        self.seconds = used.ru_utime + used.ru_stime
         found = re.findall(lane.counted, self.log.read_text(errors="replace"))
         self.count = sum(map(int, found)) if "(" in lane.counted else len(found)
 

@@ -14,8 +14,8 @@ namespace {
 class LogRecovery {
  public:
   LogRecovery(FileSystem* fs, const std::string& directory, const ManifestState& manifest,
-              bool clean, const std::function<arrow::Status(const LogRecord&)>& visit)
-      : fs_(fs), directory_(directory), manifest_(manifest), clean_(clean), visit_(visit) {}
+              const std::function<arrow::Status(const LogRecord&)>& visit)
+      : fs_(fs), directory_(directory), manifest_(manifest), visit_(visit) {}
 
   arrow::Result<LogRecoveryResult> Run() {
     ARROW_RETURN_NOT_OK(ListSegments());
@@ -25,14 +25,13 @@ class LogRecovery {
     for (uint64_t number : result_.segments) {
       if (number >= manifest_.log_start) needed.push_back(number);
     }
-    if (clean_ && needed.empty()) return result_;
     if (needed.empty() || needed.front() != manifest_.log_start) {
       return CorruptionError(LogSegmentPath(directory_, manifest_.log_start), -1,
                              "this log segment is needed for recovery, but it is missing");
     }
-    for (size_t i = 0; i < needed.size(); ++i) {
-      ARROW_ASSIGN_OR_RAISE(bool ended, ReadSegment(needed, i));
-      if (ended) break;
+    bool ended = false;
+    for (size_t i = 0; !ended; ++i) {
+      ARROW_ASSIGN_OR_RAISE(ended, ReadSegment(needed, i));
     }
     return result_;
   }
@@ -58,40 +57,30 @@ class LogRecovery {
     return opened;
   }
 
-  /// Replays segment i of `needed`. True if the log ends in it.
+  /// Replays segment i of `needed`. True if the log ends in it, as it does in the last.
   arrow::Result<bool> ReadSegment(const std::vector<uint64_t>& needed, size_t i) {
-    auto opened = OpenSegment(needed[i]);
-    if (!opened.ok()) {
-      // A segment that was never synced may have lost its header: then it is the cut.
-      if (i == 0 || !IsCorruption(opened.status())) return opened.status();
-      ARROW_RETURN_NOT_OK(Judge({needed[i], 0}, nullptr, needed, i + 1));
-      return true;
-    }
-    LogReader* reader = opened->get();
+    ARROW_ASSIGN_OR_RAISE(const auto reader, OpenSegment(needed[i]));
+    LogPosition stop{needed[i], kLogHeaderBytes};
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto record, reader->Next());
       if (record == nullptr || !Continues(*record)) break;
-      if (record->header.kind == LogRecordKind::kCommit) {
-        ARROW_RETURN_NOT_OK(visit_(*record));
-        result_.last_sequence = std::max(result_.last_sequence,
-                                         record->header.first_sequence + record->header.count - 1);
-        next_sequence_ = record->header.first_sequence + record->header.count;
-        ++result_.records;
-      }
-      stop_ = record->end;
+      ARROW_RETURN_NOT_OK(visit_(*record));
+      next_sequence_ = record->header.first_sequence + record->header.count;
+      result_.last_sequence = std::max(result_.last_sequence, next_sequence_ - 1);
+      ++result_.records;
+      stop = record->end;
     }
-    if (stop_.segment != needed[i]) stop_ = {needed[i], kLogHeaderBytes};
     ARROW_ASSIGN_OR_RAISE(bool follows, NextSegmentContinues(needed, i));
     if (follows) return false;
-    ARROW_RETURN_NOT_OK(Judge(stop_, reader, needed, i + 1));
+    ARROW_RETURN_NOT_OK(Judge(stop, reader.get(), needed, i + 1));
     return true;
   }
 
   /// There must be no gap. Where an older version's manifest does not say which record comes first,
   /// that one may have any number.
   bool Continues(const LogRecord& record) const {
-    return record.header.kind != LogRecordKind::kCommit || next_sequence_ == 0 ||
-           record.header.first_sequence == next_sequence_;
+    return record.header.kind == LogRecordKind::kCommit &&
+           (next_sequence_ == 0 || record.header.first_sequence == next_sequence_);
   }
 
   /// Does the log go on behind segment i without a gap? Segments without a record, whose first
@@ -116,20 +105,17 @@ class LogRecovery {
   arrow::Status Judge(const LogPosition& stop, LogReader* reader,
                       const std::vector<uint64_t>& needed, size_t next) {
     LogPosition durable = manifest_.durable_through;
-    bool nothing_behind = false;  // in the segment of `stop`
-    if (reader != nullptr) {
-      ARROW_ASSIGN_OR_RAISE(int64_t torn, reader->TornBytes(stop.offset, result_.last_sequence));
-      uint64_t end = stop.offset + static_cast<uint64_t>(torn);
-      ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable, &end));
-      result_.cut_bytes += static_cast<int64_t>(end - stop.offset);
-      nothing_behind = end == stop.offset;
-    }
+    ARROW_ASSIGN_OR_RAISE(int64_t torn, reader->TornBytes(stop.offset, result_.last_sequence));
+    uint64_t end = stop.offset + static_cast<uint64_t>(torn);
+    ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable, &end));
+    result_.cut_bytes += static_cast<int64_t>(end - stop.offset);
+    const bool nothing_behind = end == stop.offset;  // in the segment of `stop`
     for (size_t i = next; i < needed.size(); ++i) {
       auto later = OpenSegment(needed[i]);
-      if (!later.ok() && !IsCorruption(later.status())) return later.status();
-      if (!later.ok()) continue;
-      uint64_t end = kLogHeaderBytes;
-      ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), kLogHeaderBytes, &durable, &end));
+      if (IsCorruption(later.status())) continue;
+      ARROW_RETURN_NOT_OK(later.status());
+      end = kLogHeaderBytes;
+      ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), end, &durable, &end));
       result_.cut_bytes += static_cast<int64_t>(end) - kLogHeaderBytes;
     }
     return stop < durable ? LostRecord(stop, durable, nothing_behind, needed) : arrow::Status::OK();
@@ -183,19 +169,17 @@ class LogRecovery {
   FileSystem* fs_;
   const std::string& directory_;
   const ManifestState& manifest_;
-  const bool clean_;
   const std::function<arrow::Status(const LogRecord&)>& visit_;
   LogRecoveryResult result_;
   uint64_t next_sequence_ = 0;  // of the record that must come next; 0: not known
-  LogPosition stop_;
 };
 
 }  // namespace
 
 arrow::Result<LogRecoveryResult> RecoverLog(
-    FileSystem* fs, const std::string& directory, const ManifestState& manifest, bool clean,
+    FileSystem* fs, const std::string& directory, const ManifestState& manifest,
     const std::function<arrow::Status(const LogRecord&)>& visit) {
-  return LogRecovery(fs, directory, manifest, clean, visit).Run();
+  return LogRecovery(fs, directory, manifest, visit).Run();
 }
 
 }  // namespace marble

@@ -32,7 +32,7 @@ struct LogRecoveryResult {
 
 /// Calls `visit` for each accepted commit record. Reads only. Corruption names file and offset.
 arrow::Result<LogRecoveryResult> RecoverLog(
-    FileSystem* fs, const std::string& directory, const ManifestState& manifest, bool clean,
+    FileSystem* fs, const std::string& directory, const ManifestState& manifest,
     const std::function<arrow::Status(const LogRecord&)>& visit);
 
 }  // namespace marble

@@ -266,7 +266,6 @@ class OpenDatabase : public DatabaseCore {
   // Constant after open.
   Environment environment_;
   std::unique_ptr<FileLock> lock_;
-  bool clean_ = false;  // how the database was found
   bool exists_ = false;
   bool opened_ = false;  // OpenFiles succeeded; before that Close must not write
 
@@ -320,9 +319,6 @@ class OpenDatabase : public DatabaseCore {
 
 /// How long a call that has to wait puts up with a full disk: jobs are tried again twice in it.
 inline constexpr std::chrono::milliseconds kRoomPatience(250);
-
-/// Makes the directory of a database such that it survives power loss: its parent is synced.
-arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path);
 
 /// Is this an error that passes when there is room or when descriptors are free again?
 bool IsRoomError(const arrow::Status& status);

@@ -47,19 +47,7 @@ arrow::Status CheckOptions(const Options& options) {
   return arrow::Status::OK();
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t last = path.find_last_not_of('/');
-  const size_t slash = last == std::string::npos ? last : path.find_last_of('/', last);
-  if (slash == std::string::npos) return path.starts_with('/') ? "/" : ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
-
-arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path) {
-  ARROW_RETURN_NOT_OK(fs->CreateDirectory(path));
-  return fs->SyncDirectory(ParentOf(path));
-}
 
 arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(const std::string& directory,
                                                                 const Options& options) {
@@ -90,12 +78,7 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
   FileSystem* fs = environment_.fs;
   const bool may_create = options.create_if_missing && !options.read_only;
   ARROW_ASSIGN_OR_RAISE(bool there, fs->Exists(directory));
-  if (!there && !may_create) {
-    return arrow::Status::Invalid("there is no database at ", directory);
-  }
-  if (!there) {
-    ARROW_RETURN_NOT_OK(CreateDatabaseDirectory(fs, directory));
-  }
+  if (!there) return arrow::Status::Invalid("there is no database at ", directory);
   ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(directory));
   ARROW_RETURN_NOT_OK(CheckFolders(directory, entries));
   ARROW_ASSIGN_OR_RAISE(exists_, fs->Exists(CurrentPath(directory)));
@@ -123,10 +106,8 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
 arrow::Status OpenDatabase::CreateFresh() {
   FileSystem* fs = environment_.fs;
   ARROW_RETURN_NOT_OK(RemoveInterruptedCreation(fs, environment_.directory));
-  for (const std::string& directory :
-       {LogDirectory(environment_.directory), SstDirectory(environment_.directory)}) {
-    ARROW_RETURN_NOT_OK(fs->CreateDirectory(directory));
-  }
+  ARROW_RETURN_NOT_OK(fs->CreateDirectory(LogDirectory(environment_.directory)));
+  ARROW_RETURN_NOT_OK(fs->CreateDirectory(SstDirectory(environment_.directory)));
   ARROW_RETURN_NOT_OK(fs->SyncDirectory(environment_.directory));
   manifest_state_.uuid = RandomUuid();
   manifest_state_.hash_seed = RandomSeed();
@@ -143,13 +124,12 @@ arrow::Status OpenDatabase::LoadExisting() {
                         Manifest::Load(environment_.fs, environment_.directory));
   manifest_state_ = std::move(loaded.state);
   manifest_number_ = loaded.number;
-  clean_ = loaded.clean;
   environment_.uuid = manifest_state_.uuid;
   environment_.hash_seed = manifest_state_.hash_seed;
   next_table_id_ = manifest_state_.next_table_id;
   last_sequence_.store(manifest_state_.last_sequence);
   ARROW_RETURN_NOT_OK(AddTables());
-  if (!clean_) ARROW_RETURN_NOT_OK(Replay());
+  if (!loaded.clean) ARROW_RETURN_NOT_OK(Replay());
   if ((loaded.may_only_read || recovered_.may_only_read) && !environment_.options.read_only) {
     return IncompatibleFormatError(ManifestPath(environment_.directory, manifest_number_),
                                    "written by a newer version, which lets this one only read the"
@@ -209,8 +189,8 @@ arrow::Status OpenDatabase::Replay() {
     if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
     return CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message());
   };
-  ARROW_ASSIGN_OR_RAISE(recovered_, RecoverLog(environment_.fs, environment_.directory,
-                                               manifest_state_, clean_, visit));
+  ARROW_ASSIGN_OR_RAISE(
+      recovered_, RecoverLog(environment_.fs, environment_.directory, manifest_state_, visit));
   ARROW_RETURN_NOT_OK(ApplyReplayedPoints(0));
   last_sequence_.store(recovered_.last_sequence);
   return environment_.options.read_only ? CheckSchemasAreStill() : arrow::Status::OK();

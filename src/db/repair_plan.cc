@@ -283,9 +283,9 @@ class Planner {
       // First without effect: whether the log is damaged decides how far it is read.
       const auto judge = [](const LogRecord&) { return arrow::Status::OK(); };
       const ManifestState& state = survey_.manifest->state;
-      const auto judged = RecoverLog(survey_.fs, survey_.directory, state, /*clean=*/false, judge);
+      const auto judged = RecoverLog(survey_.fs, survey_.directory, state, judge);
       if (judged.ok()) {
-        return RecoverLog(survey_.fs, survey_.directory, state, /*clean=*/false, visit).status();
+        return RecoverLog(survey_.fs, survey_.directory, state, visit).status();
       }
       if (judged.status().IsOutOfMemory()) return judged.status();
       report_->findings.push_back(FindingOf(judged.status(), LogDirectory(survey_.directory)));

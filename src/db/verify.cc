@@ -169,7 +169,7 @@ class DatabaseVerifier {
     if (survey_.manifest_is_whole()) {
       first = state_.log_start;
       const ManifestState before = state_;
-      auto log = RecoverLog(survey_.fs, survey_.directory, before, /*clean=*/false, visit);
+      auto log = RecoverLog(survey_.fs, survey_.directory, before, visit);
       if (log.ok()) {
         if (log->cut_bytes > 0) NoteCutTail(log->cut_bytes);
         return arrow::Status::OK();

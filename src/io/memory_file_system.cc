@@ -21,7 +21,7 @@ namespace marble {
 namespace {
 
 bool IsChange(FileOp op) {
-  return op != FileOp::kRead && op != FileOp::kMap && op != FileOp::kOpen;
+  return op != FileOp::kInspect && op != FileOp::kRead && op != FileOp::kMap && op != FileOp::kOpen;
 }
 
 struct Fault {
@@ -361,6 +361,7 @@ arrow::Result<std::unique_ptr<SegmentFile>> MemoryFileSystem::OpenSegment(const 
 
 arrow::Result<bool> MemoryFileSystem::Exists(const std::string& path) {
   MutexLock lock(&state_->mutex);
+  ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kInspect, path));
   const auto node = state_->disk->Find(path);
   if (node.ok()) return true;
   const int errnum = arrow::internal::ErrnoFromStatus(node.status());
@@ -370,12 +371,14 @@ arrow::Result<bool> MemoryFileSystem::Exists(const std::string& path) {
 
 arrow::Result<int64_t> MemoryFileSystem::FileSize(const std::string& path) {
   MutexLock lock(&state_->mutex);
+  ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kInspect, path));
   ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindFile(path));
   return node->size();
 }
 
 arrow::Result<std::vector<DirectoryEntry>> MemoryFileSystem::List(const std::string& directory) {
   MutexLock lock(&state_->mutex);
+  ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kInspect, directory));
   ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindDirectory(directory));
   std::vector<DirectoryEntry> entries;
   for (const auto& [name, child] : node->entries) {
@@ -439,6 +442,7 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::LockUnchanged(const s
 
 arrow::Result<std::string> MemoryFileSystem::Identity(const std::string& directory) {
   MutexLock lock(&state_->mutex);
+  ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kInspect, directory));
   ARROW_ASSIGN_OR_RAISE(const auto node, state_->disk->FindDirectory(directory));
   return "memory " + std::to_string(state_->id) + ":" + std::to_string(node->inode());
 }

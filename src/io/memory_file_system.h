@@ -19,6 +19,7 @@ namespace marble {
 /// What an operation does, for counting and failing it. kChange stands for every kind that changes
 /// the disk (write, sync, rename, remove, create, sync of a directory), kAny for every kind.
 enum class FileOp {
+  kInspect,  // existence, size, entries or identity
   kRead,
   kMap,
   kOpen,

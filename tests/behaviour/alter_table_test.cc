@@ -237,6 +237,14 @@ TEST_P(AlterTableRulesTest, WhatCannotBeDoneIsRefusedByNameAndChangesNothing) {
   EXPECT_FAILS_WITH("the default is of type",
                     Alter(SchemaChange().Add(field("n"), arrow::MakeScalar("text"))));
   EXPECT_FAILS_WITH("named twice", Alter(SchemaChange().Reorder({"id", "id"})));
+  EXPECT_FAILS_WITH("no column 'x'", Alter(SchemaChange().Reorder({"id", "x"})));
+  EXPECT_FAILS_WITH("no column 'x'", Alter(SchemaChange().Rename("x", "y")));
+  EXPECT_FAILS_WITH("no column 'x'", Alter(SchemaChange().AllowNulls("x")));
+  EXPECT_FAILS_WITH("a field, not null", Alter(SchemaChange().Add(nullptr)));
+  EXPECT_FAILS_WITH("a type, not null", Alter(SchemaChange().Widen("count", nullptr)));
+  const auto dense_union = arrow::dense_union({arrow::field("a", arrow::int64())});
+  EXPECT_FAILS_WITH("column 'count'", Alter(SchemaChange().Widen("count", dense_union)));
+  EXPECT_FAILS_WITH("column 'u'", Alter(SchemaChange().Add(arrow::field("u", dense_union))));
   // A name that is taken for a moment would make the next step mean another column.
   EXPECT_FAILS_WITH("two columns named 'id'",
                     Alter(SchemaChange().Rename("count", "id").Rename("id", "count")));
@@ -251,6 +259,38 @@ TEST_P(AlterTableRulesTest, WhatCannotBeDoneIsRefusedByNameAndChangesNothing) {
                     database_->AlterTable("default", SchemaChange().Add(field("n"))));
   EXPECT_TRUE(schema()->Equals(*before));
   EXPECT_TRUE(Holds({"[1, 2, 3]", "[10, null, 30]", R"(["a", "b", null])"}));
+}
+
+TEST_P(AlterTableRulesTest, ADefaultThatIsNoValueOfItsColumnIsRefused) {
+  const auto add = [&](const std::shared_ptr<arrow::Field>& field,
+                       const std::shared_ptr<arrow::Scalar>& value) {
+    return Alter(SchemaChange().Add(field, value));
+  };
+  const auto text = std::make_shared<arrow::StringScalar>(std::string("\xff\xfe"));
+  EXPECT_FAILS_WITH("column 'n': ", add(arrow::field("n", arrow::utf8()), text));
+  const auto child = arrow::field("a", arrow::int64(), false);
+  const auto no_child = std::make_shared<arrow::StructScalar>(
+      arrow::ScalarVector{arrow::MakeNullScalar(arrow::int64())}, arrow::struct_({child}));
+  EXPECT_FAILS_WITH("column 'n': ", add(arrow::field("n", no_child->type), no_child));
+  EXPECT_TRUE(Holds({"[1, 2, 3]", "[10, null, 30]", R"(["a", "b", null])"}));
+}
+
+TEST_P(AlterTableRulesTest, StepsThatChangeNothingLeaveTheSchema) {
+  const auto before = schema();
+  ASSERT_OK(Alter(SchemaChange().Rename("count", "count").Rename("id", "id")));
+  ASSERT_OK(Alter(SchemaChange().Rename("count", "n").Rename("n", "count")));
+  EXPECT_TRUE(schema()->Equals(*before, /*check_metadata=*/true));
+}
+
+TEST_P(AlterTableRulesTest, TheKeyNamedByTheMetadataIsRenamedWithItsColumn) {
+  const auto metadata = arrow::key_value_metadata({"marble.primary_key", "owner"}, {"id", "us"});
+  ASSERT_OK(database_->CreateTable("m", OldSchema()->WithMetadata(metadata), {}));
+  ASSERT_OK(database_->AlterTable("m", SchemaChange().Rename("id", "key")));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "m"));
+  EXPECT_EQ(table->info().options.primary_key, std::vector<std::string>{"key"});
+  ASSERT_NE(table->info().schema->metadata(), nullptr);
+  EXPECT_EQ(table->info().schema->metadata()->Get("owner").ValueOr(""), "us");
+  EXPECT_NE(table->info().schema->metadata()->Get("marble.primary_key").ValueOr(""), "id");
 }
 
 TEST_P(AlterTableRulesTest, ATableDoesNotBecomeAKeyValueTable) {

@@ -256,6 +256,35 @@ TEST(BadDirectoryTest, AMissingDirectoryIsRefusedWhereItMayNotBeMade) {
   EXPECT_FALSE(std::filesystem::exists(directory.path() + "/nothing_here"));
 }
 
+TEST(BadDirectoryTest, AnOptionThatMakesNoSenseIsRefusedByName) {
+  TestDirectory directory;
+  const auto expect_refused = [&](const char* name, auto Options::* option, auto value) {
+    Options options;
+    options.*option = value;
+    EXPECT_FAILS_WITH(name, Database::Open(directory.path(), options));
+  };
+  expect_refused("memory_budget", &Options::memory_budget, 0);
+  expect_refused("memtable_bytes", &Options::memtable_bytes, -1);
+  expect_refused("log_bytes_max", &Options::log_bytes_max, 0);
+  expect_refused("target_file_bytes", &Options::target_file_bytes, -5);
+  expect_refused("level_base_bytes", &Options::level_base_bytes, 0);
+  expect_refused("background_threads", &Options::background_threads, 0);
+  expect_refused("log_segment_bytes", &Options::log_segment_bytes, 65535);
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+TEST(BadDirectoryTest, APathMayBeRelativeAndEndInSlashes) {
+  const TestDirectory directory;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory.path());
+  for (const char* path : {"plain", "./dotted//", "slashed/"}) {
+    ASSERT_OK_AND_ASSIGN(auto database, Database::Open(path));
+    ASSERT_OK(database->Close());
+    EXPECT_TRUE(std::filesystem::exists(directory.path() + "/" + path + "/CURRENT")) << path;
+  }
+  std::filesystem::current_path(before);
+}
+
 TEST(BadDirectoryTest, APathThatIsAFileIsRefused) {
   TestDirectory directory;
   const std::string path = directory.path() + "/file";

@@ -43,6 +43,29 @@ TEST(CreationCrashTest, ACreationMayBeCutShortAnyNumberOfTimesAtAnyOperation) {
   }
 }
 
+TEST(CreationCrashTest, AnErrorOfTheDiskWhileOneThatWasCutShortIsTakenUpIsToldAndLeavesItAsItWas) {
+  bool created = false;
+  for (uint64_t cut = 1; !created; ++cut) {
+    bool failed = true;
+    for (uint64_t operation = 1; failed; ++operation) {
+      SCOPED_TRACE("cut at " + std::to_string(cut) + ", error at " + std::to_string(operation));
+      MemoryFileSystem disk;
+      disk.FailNth(FileOp::kChange, cut, EIO, /*sticky=*/true);
+      created |= Database::Open(kPath, OptionsOn(&disk)).ok();
+      disk.LoseUnsynced(LossPolicy::kKeepAll, cut);
+      disk.ClearFaults();
+      disk.FailNth(FileOp::kAny, operation, EIO);
+      const auto opened = Database::Open(kPath, OptionsOn(&disk));
+      failed = !opened.ok();
+      if (failed) EXPECT_FAILS_WITH("injected fault", opened);
+      disk.ClearFaults();
+      if (failed) ASSERT_OK(Database::Open(kPath, OptionsOn(&disk)));
+      ASSERT_LT(operation, 200u) << "it is never opened";
+    }
+    ASSERT_LT(cut, 100u) << "it is never created";
+  }
+}
+
 TEST(CreationCrashTest, ACreationThatFoundNoRoomThreeTimesSucceedsWhenThereIsRoom) {
   MemoryFileSystem disk;
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -50,6 +73,15 @@ TEST(CreationCrashTest, ACreationThatFoundNoRoomThreeTimesSucceedsWhenThereIsRoo
     EXPECT_FALSE(Database::Open(kPath, OptionsOn(&disk)).ok());
   }
   ASSERT_OK(Database::Open(kPath, OptionsOn(&disk)));
+}
+
+TEST(CreationCrashTest, FilesOfOthersInTheFoldersOfACreationThatWasCutShortAreLeftThere) {
+  MemoryFileSystem disk;
+  disk.FailNth(FileOp::kRename, 1, EIO);  // of CURRENT, the last thing
+  EXPECT_FALSE(Database::Open(kPath, OptionsOn(&disk)).ok());
+  ASSERT_OK(disk.CreateWritable("/database/wal/notes.txt"));
+  ASSERT_OK(Database::Open(kPath, OptionsOn(&disk)));
+  EXPECT_TRUE(disk.Exists("/database/wal/notes.txt").ValueOrDie());
 }
 
 TEST(CreationCrashTest, ADatabaseWithoutItsCurrentIsNotTakenForOneThatWasBeingCreated) {

@@ -64,6 +64,7 @@ struct Fault {
 constexpr Fault kFaults[] = {
     {"EIO once", FileOp::kAny, EIO, false},
     {"EIO for good", FileOp::kAny, EIO, true},
+    {"EIO of a look at a path once", FileOp::kInspect, EIO, false},
     {"ENOSPC once", FileOp::kChange, ENOSPC, false},
     {"ENOSPC for good", FileOp::kChange, ENOSPC, true},
     {"EDQUOT of a write once", FileOp::kWrite, EDQUOT, false},

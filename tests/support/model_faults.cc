@@ -27,21 +27,14 @@ struct Fault {
   }
 };
 constexpr std::array kFaults = {
-    Fault{FileOp::kAny, EIO},
-    Fault{FileOp::kRead, EIO},
-    Fault{FileOp::kRead, 0},
-    Fault{FileOp::kMap, EIO},
-    Fault{FileOp::kWrite, EIO},
-    Fault{FileOp::kSync, EIO},
-    Fault{FileOp::kRemove, EIO},
-    Fault{FileOp::kWrite, ENOSPC},
-    Fault{FileOp::kWrite, EDQUOT},
-    Fault{FileOp::kCreate, ENOSPC},
-    Fault{FileOp::kCreate, EMFILE},
-    Fault{FileOp::kOpen, EMFILE},
-    Fault{FileOp::kSync, ENOSPC},
-    Fault{FileOp::kRename, EIO},
-    Fault{FileOp::kSyncDirectory, EIO},
+    Fault{FileOp::kAny, EIO},       Fault{FileOp::kInspect, EIO},
+    Fault{FileOp::kRead, EIO},      Fault{FileOp::kRead, 0},
+    Fault{FileOp::kMap, EIO},       Fault{FileOp::kWrite, EIO},
+    Fault{FileOp::kSync, EIO},      Fault{FileOp::kRemove, EIO},
+    Fault{FileOp::kWrite, ENOSPC},  Fault{FileOp::kWrite, EDQUOT},
+    Fault{FileOp::kCreate, ENOSPC}, Fault{FileOp::kCreate, EMFILE},
+    Fault{FileOp::kOpen, EMFILE},   Fault{FileOp::kSync, ENOSPC},
+    Fault{FileOp::kRename, EIO},    Fault{FileOp::kSyncDirectory, EIO},
 };
 constexpr char kShortRead[] = "fewer bytes than asked for";
 

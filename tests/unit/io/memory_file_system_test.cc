@@ -218,10 +218,11 @@ TEST_F(MemoryFileSystemTest, EveryKindOfOperationCanFail) {
   auto writable = Must(fs_.OpenAppend("/a"));
   for (size_t kind = 0; kind < kFileOpKinds; ++kind) {
     fs_.FailNth(static_cast<FileOp>(kind), 1, EIO);
-    const bool all_fine =
-        readable->Read(0, 1).ok() && readable->Map().ok() && fs_.OpenReadable("/a").ok() &&
-        writable->Append("x").ok() && writable->Sync().ok() && fs_.CreateDirectory("/d").ok() &&
-        fs_.Rename("/d", "/e").ok() && fs_.Remove("/e").ok() && fs_.SyncDirectory("/").ok();
+    const bool all_fine = readable->Read(0, 1).ok() && readable->Map().ok() &&
+                          fs_.OpenReadable("/a").ok() && writable->Append("x").ok() &&
+                          writable->Sync().ok() && fs_.CreateDirectory("/d").ok() &&
+                          fs_.Rename("/d", "/e").ok() && fs_.Remove("/e").ok() &&
+                          fs_.SyncDirectory("/").ok() && fs_.List("/").ok();
     EXPECT_FALSE(all_fine) << kind;
     fs_.ClearFaults();
     writable = Must(fs_.OpenAppend("/a"));
@@ -229,6 +230,16 @@ TEST_F(MemoryFileSystemTest, EveryKindOfOperationCanFail) {
       if (Must(fs_.Exists(path))) ASSERT_STATUS_OK(fs_.Remove(path));
     }
   }
+}
+
+TEST_F(MemoryFileSystemTest, EveryWayToLookAtAPathCanFail) {
+  WriteFile(&fs_, "/a", "a");
+  fs_.FailNth(FileOp::kInspect, 1, EIO, /*sticky=*/true);
+  EXPECT_EQ(ErrnoOf(fs_.Exists("/a").status()), EIO);
+  EXPECT_EQ(ErrnoOf(fs_.FileSize("/a").status()), EIO);
+  EXPECT_EQ(ErrnoOf(fs_.List("/").status()), EIO);
+  EXPECT_EQ(ErrnoOf(fs_.Identity("/").status()), EIO);
+  EXPECT_TRUE(fs_.OpenReadable("/a").ok());
 }
 
 TEST_F(MemoryFileSystemTest, OperationsAreCountedByKind) {

@@ -35,6 +35,16 @@ class ManifestTest : public testing::Test {
 
   int64_t Size() { return *fs_.FileSize(ManifestPath("/db", 1)); }
 
+  /// The edit verifies but cannot be.
+  void ExpectDamageBy(const VersionEdit& edit, const std::string& text) {
+    const int64_t begin = Size();
+    ASSERT_TRUE(manifest_->Append(edit).ok());
+    const arrow::Status status = Manifest::Load(&fs_, "/db").status();
+    ASSERT_TRUE(IsCorruption(status)) << status.ToString();
+    EXPECT_NE(status.message().find(text), std::string::npos) << status.ToString();
+    EXPECT_EQ(DetailOf(status)->offset(), begin);
+  }
+
   MemoryFileSystem fs_;
   ManifestState state_;
   std::unique_ptr<Manifest> manifest_;
@@ -104,6 +114,31 @@ TEST_F(ManifestTest, AfterACleanCloseATruncatedManifestIsReported) {
   ASSERT_TRUE(manifest_->CloseClean().ok());
   ASSERT_TRUE(fs_.Truncate(ManifestPath("/db", 1), Size() - 64).ok());
   EXPECT_TRUE(IsCorruption(Manifest::Load(&fs_, "/db").status()));
+}
+
+TEST_F(ManifestTest, AFileAtALevelThatIsNotThereIsReportedWithTheEditsOffset) {
+  VersionEdit edit = AddFile(4);
+  edit.For(1)->added[0].level = 50;
+  ExpectDamageBy(edit, "level 50");
+}
+
+TEST_F(ManifestTest, AFileThatIsAddedTwiceIsReportedWithTheEditsOffset) {
+  VersionEdit edit = AddFile(4);
+  edit.For(1)->added.push_back(edit.For(1)->added[0]);
+  ExpectDamageBy(edit, "twice");
+}
+
+TEST_F(ManifestTest, ACurrentFileOfTheWrongLengthIsReported) {
+  for (const size_t bytes : {size_t{0}, size_t{5}, size_t{4096}, size_t{5000}}) {
+    auto file = fs_.CreateWritable("/db/CURRENT.new");
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->Append(std::string(bytes, 'M')).ok());
+    ASSERT_TRUE((*file)->Close().ok());
+    ASSERT_TRUE(fs_.Rename("/db/CURRENT.new", CurrentPath("/db")).ok());
+    const arrow::Status status = Manifest::Load(&fs_, "/db").status();
+    ASSERT_TRUE(IsCorruption(status)) << bytes << ": " << status.ToString();
+    EXPECT_EQ(DetailOf(status)->file(), CurrentPath("/db"));
+  }
 }
 
 TEST(ManifestStateTest, RefusesEditsThatContradictIt) {
