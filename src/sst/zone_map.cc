@@ -116,11 +116,10 @@ class FirstWords {
   const int64_t bytes_;
 };
 
+// Of an array that is not nothing but nulls. `sorted`: a key column, which has none.
 template <typename Array>
 std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values, bool sorted) {
-  if (sorted && values.length() > 0 && values.null_count() == 0) {
-    return {values.GetView(0), values.GetView(values.length() - 1)};
-  }
+  if (sorted) return {values.GetView(0), values.GetView(values.length() - 1)};
   const bool any_null = values.null_count() > 0;
   const FirstWords<Array> words(values);
   std::string_view min;
@@ -177,9 +176,9 @@ class ColumnZones {
       case Rule::kBinary64:
         return AddBinary<arrow::LargeBinaryArray, arrow::LargeBinaryBuilder>(*array);
       case Rule::kKernel:
-        return AddByKernel(array);
+        break;
     }
-    return arrow::Status::OK();
+    return AddByKernel(array);
   }
 
   // Adds the file's row and gives min, max and nulls.
@@ -239,8 +238,7 @@ class ColumnZones {
     }
     ARROW_RETURN_NOT_OK(builder->AppendArraySlice(*blocks->data(), 0, blocks->length()));
     // Not every builder takes a null as a scalar (that of the null type does not).
-    const bool there = file != nullptr && file->is_valid;
-    ARROW_RETURN_NOT_OK(there ? builder->AppendScalar(*file) : builder->AppendNull());
+    ARROW_RETURN_NOT_OK(file != nullptr ? builder->AppendScalar(*file) : builder->AppendNull());
     return builder->Finish();
   }
 
