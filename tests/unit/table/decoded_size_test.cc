@@ -69,7 +69,8 @@ TEST(StoredRowBytesMax, IsTheLongestListOfTheLongestValues) {
       {arrow::list_view(arrow::large_utf8()), R"([["abcd", null], [""]])", 2 * 4},
       {arrow::struct_({field("n", arrow::int64()), field("b", arrow::binary()),
                        field("t", arrow::list(text))}),
-       R"([{"n": 1, "b": "abc", "t": ["xy", ""]}, null])", 8 + 3 + 2 * 2},
+       R"([{"n": 1, "b": "abc", "t": ["xy", ""]}, {"n": 1, "b": null, "t": null}, null])",
+       8 + 3 + 2 * 2},
       {arrow::list(arrow::struct_({field("b", arrow::large_binary()), field("t", text)})),
        R"([[{"b": "abc", "t": "x"}, {"b": null, "t": null}]])", 2 * (3 + 1)},
   };
