@@ -74,7 +74,9 @@ arrow::Result<std::shared_ptr<arrow::Array>> DecodeFixed(const arrow::Field& fie
     }
     rest.remove_prefix(static_cast<size_t>(column.width));
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(field.type(), rows, {nullptr, values}, 0));
+  std::vector<std::shared_ptr<arrow::Buffer>> buffers(2);  // no validity
+  buffers[1] = std::move(values);
+  return arrow::MakeArray(arrow::ArrayData::Make(field.type(), rows, std::move(buffers), 0));
 }
 
 /// Takes an escaped value off `rest`.
