@@ -86,14 +86,15 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   return fits;
 }
 
-KvBlocks::Slot KvBlocks::AsFirst(Slot slot, int64_t block) const {
+KvBlocks::Slot KvBlocks::AsFirst(const Slot& slot, int64_t block) const {
   // The places are within the block's message, which lies that far behind the first one.
   const auto units = static_cast<uint32_t>(block * alike_.distance / kUnit);
-  for (uint32_t* place : {&slot.keys.offsets, &slot.keys.data, &slot.values.offsets,
-                          &slot.values.data, &slot.value_validity, &slot.sequences, &slot.kinds}) {
+  Slot out = slot;
+  for (uint32_t* place : {&out.keys.offsets, &out.keys.data, &out.values.offsets, &out.values.data,
+                          &out.value_validity, &out.sequences, &out.kinds}) {
     if (*place != 0) *place -= units;
   }
-  return slot;
+  return out;
 }
 
 KvBlocks::State KvBlocks::Keep(int64_t block, const Slot& slot) {

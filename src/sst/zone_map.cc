@@ -187,7 +187,7 @@ class ColumnZones {
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> max, FinishBound(max_.get(), false));
     ARROW_RETURN_NOT_OK(nulls_.Append(total_nulls_));
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> nulls, nulls_.Finish());
-    out->insert(out->end(), {min, max, nulls});
+    for (const auto& column : {&min, &max, &nulls}) out->push_back(*column);
     return arrow::Status::OK();
   }
 
@@ -223,7 +223,6 @@ class ColumnZones {
     }
     ARROW_RETURN_NOT_OK(result.status());
     const auto& both = result->scalar_as<arrow::StructScalar>();
-    if (!both.value[0]->type->Equals(*type_)) return Unknown();
     ARROW_RETURN_NOT_OK(min_->AppendScalar(*both.value[0]));
     return max_->AppendScalar(*both.value[1]);
   }
@@ -325,12 +324,15 @@ arrow::Status ZoneMapBuilder::AddBlock(const arrow::RecordBatch& block) {
   return arrow::Status::OK();
 }
 
-arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::Codec> codec) {
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> ZoneMapBuilder::FinishBatch() {
   ARROW_RETURN_NOT_OK(impl_->Prepare());
   arrow::ArrayVector arrays;
   for (ColumnZones& column : impl_->columns) ARROW_RETURN_NOT_OK(column.Finish(&arrays));
-  const auto batch =
-      arrow::RecordBatch::Make(ZoneMapSchema(*impl_->schema), impl_->blocks + 1, arrays);
+  return arrow::RecordBatch::Make(ZoneMapSchema(*impl_->schema), impl_->blocks + 1, arrays);
+}
+
+arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::Codec> codec) {
+  ARROW_ASSIGN_OR_RAISE(const auto batch, FinishBatch());
   ARROW_ASSIGN_OR_RAISE(const auto sink, arrow::io::BufferOutputStream::Create());
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.use_threads = false;

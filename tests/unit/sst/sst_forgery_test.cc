@@ -58,6 +58,20 @@ TEST_F(Forgery, FlagsOfABlockThatItsRowsContradictAreFound) {
   EXPECT_NE(with_flags(2).find("wrong about deleted rows"), std::string::npos);
 }
 
+TEST_F(Forgery, ABlockThatIsNotWhereTheIndexSaysIsFound) {
+  ASSERT_GT(Get(file_.Open())->num_blocks(), 3);
+  const auto at = static_cast<size_t>(At(kSectionBlockIndex) + 64 + 2 * 64);  // the third entry
+  const std::string refusal = RefusalOf([at](std::string* bytes) {
+    for (const size_t field : {at, at + 8}) {  // later, and as much shorter
+      const int64_t change = field == at ? 64 : -64;
+      StoreLittle<int64_t>(bytes->data() + field,
+                           LoadLittle<int64_t>(bytes->data() + field) + change);
+    }
+  });
+  EXPECT_NE(refusal.find("no message starts where the block index says"), std::string::npos)
+      << refusal;
+}
+
 TEST_F(Forgery, AKeyThatStandsInTwoBlocksIsFound) {
   const auto reader = Get(file_.Open());
   ASSERT_GT(reader->num_blocks(), 1);

@@ -51,6 +51,8 @@ TEST(ZoneMap, StringsOrderByBytes) {
               R"(["a", "z", "", ""])", R"(["b", "é", "", "é"])", "[0, 0, 0, 0]");
   ExpectZones(arrow::large_binary(), {R"(["abcdefghi", "abcdefgh", "abcdefghj"])"},
               R"(["abcdefgh", "abcdefgh"])", R"(["abcdefghj", "abcdefghj"])", "[0, 0]");
+  ExpectZones(arrow::binary(), {R"(["b", "a\u0000", "a", "b\u0000", "b"])"}, R"(["a", "a"])",
+              R"(["b\u0000", "b\u0000"])", "[0, 0]");
 }
 
 TEST(ZoneMap, ABlockWithNaNHasNoStatisticsAndNeitherHasTheFile) {
