@@ -9,10 +9,10 @@ void PutBytes(std::string* out, std::string_view bytes) {
 
 bool Decoder::Varint(uint64_t* out) {
   uint64_t value = 0;
-  for (int shift = 0; ok_ && shift < 64 && !input_.empty(); shift += 7) {
+  for (int shift = 0; ok_ && !input_.empty(); shift += 7) {
     const auto byte = static_cast<uint8_t>(input_.front());
     input_.remove_prefix(1);
-    // The tenth byte may carry one bit only: more would not fit 64.
+    // The tenth byte may carry one bit only: more would not fit 64. So it is the last.
     if (shift == 63 && byte > 1) return Fail();
     value |= static_cast<uint64_t>(byte & 0x7f) << shift;
     if (byte < 0x80) {

@@ -33,7 +33,9 @@ arrow::Status Undecodable(const arrow::Field& field) {
 
 void DecodeOne(KeyColumn column, const char* from, uint8_t* to) {
   const auto decode = [&]<KeyRule kRule>() {
-    if (column.width == 1) return key_internal::DecodeWord<kRule, uint8_t>(from, to);
+    if constexpr (kRule != KeyRule::kFloat) {
+      if (column.width == 1) return key_internal::DecodeWord<kRule, uint8_t>(from, to);
+    }
     if (column.width == 2) return key_internal::DecodeWord<kRule, uint16_t>(from, to);
     if (column.width == 4) return key_internal::DecodeWord<kRule, uint32_t>(from, to);
     return key_internal::DecodeWord<kRule, uint64_t>(from, to);
@@ -72,7 +74,9 @@ arrow::Result<std::shared_ptr<arrow::Array>> DecodeFixed(const arrow::Field& fie
     }
     rest.remove_prefix(static_cast<size_t>(column.width));
   }
-  return arrow::MakeArray(arrow::ArrayData::Make(field.type(), rows, {nullptr, values}, 0));
+  std::vector<std::shared_ptr<arrow::Buffer>> buffers(2);  // no validity
+  buffers[1] = std::move(values);
+  return arrow::MakeArray(arrow::ArrayData::Make(field.type(), rows, std::move(buffers), 0));
 }
 
 /// Takes an escaped value off `rest`.
@@ -194,6 +198,18 @@ arrow::Result<std::shared_ptr<arrow::Scalar>> ConvertBytes(
   return arrow::MakeScalar(type, bytes.value);
 }
 
+/// Arrow's cast from an integer to a decimal asks for room for every integer of the type; from a
+/// decimal it looks at the value.
+arrow::Result<arrow::Datum> CastValue(arrow::Datum from,
+                                      const std::shared_ptr<arrow::DataType>& type) {
+  if (arrow::is_integer(from.type()->id()) && arrow::is_decimal(type->id())) {
+    constexpr int kIntegerDigitsMax = 20;
+    ARROW_ASSIGN_OR_RAISE(from,
+                          arrow::compute::Cast(from, arrow::decimal128(kIntegerDigitsMax, 0)));
+  }
+  return arrow::compute::Cast(from, type);
+}
+
 arrow::Result<std::shared_ptr<arrow::Scalar>> ConvertExactly(
     std::shared_ptr<arrow::Scalar> scalar, const std::shared_ptr<arrow::DataType>& type) {
   ARROW_ASSIGN_OR_RAISE(scalar, Unwrap(std::move(scalar)));
@@ -206,18 +222,10 @@ arrow::Result<std::shared_ptr<arrow::Scalar>> ConvertExactly(
   }
   if (family == Family::kBytes) return ConvertBytes(*scalar, type);
   ARROW_RETURN_NOT_OK(InitializeCompute());
-  arrow::Datum from(scalar);
-  if (arrow::is_integer(scalar->type->id()) && arrow::is_decimal(type->id())) {
-    // The direct cast asks for room for every integer of the type; from a decimal it looks at the
-    // value.
-    constexpr int kIntegerDigitsMax = 20;
-    ARROW_ASSIGN_OR_RAISE(from,
-                          arrow::compute::Cast(from, arrow::decimal128(kIntegerDigitsMax, 0)));
-  }
-  const arrow::Result<arrow::Datum> there = arrow::compute::Cast(from, type);
+  const arrow::Result<arrow::Datum> there = CastValue(scalar, type);
   if (there.ok()) {
     // Some casts round without an error (double to float): exact is what comes back the same.
-    const arrow::Result<arrow::Datum> back = arrow::compute::Cast(*there, scalar->type);
+    const arrow::Result<arrow::Datum> back = CastValue(*there, scalar->type);
     const arrow::EqualOptions options = arrow::EqualOptions::Defaults().nans_equal(true);
     if (back.ok() && back->scalar()->Equals(*scalar, options)) return there->scalar();
   }
@@ -286,10 +294,9 @@ std::string KeyCodec::ToString(std::string_view key) const {
   const arrow::Result<arrow::ArrayVector> arrays = Decode({key});
   if (!arrays.ok()) return std::to_string(key.size()) + " bytes that are no key";
   for (size_t i = 0; i < columns_.size(); ++i) {
-    const arrow::Result<std::shared_ptr<arrow::Scalar>> value = (*arrays)[i]->GetScalar(0);
     // A message wants to show which key, not 64 KiB of it.
     constexpr size_t kShown = 64;
-    std::string shown = value.ok() ? (*value)->ToString() : "?";
+    std::string shown = (*arrays)[i]->GetScalar(0).ValueOrDie()->ToString();
     if (shown.size() > kShown) {
       shown.resize(kShown);
       shown += "...";

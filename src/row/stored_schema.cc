@@ -117,10 +117,9 @@ Result<std::shared_ptr<arrow::Schema>> MakeStoredSchema(const arrow::Schema& use
     }
     // The user's field metadata stays in the user schema only: it may name extension types, which
     // readers of the stored files would then give back instead of the stored types.
-    fields.push_back(arrow::field(
-        field->name(), *type, field->nullable(),
-        arrow::key_value_metadata({kColumnIdMetadata},
-                                  {std::to_string(column_ids[static_cast<size_t>(i)])})));
+    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
+    metadata->Append(kColumnIdMetadata, std::to_string(column_ids[static_cast<size_t>(i)]));
+    fields.push_back(arrow::field(field->name(), *type, field->nullable(), std::move(metadata)));
   }
   return arrow::schema(std::move(fields));
 }
@@ -200,12 +199,13 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
   ARROW_RETURN_NOT_OK(CompleteColumnIds(user_schema->num_fields(), &identity));
 
   std::shared_ptr<StoredSchema> schema(new StoredSchema());
-  schema->user_schema_ = user_schema;
+  arrow::FieldVector fields = user_schema->fields();
   for (const int column : key_columns) {
-    ARROW_ASSIGN_OR_RAISE(
-        schema->user_schema_,
-        schema->user_schema_->SetField(column, user_schema->field(column)->WithNullable(false)));
+    std::shared_ptr<arrow::Field>& field = fields[static_cast<size_t>(column)];
+    field = field->WithNullable(false);
   }
+  schema->user_schema_ =
+      arrow::schema(std::move(fields), user_schema->endianness(), user_schema->metadata());
   ARROW_ASSIGN_OR_RAISE(schema->stored_schema_,
                         MakeStoredSchema(*schema->user_schema_, identity.column_ids));
   if (!key_columns.empty()) {
@@ -295,7 +295,6 @@ Result<BatchPtr> StoredSchema::KeysToStored(const BatchPtr& keys) const {
 }
 
 Result<BatchPtr> StoredSchema::TombstoneRows(const BatchPtr& keys) const {
-  if (codec_ == nullptr) return Status::Invalid("a table without a primary key has no deletes");
   arrow::ArrayVector columns(static_cast<size_t>(stored_schema_->num_fields()));
   for (size_t i = 0; i < codec_->columns().size(); ++i) {
     columns[static_cast<size_t>(codec_->columns()[i])] = keys->column(static_cast<int>(i));

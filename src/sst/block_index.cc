@@ -139,18 +139,4 @@ int64_t BlockIndex::Find(std::string_view key) const {
   return first;
 }
 
-int64_t BlockIndex::FindRow(int64_t row) const {
-  int64_t begin = 0;
-  int64_t end = block_count_;
-  while (end - begin > 1) {
-    const int64_t middle = begin + (end - begin) / 2;
-    if (FirstRow(middle) <= row) {
-      begin = middle;
-    } else {
-      end = middle;
-    }
-  }
-  return begin;
-}
-
 }  // namespace marble

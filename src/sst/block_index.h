@@ -78,8 +78,6 @@ class BlockIndex {
   int64_t Find(std::string_view key) const;
   /// Memory beside the section.
   int64_t bytes() const { return last_keys_.bytes(); }
-  /// The block that holds row `row` (< row count).
-  int64_t FindRow(int64_t row) const;
 
  private:
   uint64_t Field(int64_t block, int offset) const {

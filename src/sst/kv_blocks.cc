@@ -86,22 +86,20 @@ arrow::Result<bool> KvBlocks::Fill(int64_t block) {
   return fits;
 }
 
-bool KvBlocks::Moved(const Slot& slot, int64_t blocks, Slot* out) const {
-  *out = slot;
-  const int64_t units = blocks * alike_.distance / kUnit;
-  for (uint32_t* place : {&out->keys.offsets, &out->keys.data, &out->values.offsets,
-                          &out->values.data, &out->value_validity, &out->sequences, &out->kinds}) {
-    if (*place == 0) continue;
-    const int64_t moved = int64_t{*place} + units;
-    if (moved <= 0 || moved > std::numeric_limits<uint32_t>::max()) return false;
-    *place = static_cast<uint32_t>(moved);
+KvBlocks::Slot KvBlocks::AsFirst(const Slot& slot, int64_t block) const {
+  // The places are within the block's message, which lies that far behind the first one.
+  const auto units = static_cast<uint32_t>(block * alike_.distance / kUnit);
+  Slot out = slot;
+  for (uint32_t* place : {&out.keys.offsets, &out.keys.data, &out.values.offsets, &out.values.data,
+                          &out.value_validity, &out.sequences, &out.kinds}) {
+    if (*place != 0) *place -= units;
   }
-  return true;
+  return out;
 }
 
 KvBlocks::State KvBlocks::Keep(int64_t block, const Slot& slot) {
-  Slot as_first;
-  if (block < alike_.blocks && Moved(slot, -block, &as_first)) {
+  if (block < alike_.blocks) {
+    const Slot as_first = AsFirst(slot, block);
     if (!alike_.known) {
       alike_.slot = as_first;
       alike_.known = true;

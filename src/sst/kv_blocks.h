@@ -168,9 +168,8 @@ class KvBlocks {
   void FindAlike();
   arrow::Result<bool> Fill(int64_t block);
   State Keep(int64_t block, const Slot& slot);
-  /// The slot with every place moved by so many blocks of equal distance; false if one would leave
-  /// what 32 bits can name.
-  bool Moved(const Slot& slot, int64_t blocks, Slot* out) const;
+  /// The slot of one of the blocks of equal distance, with its places as if it were the first.
+  Slot AsFirst(const Slot& slot, int64_t block) const;
   /// Of a buffer of the mapping; nullptr has place 0. False if 32 bits cannot name it.
   bool PlaceOf(const void* buffer, uint32_t* place) const;
   bool FillStrings(const KvStrings& column, int64_t rows, Strings* strings) const;

@@ -93,10 +93,9 @@ class SstFile {
     return pages_->Verify(lookup_offset_ + bloom_filter_.BlockOffset(hash),
                           BloomFilter::kBlockBytes);
   }
-  /// Has the page of this line been checked?
+  /// Has the page of this line of a mapped file been checked?
   bool PointIndexTouched(uint64_t line) const {
-    return mapping_ == nullptr ||
-           pages_->IsVerified((lookup_offset_ + PointIndex::LineOffset(line)) / kSstPageBytes);
+    return pages_->IsVerified((lookup_offset_ + PointIndex::LineOffset(line)) / kSstPageBytes);
   }
 
   /// The checked bytes of a section; empty if the file has none of that name.

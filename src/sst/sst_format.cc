@@ -29,6 +29,14 @@ std::string_view TakeUntil(char separator, std::string_view* text) {
   return head;
 }
 
+std::shared_ptr<arrow::Field> HiddenField(const char* name,
+                                          const std::shared_ptr<arrow::DataType>& type,
+                                          const char* meaning) {
+  auto metadata = std::make_shared<arrow::KeyValueMetadata>();
+  metadata->Append(kMetadataHidden, meaning);
+  return arrow::field(name, type, /*nullable=*/false, std::move(metadata));
+}
+
 }  // namespace
 
 std::optional<uint64_t> ParseDecimal(std::string_view text) {
@@ -84,14 +92,8 @@ std::optional<int64_t> TailStart(int64_t size, int64_t footer_length) {
 std::shared_ptr<arrow::Schema> SstFileSchema(const arrow::Schema& stored, bool with_sequence,
                                              bool with_kind) {
   arrow::FieldVector fields = stored.fields();
-  if (with_sequence) {
-    fields.push_back(arrow::field(kSequenceColumn, arrow::uint64(), /*nullable=*/false,
-                                  arrow::key_value_metadata({kMetadataHidden}, {"sequence"})));
-  }
-  if (with_kind) {
-    fields.push_back(arrow::field(kKindColumn, arrow::uint8(), /*nullable=*/false,
-                                  arrow::key_value_metadata({kMetadataHidden}, {"kind"})));
-  }
+  if (with_sequence) fields.push_back(HiddenField(kSequenceColumn, arrow::uint64(), "sequence"));
+  if (with_kind) fields.push_back(HiddenField(kKindColumn, arrow::uint8(), "kind"));
   return arrow::schema(std::move(fields), stored.metadata());
 }
 

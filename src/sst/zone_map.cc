@@ -116,11 +116,10 @@ class FirstWords {
   const int64_t bytes_;
 };
 
+// Of an array that is not nothing but nulls. `sorted`: a key column, which has none.
 template <typename Array>
 std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values, bool sorted) {
-  if (sorted && values.length() > 0 && values.null_count() == 0) {
-    return {values.GetView(0), values.GetView(values.length() - 1)};
-  }
+  if (sorted) return {values.GetView(0), values.GetView(values.length() - 1)};
   const bool any_null = values.null_count() > 0;
   const FirstWords<Array> words(values);
   std::string_view min;
@@ -177,9 +176,9 @@ class ColumnZones {
       case Rule::kBinary64:
         return AddBinary<arrow::LargeBinaryArray, arrow::LargeBinaryBuilder>(*array);
       case Rule::kKernel:
-        return AddByKernel(array);
+        break;
     }
-    return arrow::Status::OK();
+    return AddByKernel(array);
   }
 
   // Adds the file's row and gives min, max and nulls.
@@ -188,7 +187,7 @@ class ColumnZones {
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> max, FinishBound(max_.get(), false));
     ARROW_RETURN_NOT_OK(nulls_.Append(total_nulls_));
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> nulls, nulls_.Finish());
-    out->insert(out->end(), {min, max, nulls});
+    for (const auto& column : {&min, &max, &nulls}) out->push_back(*column);
     return arrow::Status::OK();
   }
 
@@ -224,7 +223,6 @@ class ColumnZones {
     }
     ARROW_RETURN_NOT_OK(result.status());
     const auto& both = result->scalar_as<arrow::StructScalar>();
-    if (!both.value[0]->type->Equals(*type_)) return Unknown();
     ARROW_RETURN_NOT_OK(min_->AppendScalar(*both.value[0]));
     return max_->AppendScalar(*both.value[1]);
   }
@@ -239,8 +237,7 @@ class ColumnZones {
     }
     ARROW_RETURN_NOT_OK(builder->AppendArraySlice(*blocks->data(), 0, blocks->length()));
     // Not every builder takes a null as a scalar (that of the null type does not).
-    const bool there = file != nullptr && file->is_valid;
-    ARROW_RETURN_NOT_OK(there ? builder->AppendScalar(*file) : builder->AppendNull());
+    ARROW_RETURN_NOT_OK(file != nullptr ? builder->AppendScalar(*file) : builder->AppendNull());
     return builder->Finish();
   }
 
@@ -327,12 +324,15 @@ arrow::Status ZoneMapBuilder::AddBlock(const arrow::RecordBatch& block) {
   return arrow::Status::OK();
 }
 
-arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::Codec> codec) {
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> ZoneMapBuilder::FinishBatch() {
   ARROW_RETURN_NOT_OK(impl_->Prepare());
   arrow::ArrayVector arrays;
   for (ColumnZones& column : impl_->columns) ARROW_RETURN_NOT_OK(column.Finish(&arrays));
-  const auto batch =
-      arrow::RecordBatch::Make(ZoneMapSchema(*impl_->schema), impl_->blocks + 1, arrays);
+  return arrow::RecordBatch::Make(ZoneMapSchema(*impl_->schema), impl_->blocks + 1, arrays);
+}
+
+arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::Codec> codec) {
+  ARROW_ASSIGN_OR_RAISE(const auto batch, FinishBatch());
   ARROW_ASSIGN_OR_RAISE(const auto sink, arrow::io::BufferOutputStream::Create());
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.use_threads = false;

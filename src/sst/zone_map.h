@@ -23,6 +23,8 @@ class ZoneMapBuilder {
   ~ZoneMapBuilder();
   /// One block (user columns only).
   arrow::Status AddBlock(const arrow::RecordBatch& block);
+  /// What the section holds: a row per block and one of the file.
+  arrow::Result<std::shared_ptr<arrow::RecordBatch>> FinishBatch();
   /// The section's bytes, compressed by `codec` if there is one.
   arrow::Result<std::string> Finish(std::shared_ptr<arrow::util::Codec> codec = nullptr);
 

@@ -52,9 +52,9 @@ int64_t LongestString(const Array& array) {
 Bound BoundOf(const Array& array);
 
 template <typename Lists>
-Bound BoundOfLists(const Array& array, bool views) {
+Bound BoundOfLists(const Array& array) {
   const Bound element = BoundOf(*checked_cast<const Lists&>(array).values());
-  return {Times(LongestList<Lists>(array), element.bytes), views || element.shared};
+  return {Times(LongestList<Lists>(array), element.bytes), element.shared};
 }
 
 Bound BoundOfStruct(const arrow::StructArray& array) {
@@ -82,16 +82,16 @@ Bound BoundOf(const Array& array) {
     case Type::STRUCT:
       return BoundOfStruct(checked_cast<const arrow::StructArray&>(array));
     case Type::LIST_VIEW:
-      return BoundOfLists<arrow::ListViewArray>(array, /*views=*/true);
+      return {BoundOfLists<arrow::ListViewArray>(array).bytes, true};
     case Type::LARGE_LIST_VIEW:
-      return BoundOfLists<arrow::LargeListViewArray>(array, /*views=*/true);
+      return {BoundOfLists<arrow::LargeListViewArray>(array).bytes, true};
     case Type::LIST:
     case Type::MAP:
-      return BoundOfLists<arrow::ListArray>(array, /*views=*/false);
+      return BoundOfLists<arrow::ListArray>(array);
     case Type::LARGE_LIST:
-      return BoundOfLists<arrow::LargeListArray>(array, /*views=*/false);
+      return BoundOfLists<arrow::LargeListArray>(array);
     case Type::FIXED_SIZE_LIST:
-      return BoundOfLists<arrow::FixedSizeListArray>(array, /*views=*/false);
+      return BoundOfLists<arrow::FixedSizeListArray>(array);
     case Type::STRING:
     case Type::BINARY:
       return {LongestString<arrow::BinaryArray>(array), false};

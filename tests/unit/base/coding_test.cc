@@ -93,8 +93,11 @@ TEST(Coding, EveryCallFailsAfterTheFirstFailure) {
   Decoder decoder("abc");
   EXPECT_FALSE(decoder.Skip(4));
   uint8_t byte;
+  uint32_t word;
   uint64_t number;
   EXPECT_FALSE(decoder.Fixed(&byte));
+  EXPECT_FALSE(decoder.Fixed(&word));
+  EXPECT_FALSE(decoder.Fixed(&number));
   EXPECT_FALSE(decoder.Varint(&number));
   EXPECT_FALSE(decoder.Skip(0));
 }

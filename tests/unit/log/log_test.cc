@@ -372,12 +372,72 @@ TEST_F(LogTest, SyncedRecordsSurvivePowerLossAndTornTailsGiveAPrefix) {
 }
 
 TEST_F(LogTest, AnIOErrorIsNotTakenForTheEnd) {
+  // More than one piece, so that it is read several times; the second record is damaged.
+  auto writer = StartSegment(8 << 20);
+  for (const size_t size : {2'000'000, 100, 3'000'000, 100})
+    Append(writer.get(), size, Pattern(size));
+  ASSERT_STATUS_OK(fs_.Damage(kPath, 64 + 64 + 2'000'000 + 64 + 70, 1));
+  const auto read = [this]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(const auto reader, OpenSegment());
+    ARROW_ASSIGN_OR_RAISE(auto record, reader->Next());
+    if (record == nullptr) return arrow::Status::Invalid("the first record is not there");
+    ARROW_ASSIGN_OR_RAISE(record, reader->Next());
+    if (record != nullptr) return arrow::Status::Invalid("the second record is there");
+    const uint64_t stopped = reader->stopped_at().offset;
+    ARROW_ASSIGN_OR_RAISE(record, reader->FindAfter(stopped + 1));
+    if (record == nullptr) return arrow::Status::Invalid("the third record is not there");
+    ARROW_ASSIGN_OR_RAISE(record, reader->FindAfter(record->end.offset));
+    if (record == nullptr) return arrow::Status::Invalid("the fourth record is not there");
+    ARROW_ASSIGN_OR_RAISE(const int64_t torn, reader->TornBytes(stopped, 1000));
+    return torn == 192 ? arrow::Status::OK() : arrow::Status::Invalid(torn, " bytes are torn");
+  };
+  ASSERT_STATUS_OK(read());
+  uint64_t n = 1;
+  for (;; ++n) {
+    fs_.FailNth(FileOp::kRead, n, EIO);
+    const arrow::Status status = read();
+    if (status.ok()) break;
+    EXPECT_EQ(arrow::internal::ErrnoFromStatus(status), EIO) << n << ": " << status.ToString();
+  }
+  EXPECT_GE(n, 6u);
+}
+
+/// A file whose bytes are read to addresses that are no multiple of anything.
+class UnalignedFile final : public ReadableFile {
+ public:
+  explicit UnalignedFile(std::shared_ptr<ReadableFile> file) : file_(std::move(file)) {}
+  int64_t size() const override { return file_->size(); }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t offset, int64_t length) override {
+    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bytes, arrow::AllocateBuffer(length + 1));
+    ARROW_RETURN_NOT_OK(file_->ReadInto(offset, length, bytes->mutable_data() + 1));
+    return arrow::SliceBuffer(bytes, 1, length);
+  }
+  arrow::Status ReadInto(int64_t offset, int64_t length, void* out) override {
+    return file_->ReadInto(offset, length, out);
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Map() override { return file_->Map(); }
+
+ private:
+  const std::shared_ptr<ReadableFile> file_;
+};
+
+TEST_F(LogTest, PayloadsAreAlignedWhereverAFileSystemReadsTo) {
   WriteThree();
-  auto file = Must(fs_.OpenReadable(kPath));
-  fs_.FailNth(FileOp::kRead, 1, EIO);
-  EXPECT_EQ(arrow::internal::ErrnoFromStatus(
-                LogReader::Open(file, kPath, LogFileKind::kSegment, nullptr, kNumber).status()),
-            EIO);
+  auto file = std::make_shared<UnalignedFile>(Must(fs_.OpenReadable(kPath)));
+  auto reader = Must(LogReader::Open(file, kPath, LogFileKind::kSegment, nullptr, kNumber));
+  for (const size_t size : {10, 100, 70}) {
+    const auto record = Must(reader->Next());
+    ASSERT_NE(record, nullptr);
+    EXPECT_EQ(record->payload->address() % kLogAlignment, 0u);
+    EXPECT_EQ(record->payload->ToString(), Pattern(size));
+  }
+}
+
+TEST_F(LogTest, ASegmentWithoutRoomForAHeaderIsRefused) {
+  auto file = Must(fs_.CreateSegment(kPath, kLogHeaderBytes - 1));
+  const arrow::Status status =
+      SegmentWriter::Start(std::move(file), HeaderOf(LogFileKind::kSegment, kNumber)).status();
+  EXPECT_THAT(status.message(), HasSubstr("no room for its header"));
 }
 
 TEST_F(LogTest, AManifestComesBackWithItsEnd) {
@@ -439,6 +499,9 @@ TEST(LogFormat, NewerVersionsAndUnknownNeedsAreIncompatible) {
 TEST(LogFormat, FlagsThatMayBeIgnoredAreAndReadOnlyOnesAreTold) {
   EXPECT_FALSE(Must(DecodeLogFileHeader(HeaderWith(48, "\xff\xff"), kPath)).may_only_read);
   EXPECT_TRUE(Must(DecodeLogFileHeader(HeaderWith(50, "\x04"), kPath)).may_only_read);
+  LogFileHeader header = HeaderOf(LogFileKind::kSegment, kNumber);
+  header.may_only_read = true;
+  EXPECT_TRUE(Must(DecodeLogFileHeader(EncodeLogFileHeader(header), kPath)).may_only_read);
 }
 
 TEST(LogFormat, AHeaderNeverWrittenSaysSo) {

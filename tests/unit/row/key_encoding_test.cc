@@ -7,9 +7,11 @@
 #include <cmath>
 #include <numeric>
 
+#include <arrow/extension/json.h>
 #include <arrow/util/float16.h>
 
 #include "row/batch_checks.h"
+#include "row/key_column.h"
 #include "row/row_kind.h"
 #include "unit/row/row_arrays.h"
 
@@ -387,6 +389,76 @@ TEST(KeyBounds, ScalarsOfDictionariesAndViewsCountAsTheirValues) {
   const auto view = FromJson(arrow::utf8_view(), R"(["longer than twelve bytes"])");
   EXPECT_EQ(BoundOf(arrow::large_utf8(), view->GetScalar(0).ValueOrDie()),
             "longer than twelve bytes");
+}
+
+TEST(KeyBounds, ScalarsOfExtensionsAndRunsCountAsTheirValues) {
+  const auto text = FromJson(arrow::utf8(), R"(["x"])");
+  const auto json = arrow::ExtensionType::WrapArray(arrow::extension::json(), text);
+  EXPECT_EQ(BoundOf(arrow::utf8(), json->GetScalar(0).ValueOrDie()), "x");
+  const auto runs =
+      arrow::RunEndEncodedArray::Make(5, FromJson(arrow::int32(), "[5]"), json).ValueOrDie();
+  EXPECT_EQ(BoundOf(arrow::utf8(), runs->GetScalar(3).ValueOrDie()), "x");
+}
+
+TEST(KeyBounds, ADictionaryScalarThatNamesNoValueIsRefused) {
+  const auto scalar = arrow::DictionaryScalar::Make(arrow::MakeScalar(int8_t{9}),
+                                                    FromJson(arrow::utf8(), R"(["x", "y"])"));
+  EXPECT_EQ(BoundOf(arrow::utf8(), scalar), "error");
+}
+
+TEST(KeyBounds, ScalarsNeverLeaveTheirFamily) {
+  using namespace arrow;  // NOLINT: twenty type factories
+  using Types = std::vector<std::shared_ptr<DataType>>;
+  const auto one_of = [](const std::shared_ptr<DataType>& type) {
+    return testing::RandomArray(type, 1, std::make_unique<testing::Random>(1).get(), 0)
+        ->GetScalar(0)
+        .ValueOrDie();
+  };
+  const std::vector<Types> families = {
+      {boolean()},
+      {int8(), uint64(), float16(), float64(), smallest_decimal(5, 2), decimal64(15, 2),
+       decimal128(30, 3), decimal256(60, 3)},
+      {utf8(), binary(), large_utf8(), large_binary(), utf8_view(), binary_view(),
+       fixed_size_binary(5)},
+      {date32(), date64(), timestamp(TimeUnit::MICRO)},
+      {timestamp(TimeUnit::NANO, "UTC")},
+      {time32(TimeUnit::SECOND), time64(TimeUnit::NANO)},
+      {duration(TimeUnit::MILLI)},
+      {month_interval(), list(int8()), struct_({})}};
+  for (const Types& columns : families) {
+    for (const auto& column : columns) {
+      if (!DescribeKeyColumn(*column).ok()) continue;
+      for (const Types& scalars : families) {
+        if (&scalars == &columns) continue;
+        for (const auto& type : scalars) {
+          EXPECT_EQ(BoundOf(column, one_of(type)), "error")
+              << type->ToString() << " for " << column->ToString();
+        }
+      }
+    }
+  }
+}
+
+TEST(KeyBounds, ADecimalThatIsAnIntegerIsABoundOfIntegers) {
+  const auto decimal = FromJson(arrow::decimal128(5, 2), R"(["5.00", "5.50", "-7.00"])");
+  EXPECT_EQ(BoundOf(arrow::int64(), decimal->GetScalar(0).ValueOrDie()),
+            KeyOf(arrow::int64(), "[5]"));
+  EXPECT_EQ(BoundOf(arrow::int64(), decimal->GetScalar(1).ValueOrDie()), "error");
+  EXPECT_EQ(BoundOf(arrow::int8(), decimal->GetScalar(2).ValueOrDie()),
+            KeyOf(arrow::int8(), "[-7]"));
+  EXPECT_EQ(BoundOf(arrow::uint8(), decimal->GetScalar(2).ValueOrDie()), "error");
+}
+
+TEST(KeyBounds, ABoundLongerThanAnyKeyIsRefused) {
+  const auto codec = MakeCodec({arrow::int32(), arrow::binary()});
+  const auto bound = [&](size_t bytes) {
+    return codec->EncodeBound(
+        {arrow::MakeScalar(int32_t{1}), arrow::MakeScalar(std::string(bytes, 'x'))});
+  };
+  EXPECT_TRUE(bound(static_cast<size_t>(kKeyBytesMax) - 4).ok());
+  const arrow::Status status = bound(static_cast<size_t>(kKeyBytesMax) - 3).status();
+  EXPECT_TRUE(status.IsInvalid());
+  EXPECT_NE(status.message().find("longer than a key can be"), std::string::npos);
 }
 
 /// Bounds for searches in keys: every key, its neighbours, its prefixes and longer ones.

@@ -110,6 +110,22 @@ TEST(StoredSchema, TheKeyMayStandInTheMetadata) {
   EXPECT_EQ(given->options().primary_key, std::vector<std::string>{"id"});
 }
 
+TEST(StoredSchema, MetadataThatNamesNoKeyIsNoKey) {
+  const auto key_of = [](const char* name, const char* value) {
+    const auto metadata =
+        arrow::key_value_metadata(std::vector<std::string>{name}, std::vector<std::string>{value});
+    const auto schema = StoredSchema::Make(arrow::schema(IdAndName(), metadata), {}).ValueOrDie();
+    return schema->options().primary_key;
+  };
+  EXPECT_TRUE(key_of("other", "id").empty());
+  EXPECT_TRUE(key_of("marble.primary_key", "").empty());
+  EXPECT_TRUE(key_of("marble.primary_key", "   ").empty());
+  EXPECT_EQ(key_of("marble.primary_key", "  id  "), std::vector<std::string>{"id"});
+  const auto metadata = arrow::key_value_metadata({"marble.primary_key"}, {"id,  "});
+  EXPECT_EQ(Refusal(StoredSchema::Make(arrow::schema(IdAndName(), metadata), {}).status()),
+            "the key column '' is not in the schema");
+}
+
 TEST(StoredSchema, KeyColumnsAreNotNullableAndColumnsHaveIds) {
   const auto schema = Keyed(IdAndName(), {"id"});
   EXPECT_FALSE(schema->user_schema()->field(0)->nullable());
@@ -256,6 +272,21 @@ TEST(ToStored, BatchesThatFailValidationAreRefusedByColumn) {
   EXPECT_FALSE(Keyed(IdAndName(), {"id"})->ToStored(short_column).ok());
 }
 
+TEST(ToStored, ColumnsThatAreNotWhatTheirBatchSaysAreRefused) {
+  const auto schema = Keyed(IdAndName(), {"id"});
+  const auto ids = FromJson(arrow::int64(), "[1, 2]");
+  const auto refusal = [&](const std::shared_ptr<arrow::Array>& names) {
+    return Refusal(
+        schema->ToStored(arrow::RecordBatch::Make(arrow::schema(IdAndName()), 2, {ids, names}))
+            .status());
+  };
+  EXPECT_EQ(refusal(FromJson(arrow::utf8(), R"(["a", "b"])")), "accepted");
+  EXPECT_EQ(refusal(FromJson(arrow::utf8(), R"(["a"])")),
+            "column 'name' is string of 1 rows in a batch of 2 rows of string");
+  EXPECT_EQ(refusal(ids), "column 'name' is int64 of 2 rows in a batch of 2 rows of string");
+  EXPECT_EQ(Refusal(schema->ToStored(nullptr).status()), "there is no batch");
+}
+
 TEST(ToStored, ARowOfMoreThanOneGiBIsRefused) {
   const int64_t size = kValueBytesMax + 1;
   std::shared_ptr<arrow::Buffer> bytes = arrow::AllocateBuffer(size).ValueOrDie();
@@ -336,6 +367,15 @@ TEST(KeysToStored, MissingNullAndMistypedKeysAreRefusedByName) {
             std::string::npos);
 }
 
+TEST(KeysToStored, NoBatchOrOneOfOtherLengthThanItsColumnsIsRefused) {
+  const auto schema = Keyed(IdAndName(), {"id"});
+  EXPECT_EQ(Refusal(schema->KeysToStored(nullptr).status()), "there are no keys");
+  const auto longer = arrow::RecordBatch::Make(arrow::schema({arrow::field("id", arrow::int64())}),
+                                               3, {FromJson(arrow::int64(), "[1, 2]")});
+  EXPECT_EQ(Refusal(schema->KeysToStored(longer).status()),
+            "the key column 'id' has 2 rows, the batch of keys 3");
+}
+
 TEST(TombstoneRows, HoldTheKeysInTheirPlaces) {
   const arrow::FieldVector fields = {arrow::field("v", arrow::int64(), false),
                                      arrow::field("k", arrow::utf8()),
@@ -363,6 +403,19 @@ TEST(ToUser, RestoresAProjectionInItsOrder) {
   EXPECT_TRUE(user->schema()->Equals(*schema->Project({2, 0})));
   EXPECT_TRUE(user->Equals(*batch->SelectColumns({2, 0}).ValueOrDie()));
   EXPECT_FALSE(schema->ToUser(stored, {0}).ok());
+}
+
+TEST(ToUser, MoreValuesThanADictionaryCanNumberAreRefusedByColumn) {
+  const auto type = arrow::dictionary(arrow::int8(), arrow::int32());
+  const auto schema = StoredSchema::Make(arrow::schema({arrow::field("d", type)}), {}).ValueOrDie();
+  arrow::Int32Builder builder;
+  for (int32_t i = 0; i < 129; ++i) ASSERT_TRUE(builder.Append(i).ok());
+  const auto stored =
+      MakeBatch({arrow::field("d", arrow::int32())}, {builder.Finish().ValueOrDie()});
+  EXPECT_TRUE(schema->ToUser(stored->Slice(1), {0}).ok());
+  const arrow::Status status = schema->ToUser(stored, {0}).status();
+  EXPECT_TRUE(status.IsCapacityError());
+  EXPECT_EQ(status.message().find("column 'd': "), 0u) << status.ToString();
 }
 
 TEST(SerializeSchema, EverySchemaComesBackWithItsMetadata) {

@@ -129,6 +129,17 @@ TEST(BlockIndex, EntriesThatContradictEachOtherAreRefused) {
   EXPECT_TRUE(refused(128 + 48, (uint64_t{4} << 32) | 64));  // an unknown flag
 }
 
+TEST(BlockIndex, RowsWithoutBlocksAndMoreThanCanBeCountedAreRefused) {
+  std::string empty = BlockIndexBuilder().Finish();
+  StoreLittle<uint64_t>(empty.data() + 8, 5);
+  EXPECT_FALSE(BlockIndex::Open(empty, 5, 8, kDataEnd).ok());
+  std::string huge = Section(3, 10);
+  for (const uint64_t rows : {~uint64_t{0}, uint64_t{1} << 63}) {
+    StoreLittle<uint64_t>(huge.data() + 8, rows);
+    EXPECT_FALSE(BlockIndex::Open(huge, rows, 8, kDataEnd).ok());
+  }
+}
+
 TEST(BlockIndex, RandomDamageGivesAnErrorOrAUsableIndex) {
   const std::string good = Section(5, 7);
   std::mt19937_64 random(3);

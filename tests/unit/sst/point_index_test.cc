@@ -128,6 +128,9 @@ TEST(PointIndex, BytesOfAnotherShapeAreRefused) {
   std::string bad_bits = built.section;
   bad_bits[16] = 33;
   EXPECT_FALSE(PointIndex::Open(bad_bits, 1000).ok());
+  std::string no_lines = built.section.substr(0, PointIndex::kHeaderBytes);
+  std::memset(no_lines.data(), 0, 8);  // as many as its bytes have
+  EXPECT_FALSE(PointIndex::Open(no_lines, 1000).ok());
 }
 
 TEST(PointIndex, RandomBytesDoNotCrashIt) {

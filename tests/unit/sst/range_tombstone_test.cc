@@ -150,6 +150,9 @@ TEST(RangeTombstoneBytes, RoundTrip) {
   auto decoded = DecodeRangeTombstones(EncodeRangeTombstones(tombstones));
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(*decoded, tombstones);
+  for (const RangeTombstone& other : Tombstones{{"y", "", 3}, {"x", "z", 3}, {"x", "", 4}}) {
+    EXPECT_NE(decoded->back(), other);
+  }
   EXPECT_TRUE(DecodeRangeTombstones(EncodeRangeTombstones({})).ok());
 }
 

@@ -288,25 +288,84 @@ TEST(SstDamage, AnErrorOfTheDeviceIsNoCorruption) {
   EXPECT_TRUE(reader->ReadBlock(1, {0, 1}, true).ok());
 }
 
-/// Where the tail of a whole file's bytes starts, by the length of the footer that they end with.
-std::optional<int64_t> TailStartOf(const std::string& bytes) {
-  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
-  return TailStart(static_cast<int64_t>(bytes.size()), footer);
+TEST(SstDamage, AnErrorOfTheDeviceAtAnyReadIsTold) {
+  for (const PointLookup lookup : {PointLookup::kPointIndex, PointLookup::kBloomFilter}) {
+    for (const bool mapped : {true, false}) {
+      SstFixture file(KeyValueSchema(Small(lookup, Compression::kNone)), mapped);
+      WriteSmallFile(&file, 600);
+      file.fs.set_memory_is_scarce(true);  // so that pages are read to be checked
+      uint64_t n = 1;
+      for (;; ++n) {
+        file.cache->EraseFile(42);
+        file.fs.FailNth(FileOp::kRead, n, arrow::Status::IOError("device"));
+        const arrow::Status status = file.OpenAndVerify();
+        if (status.ok()) break;
+        EXPECT_TRUE(status.IsIOError() && !IsCorruption(status)) << n << status.ToString();
+      }
+      EXPECT_GE(n, 5u);
+    }
+  }
 }
 
-/// Replaces bytes of the footer's text, those before `key` if one is given, and makes the manifest
-/// believe the file.
-void PatchFooter(SstFixture* file, const std::string& from, const std::string& to,
-                 const std::string& key = "") {
-  ASSERT_EQ(from.size(), to.size());
-  std::string bytes = file->ReadAll();
-  const size_t at = bytes.rfind(from, key.empty() ? std::string::npos : bytes.rfind(key));
-  ASSERT_NE(at, std::string::npos);
-  SST_ASSERT_OK(file->fs.Overwrite(file->path, static_cast<int64_t>(at), to));
-  bytes = file->ReadAll();
-  const auto start = TailStartOf(bytes);
-  ASSERT_TRUE(start.has_value());
-  file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
+TEST(SstDamage, AFilterOfManyPagesThatCannotBeReadIsTold) {
+  SstFixture file(KeyValueSchema(Small(PointLookup::kBloomFilter, Compression::kZstd)));
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(30000))}));
+  file.fs.set_memory_is_scarce(true);
+  uint64_t n = 1;
+  for (;; ++n) {
+    file.fs.FailNth(FileOp::kRead, n, arrow::Status::IOError("device"));
+    const arrow::Status status = file.Open().status();
+    if (status.ok()) break;
+    EXPECT_TRUE(status.IsIOError() && !IsCorruption(status)) << n << status.ToString();
+  }
+  EXPECT_GE(n, 4u) << "the tail, the block index and the filter's header";
+}
+
+TEST(SstDamage, ADamagedElementOfAListIsFoundWhereItIsRead) {
+  TableOptions options;
+  options.primary_key = {"id"};
+  SstFixture file(MakeSchema(
+      {arrow::field("id", arrow::int64(), false), arrow::field("l", arrow::list(arrow::int64()))},
+      options));
+  constexpr int64_t kRows = 100;
+  constexpr int64_t kEach = 100;
+  arrow::Int64Builder ids;
+  arrow::ListBuilder lists(arrow::default_memory_pool(), std::make_shared<arrow::Int64Builder>());
+  for (int64_t i = 0; i < kRows; ++i) {
+    SST_ASSERT_OK(ids.Append(i));
+    SST_ASSERT_OK(lists.Append());
+    for (int64_t n = 0; n < kEach; ++n) {
+      SST_ASSERT_OK(static_cast<arrow::Int64Builder*>(lists.value_builder())->Append(n));
+    }
+  }
+  SST_ASSERT_OK(file.Write({MakeRows(
+      *file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), kRows,
+                                             {Get(ids.Finish()), Get(lists.Finish())}))}));
+  // Nearly all of the data are the lists' elements.
+  SST_ASSERT_OK(file.fs.Damage(file.path, static_cast<int64_t>(file.meta.data_bytes) / 2, 1));
+  const auto reader = Get(file.Open());
+  SST_ASSERT_OK(reader->ReadBlock(0, {0}, true).status());
+  EXPECT_TRUE(IsCorruption(reader->ReadBlock(0, {1}, false).status()));
+}
+
+TEST(SstDamage, APointIndexThatCannotBeCopiedIsGoneOnWith) {
+  SstFixture file(KeyValueSchema());
+  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, ManyRows(5000))}));
+  file.fs.set_memory_is_scarce(true);
+  const auto reader = Get(file.Open());
+  SST_ASSERT_OK(reader->Verify());
+  const int64_t pinned = file.cache->pinned_bytes();
+  const uint64_t reads = file.fs.operations(FileOp::kRead);
+  file.fs.FailNth(FileOp::kRead, 1, arrow::Status::IOError("device"), /*sticky=*/true);
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key = KeyOf(i);
+    reader->Prefetch(file.Hash(key));
+    const auto found = Get(FindValue(reader.get(), key, file.Hash(key), kSequenceMax, true));
+    ASSERT_TRUE(found.has_value());
+    ASSERT_EQ(found->value, "value of " + std::to_string(i));
+  }
+  EXPECT_GT(file.fs.operations(FileOp::kRead), reads) << "nothing was tried";
+  EXPECT_EQ(file.cache->pinned_bytes(), pinned);
 }
 
 TEST(SstDamage, FeaturesThatMustBeRefusedAreAnIncompatibleFormat) {
@@ -342,20 +401,6 @@ TEST(SstDamage, RowsOfAReservedKindAreAnIncompatibleFormat) {
   EXPECT_NE(status.message().find(file.path), std::string::npos);
   EXPECT_TRUE(IsIncompatibleFormat(
       FindValue(reader.get(), "a", file.Hash("a"), kSequenceMax, false).status()));
-}
-
-/// Checksums of pages and tail made anew over changed bytes: what an attacker would do.
-void Reseal(SstFixture* file, std::string bytes) {
-  const auto start = TailStartOf(bytes);
-  ASSERT_TRUE(start.has_value());
-  for (int64_t page = 0; page * kSstPageBytes < *start; ++page) {
-    const int64_t length = std::min(kSstPageBytes, *start - page * kSstPageBytes);
-    StoreLittle<uint64_t>(
-        bytes.data() + *start + 8 * page,
-        Checksum(std::string_view(bytes).substr(page * kSstPageBytes, length), PageSeed(page)));
-  }
-  file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
-  SST_ASSERT_OK(file->fs.Overwrite(file->path, 0, bytes));
 }
 
 using CompressionAndMapping = std::tuple<Compression, bool>;

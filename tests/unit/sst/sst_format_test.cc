@@ -17,13 +17,16 @@ TEST(SstFormat, SectionDirectoriesSurviveTheirText) {
   const SectionDirectory directory = {
       {"point_index", {64, 1000}}, {"empty", {128, 0}}, {"far", {int64_t{1} << 60, 7}}};
   EXPECT_EQ(DecodeSectionDirectory(EncodeSectionDirectory(directory)).ValueOrDie(), directory);
+  for (const SectionLocation other : {SectionLocation{64, 999}, SectionLocation{65, 1000}}) {
+    EXPECT_NE(directory.at("point_index"), other);
+  }
   EXPECT_TRUE(DecodeSectionDirectory("").ValueOrDie().empty());
 }
 
 TEST(SstFormat, MalformedDirectoriesAreRefused) {
-  for (const char* text :
-       {"a", "a:1", "a:1:", "a:1:x;", "a:-1:2;", ":1:2;", "a:1:2:3;", "a:1:2;a:3:4;",
-        "a:9223372036854775807:9223372036854775807;", "a:99999999999999999999:1;", ";"}) {
+  for (const char* text : {"a", "a:1", "a:1:", "a:1:x;", "a:-1:2;", ":1:2;", "a:1:2:3;",
+                           "a:1:2;a:3:4;", "a:9223372036854775807:9223372036854775807;",
+                           "a:9223372036854775808:0;", "a:99999999999999999999:1;", ";"}) {
     EXPECT_TRUE(DecodeSectionDirectory(text).status().IsInvalid()) << text;
   }
 }
@@ -50,6 +53,9 @@ TEST(SstFormat, ImpossibleLengthsHaveNoTail) {
   EXPECT_EQ(TailStart(1000, 990), std::nullopt);
   EXPECT_EQ(TailStart(0, 1), std::nullopt);
   EXPECT_EQ(TailStart(64 + 8 + 8 + 100 + 10 + 1, 100), std::nullopt);  // not aligned
+  EXPECT_EQ(TailStart(8 + 8 + 100 + 10, 100), std::nullopt);           // nothing in front of it
+  // Room for the checksums of two pages, behind what is one page.
+  EXPECT_EQ(TailStart(kSstPageBytes + 16 + 8 + 100 + 10, 100), std::nullopt);
 }
 
 }  // namespace

@@ -18,7 +18,9 @@
 #include "base/checksum.h"
 #include "base/coding.h"
 #include "io/memory_file_system.h"
+#include "sst/sst_format.h"
 #include "sst/sst_reader.h"
+#include "sst/sst_tail.h"
 #include "sst/sst_writer.h"
 
 namespace marble::sst_test {
@@ -221,6 +223,47 @@ class SstFixture {
   SstWriterOptions writer_options;
   FileMeta meta;
 };
+
+/// Where the tail of a whole file's bytes starts, by the length of the footer that they end with.
+inline std::optional<int64_t> TailStartOf(const std::string& bytes) {
+  const auto footer = LoadLittle<int32_t>(bytes.data() + bytes.size() - 10);
+  return TailStart(static_cast<int64_t>(bytes.size()), footer);
+}
+
+/// Replaces bytes of the footer's text, those before `key` if one is given, and makes the manifest
+/// believe the file.
+inline void PatchFooter(SstFixture* file, const std::string& from, const std::string& to,
+                        const std::string& key = "") {
+  ASSERT_EQ(from.size(), to.size());
+  std::string bytes = file->ReadAll();
+  const size_t at = bytes.rfind(from, key.empty() ? std::string::npos : bytes.rfind(key));
+  ASSERT_NE(at, std::string::npos);
+  SST_ASSERT_OK(file->fs.Overwrite(file->path, static_cast<int64_t>(at), to));
+  bytes = file->ReadAll();
+  const auto start = TailStartOf(bytes);
+  ASSERT_TRUE(start.has_value());
+  file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
+}
+
+/// Checksums of pages and tail made anew over changed bytes: what an attacker would do.
+inline void Reseal(SstFixture* file, std::string bytes) {
+  const auto start = TailStartOf(bytes);
+  ASSERT_TRUE(start.has_value());
+  for (int64_t page = 0; page * kSstPageBytes < *start; ++page) {
+    const int64_t length = std::min(kSstPageBytes, *start - page * kSstPageBytes);
+    StoreLittle<uint64_t>(
+        bytes.data() + *start + 8 * page,
+        Checksum(std::string_view(bytes).substr(page * kSstPageBytes, length), PageSeed(page)));
+  }
+  file->meta.tail_checksum = Checksum(std::string_view(bytes).substr(*start));
+  SST_ASSERT_OK(file->fs.Overwrite(file->path, 0, bytes));
+}
+
+/// Where a section of the file is.
+inline SectionLocation SectionOf(SstFixture* file, const char* name) {
+  const auto opened = Get(file->fs.OpenReadable(file->path));
+  return Get(ReadLoneSstTail(opened.get(), file->path)).sections.at(name);
+}
 
 /// All rows of a file with all columns, as one table.
 inline std::shared_ptr<arrow::Table> ReadTable(SstReader* reader, const StoredSchema& schema) {

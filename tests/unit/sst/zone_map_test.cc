@@ -51,6 +51,8 @@ TEST(ZoneMap, StringsOrderByBytes) {
               R"(["a", "z", "", ""])", R"(["b", "é", "", "é"])", "[0, 0, 0, 0]");
   ExpectZones(arrow::large_binary(), {R"(["abcdefghi", "abcdefgh", "abcdefghj"])"},
               R"(["abcdefgh", "abcdefgh"])", R"(["abcdefghj", "abcdefghj"])", "[0, 0]");
+  ExpectZones(arrow::binary(), {R"(["b", "a\u0000", "a", "b\u0000", "b"])"}, R"(["a", "a"])",
+              R"(["b\u0000", "b\u0000"])", "[0, 0]");
 }
 
 TEST(ZoneMap, ABlockWithNaNHasNoStatisticsAndNeitherHasTheFile) {
@@ -65,6 +67,42 @@ TEST(ZoneMap, ABlockWithNaNHasNoStatisticsAndNeitherHasTheFile) {
   const auto zones = Get(ParseZoneMaps(Get(builder.Finish())));
   EXPECT_TRUE(zones->column(0)->Equals(FromJson(arrow::float64(), "[1, null, null]")));
   EXPECT_TRUE(zones->column(1)->Equals(FromJson(arrow::float64(), "[2, null, null]")));
+}
+
+TEST(ZoneMap, NaNCountsInEveryWidthButNotBehindANull) {
+  const uint8_t first_only = 1;
+  const auto validity = std::make_shared<arrow::Buffer>(&first_only, 1);
+  const auto expect = [&](const std::shared_ptr<arrow::DataType>& type, const auto& one_and_nan) {
+    const auto schema = arrow::schema({arrow::field("c", type)});
+    const auto values = arrow::Buffer::FromVector(one_and_nan);
+    for (const bool null : {false, true}) {
+      ZoneMapBuilder builder(schema);
+      const auto array = arrow::ArrayData::Make(type, 2, {null ? validity : nullptr, values});
+      ASSERT_TRUE(builder.AddBlock(*arrow::RecordBatch::Make(schema, 2, {array})).ok());
+      const auto zones = Get(ParseZoneMaps(Get(builder.Finish())));
+      // Of halves there is no kernel: they never have statistics.
+      const bool known = null && type->id() != arrow::Type::HALF_FLOAT;
+      for (const int column : {0, 1}) {
+        EXPECT_EQ(zones->column(column)->null_count(), known ? 0 : 2) << type->ToString() << null;
+      }
+    }
+  };
+  expect(arrow::float16(), std::vector<uint16_t>{0x3C00, 0x7E00});
+  expect(arrow::float32(), std::vector<float>{1, std::nanf("")});
+  expect(arrow::float64(), std::vector<double>{1, std::nan("")});
+}
+
+TEST(ZoneMap, EmptyStringsNeedNoBytes) {
+  for (const auto& type : {arrow::binary(), arrow::large_utf8()}) {
+    const auto schema = arrow::schema({arrow::field("c", type)});
+    ZoneMapBuilder builder(schema);
+    const auto offsets = arrow::Buffer::FromVector(std::vector<int64_t>{0, 0, 0});
+    const auto array = arrow::ArrayData::Make(type, 2, {nullptr, offsets, nullptr});
+    ASSERT_TRUE(builder.AddBlock(*arrow::RecordBatch::Make(schema, 2, {array})).ok());
+    const auto zones = Get(ParseZoneMaps(Get(builder.Finish())));
+    EXPECT_TRUE(zones->column(0)->Equals(FromJson(type, R"(["", ""])")));
+    EXPECT_TRUE(zones->column(1)->Equals(FromJson(type, R"(["", ""])")));
+  }
 }
 
 TEST(ZoneMap, DatesTimestampsDecimalsAndBooleansHaveStatistics) {
@@ -91,14 +129,16 @@ TEST(ZoneMap, AFileWithoutBlocksHasOneRow) {
 }
 
 TEST(ZoneMap, AMaximumThatCannotBeRoundedUpIsLeftOut) {
-  const auto schema = arrow::schema({arrow::field("c", arrow::binary())});
-  ZoneMapBuilder builder(schema);
-  arrow::BinaryBuilder array;
-  ASSERT_TRUE(array.Append(std::string(70, '\xff')).ok());
-  ASSERT_TRUE(builder.AddBlock(*arrow::RecordBatch::Make(schema, 1, {Get(array.Finish())})).ok());
-  const auto zones = Get(ParseZoneMaps(Get(builder.Finish())));
-  EXPECT_EQ(zones->column(0)->null_count(), 0);
-  EXPECT_EQ(zones->column(1)->null_count(), 2);
+  for (const auto& type : {arrow::binary(), arrow::large_binary()}) {
+    const auto schema = arrow::schema({arrow::field("c", type)});
+    ZoneMapBuilder builder(schema);
+    const auto array = Get(arrow::MakeArrayFromScalar(
+        *Get(arrow::MakeScalar(type, arrow::Buffer::FromString(std::string(70, '\xff')))), 1));
+    ASSERT_TRUE(builder.AddBlock(*arrow::RecordBatch::Make(schema, 1, {array})).ok());
+    const auto zones = Get(ParseZoneMaps(Get(builder.Finish())));
+    EXPECT_EQ(zones->column(0)->null_count(), 0);
+    EXPECT_EQ(zones->column(1)->null_count(), 2);
+  }
 }
 
 TEST(ZoneMap, DamagedBytesGiveAStatus) {

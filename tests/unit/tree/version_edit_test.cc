@@ -106,6 +106,65 @@ TEST(VersionEditTest, AFileThatIsAddedAndRemovedInEditsPutTogetherIsInNeither) {
   EXPECT_EQ(edit.tables[0].added[0].level, 1u);
 }
 
+TEST(VersionEditTest, EditsPutTogetherSayWhatTheLaterOneSaysAndElseTheFirst) {
+  const VersionEdit all = SomeEdit();
+  VersionEdit edit;
+  edit.For(3);
+  edit.Append(all);  // where nothing was said
+  EXPECT_EQ(EncodeVersionEdit(edit), EncodeVersionEdit(all));
+  VersionEdit silent;
+  silent.For(3);
+  edit.Append(silent);
+  EXPECT_EQ(EncodeVersionEdit(edit), EncodeVersionEdit(all));
+  VersionEdit later;
+  later.For(3)->flushed_sequence = 100;
+  later.For(3)->next_row_id = 13;
+  later.next_table_id = 5;
+  later.next_file_number = 12;
+  later.last_sequence = 1001;
+  later.hash_seed = 43;
+  later.log_start = 20;
+  later.log_first_sequence = 1002;
+  later.durable_through = LogPosition{20, 64};
+  edit.Append(later);
+  EXPECT_EQ(edit.tables[0].flushed_sequence, 100u);
+  EXPECT_EQ(edit.tables[0].next_row_id, 13u);
+  EXPECT_EQ(edit.next_table_id, 5u);
+  EXPECT_EQ(edit.next_file_number, 12u);
+  EXPECT_EQ(edit.last_sequence, 1001u);
+  EXPECT_EQ(edit.hash_seed, 43u);
+  EXPECT_EQ(edit.log_start, 20u);
+  EXPECT_EQ(edit.log_first_sequence, 1002u);
+  EXPECT_EQ(edit.durable_through, (LogPosition{20, 64}));
+}
+
+TEST(VersionEditTest, SchemasThatDifferInOnePartAreDifferent) {
+  const SchemaRecord schema = {.version = 1, .schema = "bytes", .column_ids = {0, 4}};
+  EXPECT_EQ(schema, schema);
+  EXPECT_NE(schema, (SchemaRecord{.version = 2, .schema = "bytes", .column_ids = {0, 4}}));
+  EXPECT_NE(schema, (SchemaRecord{.version = 1, .schema = "other", .column_ids = {0, 4}}));
+  EXPECT_NE(schema, (SchemaRecord{.version = 1, .schema = "bytes", .column_ids = {0, 5}}));
+}
+
+TEST(VersionEditTest, OptionsOfTablesThatNoVersionWritesAreRefused) {
+  const auto refused = [](auto change) {
+    TableRecord record = SomeEdit().created[0];
+    change(&record.options);
+    return !DecodeTableRecord(EncodeTableRecord(record)).ok();
+  };
+  EXPECT_FALSE(refused([](TableOptions*) {}));
+  EXPECT_TRUE(refused([](TableOptions* o) { o->compression = static_cast<Compression>(3); }));
+  EXPECT_TRUE(refused([](TableOptions* o) { o->point_lookup = static_cast<PointLookup>(-1); }));
+  EXPECT_TRUE(refused([](TableOptions* o) { o->block_bytes = -1; }));
+  EXPECT_TRUE(refused([](TableOptions* o) { o->block_rows_max = int64_t{1} << 41; }));
+  const std::string good = EncodeTableRecord(SomeEdit().created[0]);
+  for (const char* number : {"x12", "5x2", "51x", "-12", "   ", "+51"}) {
+    std::string bytes = good;
+    bytes.replace(bytes.find("512"), 3, number);
+    EXPECT_FALSE(DecodeTableRecord(bytes).ok()) << number;
+  }
+}
+
 TEST(VersionEditTest, KeepsTableOptionsItDoesNotKnow) {
   auto decoded = DecodeVersionEdit(EncodeVersionEdit(SomeEdit()));
   ASSERT_TRUE(decoded.ok());
