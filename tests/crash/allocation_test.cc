@@ -22,6 +22,7 @@
 #include <gtest/gtest.h>
 
 #include <marble/transfer.h>
+#include <marble/verify.h>
 
 #include "support/crash_checker.h"
 #include "support/crash_script.h"
@@ -299,6 +300,19 @@ class OutOfMemoryTest : public testing::Test {
     return Open();
   }
 
+  /// Want of memory must not be told as damage.
+  arrow::Status VerifyAndReopen() {
+    pairs_.reset();
+    table_.reset();
+    if (database_ != nullptr) ARROW_RETURN_NOT_OK(database_->Close());
+    database_.reset();
+    VerifyOptions options;
+    options.file_system = &disk_;
+    ARROW_ASSIGN_OR_RAISE(const auto report, VerifyDatabase(kCrashPath, options));
+    if (!report.ok()) return arrow::Status::Invalid("damage: ", report.ToText());
+    return Open();
+  }
+
   /// `operation`, again as long as it meets what a background thread has met before.
   static arrow::Status WithMemoryAgain(const Operation& operation) {
     arrow::Status status = operation();
@@ -406,6 +420,7 @@ TEST_F(OutOfMemoryTest, FailsTheOperationAndNothingElse) {
          return BulkLoad(table_, reader.get()).status();
        }},
       {"reopening", [&] { return Reopen(); }},
+      {"verification", [&] { return VerifyAndReopen(); }},
   };
   for (const FileFormat format :
        {FileFormat::kParquet, FileFormat::kArrowFile, FileFormat::kArrowStream, FileFormat::kCsv}) {
