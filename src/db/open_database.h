@@ -112,8 +112,6 @@ class OpenDatabase : public DatabaseCore {
                             LiveTable* table) MARBLE_REQUIRES(mutex_);
   /// Applies the points that wait, in order, but for the last `leave`.
   arrow::Status ApplyReplayedPoints(size_t leave) MARBLE_REQUIRES(mutex_);
-  arrow::Status ReplayToMemtable(uint64_t sequence, const LoggedOperation& op, LiveTable* table)
-      MARBLE_REQUIRES(mutex_);
   arrow::Status FlushIfFull(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status ReplayAttach(uint64_t sequence, const LoggedOperation& op, LiveTable* table)
       MARBLE_REQUIRES(mutex_);

@@ -12,6 +12,7 @@
 #include "base/checksum.h"
 #include "db/creation.h"
 #include "db/folders.h"
+#include "db/logged_rows.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
 
@@ -244,11 +245,15 @@ arrow::Status OpenDatabase::ReplayOperation(uint64_t sequence, const LoggedOpera
   }
   if (sequence <= table->recovered_sequence) return arrow::Status::OK();
   if (op.kind == OperationKind::kAttach) return ReplayAttach(sequence, op, table);
+  ARROW_RETURN_NOT_OK(CheckKind(op, *table->state->schema));
   if (op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete) {
     return ReplayPoint(sequence, op, record, table);
   }
   if (table->active().first_segment == 0) table->active().first_segment = record.begin.segment;
-  ARROW_RETURN_NOT_OK(ReplayToMemtable(sequence, op, table));
+  const StoredSchema& schema = *table->state->schema;
+  ARROW_ASSIGN_OR_RAISE(const int64_t rows,
+                        ReplayRows(sequence, op, schema, table->active().memtable.get()));
+  if (schema.is_append()) table->next_row_id = op.first_row_id + static_cast<uint64_t>(rows);
   return FlushIfFull(table);
 }
 
@@ -269,9 +274,6 @@ arrow::Status OpenDatabase::FlushIfFull(LiveTable* table) {
 
 arrow::Status OpenDatabase::ReplayPoint(uint64_t sequence, const LoggedOperation& op,
                                         const LogRecord& record, LiveTable* table) {
-  if (!table->state->schema->is_key_value()) {
-    return arrow::Status::Invalid("a point write to a table of rows");
-  }
   const uint64_t hash = HashKey(op.key, environment_.hash_seed);
   table->active().memtable->Prefetch(hash);
   replayed_points_.push_back(
@@ -294,36 +296,12 @@ arrow::Status OpenDatabase::ApplyReplayedPoints(size_t leave) {
   return arrow::Status::OK();
 }
 
-arrow::Status OpenDatabase::ReplayToMemtable(uint64_t sequence, const LoggedOperation& op,
-                                             LiveTable* table) {
-  const StoredSchema& schema = *table->state->schema;
-  Memtable& memtable = *table->active().memtable;
-  if (op.kind == OperationKind::kDeleteRange) {
-    RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
-    if (!op.end_unbounded) tombstone.end = std::string(op.value);
-    return memtable.DeleteRange(std::move(tombstone));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto batch, DeserializeBatch(op.message, schema.stored_schema()));
-  SortedRows rows;
-  rows.columns = std::move(batch);
-  if (schema.is_append()) {
-    table->next_row_id = op.first_row_id + static_cast<uint64_t>(rows.columns->num_rows());
-  } else {
-    ARROW_ASSIGN_OR_RAISE(rows.keys, schema.codec()->Encode(*rows.columns));
-  }
-  const RowKind kind = op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
-  return memtable.InsertRows(sequence, rows, kind, op.first_row_id);
-}
-
 arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperation& op,
                                          LiveTable* table) {
   const auto& known = manifest_state_.tables.at(op.table).files;
   const bool installed = !op.files.empty() && known.contains(op.files.front().number);
   for (const FileMeta& file : op.files) {
-    if (table->schemas.Find(file.schema_version) == nullptr) {
-      return arrow::Status::Invalid("attached file ", file.number, " has the unknown schema ",
-                                    file.schema_version);
-    }
+    ARROW_RETURN_NOT_OK(CheckAttached(file, sequence, table->schemas));
     const std::string path = SstPath(environment_.directory, file.number);
     ARROW_ASSIGN_OR_RAISE(bool exists, environment_.fs->Exists(path));
     if (!exists) return CorruptionError(path, -1, "the log names this file, but it is missing");
@@ -331,9 +309,6 @@ arrow::Status OpenDatabase::ReplayAttach(uint64_t sequence, const LoggedOperatio
     if (size != static_cast<int64_t>(file.size)) {
       return CorruptionError(
           path, size, "the log says that this file has " + std::to_string(file.size) + " bytes");
-    }
-    if (file.constant_sequence != sequence) {
-      return arrow::Status::Invalid("attached file ", file.number, " has another sequence");
     }
     environment_.next_file_number.store(
         std::max(environment_.next_file_number.load(), file.number + 1));

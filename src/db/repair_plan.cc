@@ -9,6 +9,7 @@
 
 #include "base/checksum.h"
 #include "db/log_recovery.h"
+#include "db/logged_rows.h"
 #include "sst/sst_describe.h"
 #include "tree/file_names.h"
 
@@ -347,7 +348,7 @@ class Planner {
       table->memtable =
           Memtable::Make(table->schema, plan_.hash_seed, arrow::default_memory_pool());
     }
-    return ReplayRows(sequence, op, table);
+    return Replay(sequence, op, table);
   }
 
   /// Is a table that is not there one that the manifest knew, and was dropped?
@@ -425,30 +426,16 @@ class Planner {
     return arrow::Status::OK();
   }
 
-  arrow::Status ReplayRows(uint64_t sequence, const LoggedOperation& op, TablePlan* table) {
-    Memtable& memtable = *table->memtable;
+  arrow::Status Replay(uint64_t sequence, const LoggedOperation& op, TablePlan* table) {
     const StoredSchema& schema = *table->schema;
-    if (op.kind == OperationKind::kDeleteRange) {
-      RangeTombstone tombstone{std::string(op.key), std::nullopt, sequence};
-      if (!op.end_unbounded) tombstone.end = std::string(op.value);
-      return memtable.DeleteRange(std::move(tombstone));
-    }
+    Memtable& memtable = *table->memtable;
+    ARROW_RETURN_NOT_OK(CheckKind(op, schema));
     if (op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete) {
-      if (!schema.is_key_value()) {
-        return arrow::Status::Invalid("a point write to a table of rows");
-      }
       const uint64_t hash = HashKey(op.key, plan_.hash_seed);
       return op.kind == OperationKind::kPut ? memtable.Put(sequence, op.key, hash, op.value)
                                             : memtable.Delete(sequence, op.key, hash);
     }
-    ARROW_ASSIGN_OR_RAISE(auto batch, DeserializeBatch(op.message, schema.stored_schema()));
-    SortedRows rows;
-    rows.columns = std::move(batch);
-    if (!schema.is_append()) {
-      ARROW_ASSIGN_OR_RAISE(rows.keys, schema.codec()->Encode(*rows.columns));
-    }
-    const RowKind kind = op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
-    return memtable.InsertRows(sequence, rows, kind, op.first_row_id);
+    return ReplayRows(sequence, op, schema, &memtable).status();
   }
 
   const Survey& survey_;

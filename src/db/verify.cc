@@ -11,6 +11,7 @@
 #include "db/commit_record.h"
 #include "db/finding_text.h"
 #include "db/log_recovery.h"
+#include "db/logged_rows.h"
 #include "db/survey.h"
 #include "db/table_salvage.h"
 #include "tree/file_names.h"
@@ -134,18 +135,18 @@ class DatabaseVerifier {
       state_.tables.erase(table);
       return arrow::Status::OK();
     }
-    if (op.kind == OperationKind::kAttach && sequence > table->second.flushed_sequence) {
-      for (const FileMeta& file : op.files) {
-        table->second.files.try_emplace(file.number, AddedFile{0, 0, file});
-      }
-    }
-    // Rows that are in files as well may be of an older schema.
+    // What is in files as well may be of an older schema.
     const auto schemas = schemas_.find(op.table);
-    if (op.message == nullptr || schemas == schemas_.end() ||
-        sequence <= table->second.flushed_sequence) {
+    if (schemas == schemas_.end() || sequence <= table->second.flushed_sequence) {
       return arrow::Status::OK();
     }
-    return DeserializeBatch(op.message, schemas->second.current()->stored_schema()).status();
+    for (const FileMeta& file : op.files) {
+      ARROW_RETURN_NOT_OK(CheckAttached(file, sequence, schemas->second));
+      table->second.files.try_emplace(file.number, AddedFile{0, 0, file});
+    }
+    const StoredSchema& schema = *schemas->second.current();
+    ARROW_RETURN_NOT_OK(CheckKind(op, schema));
+    return op.message == nullptr ? arrow::Status::OK() : LoggedRows(op, schema).status();
   }
 
   /// After a proper close nothing of the log is needed: what is left of it was about to be removed.

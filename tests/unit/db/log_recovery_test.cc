@@ -13,12 +13,14 @@
 #include <gtest/gtest.h>
 
 #include <marble/error.h>
+#include <marble/verify.h>
 
 #include "db/commit_record.h"
 #include "io/memory_file_system.h"
 #include "log/log_writer.h"
 #include "support/test_database.h"
 #include "tree/file_names.h"
+#include "tree/table_schemas.h"
 #include "unit/io/io_test_support.h"
 
 namespace marble {
@@ -222,14 +224,20 @@ class HostileLogTest : public testing::Test {
   }
   std::string segment_path() const { return LogSegmentPath("/db", segment_); }
 
-  /// What an open says of a log that goes on with these operations.
+  /// What an open says of a log that goes on with these operations; a verification says the same.
   arrow::Status OpenWith(const std::function<void(CommitRecordBuilder*)>& add) {
     CommitRecordBuilder record;
     add(&record);
     const auto writer = StartSegment(&fs_, uuid_, segment_, segment_ - 1);
     Append(writer.get(), {LogRecordKind::kCommit, 0, sequence_, record.count(), {}},
            record.Parts());
-    return Database::Open("/db", OnDisk()).status();
+    VerifyOptions options;
+    options.file_system = &fs_;
+    const auto report = VerifyDatabase("/db", options);
+    EXPECT_TRUE(report.ok()) << report.status().ToString();
+    const arrow::Status opened = Database::Open("/db", OnDisk()).status();
+    EXPECT_EQ(report->ok(), opened.ok()) << report->ToText();
+    return opened;
   }
   void ExpectDamage(const char* text, const std::function<void(CommitRecordBuilder*)>& add) {
     const arrow::Status status = OpenWith(add);
@@ -261,9 +269,27 @@ TEST_F(HostileLogTest, AnOperationThatDoesNotFitItsTableIsReportedWithItsPlace) 
   ExpectDamage("", [](CommitRecordBuilder* record) {
     record->AddRows(OperationKind::kInsertRows, kRows, 0, {arrow::Buffer::FromString("no batch")});
   });
-  ExpectDamage("", [](CommitRecordBuilder* record) {
+  ExpectDamage("delete by key in a table without one", [](CommitRecordBuilder* record) {
     record->AddRows(OperationKind::kDeleteRows, kRows, 0, {arrow::Buffer::FromString("no batch")});
   });
+  ExpectDamage("delete by key in a table without one", [](CommitRecordBuilder* record) {
+    record->AddDeleteRange(kRows, "a", "", /*unbounded=*/true);
+  });
+}
+
+TEST_F(HostileLogTest, RowsWhoseKeysDoNotAscendAreReportedWithTheirPlace) {
+  const auto schemas = TableSchemas::Make(DefaultTableRecord().ValueOrDie());
+  ASSERT_OK(schemas);
+  const auto& schema = schemas->current()->stored_schema();
+  for (const char* keys : {R"(["b", "a"])", R"(["a", "a"])"}) {
+    auto batch = test::BatchFromJson(schema, {keys, R"(["1", "2"])"});
+    ASSERT_OK(batch);
+    auto message = SerializeBatch(**batch, arrow::default_memory_pool());
+    ASSERT_OK(message);
+    ExpectDamage("do not ascend", [&](CommitRecordBuilder* record) {
+      record->AddRows(OperationKind::kInsertRows, kPairs, 0, *message);
+    });
+  }
 }
 
 TEST_F(HostileLogTest, ATableThatCannotBeIsReportedWithItsPlace) {

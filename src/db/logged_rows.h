@@ -1,0 +1,32 @@
+// Does a logged operation fit its table, and what are its rows? The same answer for the replay of
+// an open, for verification and for repair.
+#pragma once
+
+#include <cstdint>
+
+#include <arrow/result.h>
+
+#include "db/commit_record.h"
+#include "row/batch_ops.h"
+#include "row/stored_schema.h"
+#include "tree/memtable.h"
+#include "tree/table_schemas.h"
+
+namespace marble {
+
+/// Invalid if no table of this schema has operations of this kind.
+arrow::Status CheckKind(const LoggedOperation& op, const StoredSchema& schema);
+
+/// Invalid if a commit of this sequence number cannot have attached the file to this table.
+arrow::Status CheckAttached(const FileMeta& file, uint64_t sequence, const TableSchemas& schemas);
+
+/// The rows of kInsertRows or kDeleteRows with their keys, of which append tables have none.
+/// Invalid if they are not rows of the schema, ascending, one a key.
+arrow::Result<SortedRows> LoggedRows(const LoggedOperation& op, const StoredSchema& schema);
+
+/// Adds a delete of a range or the rows of the other kinds that are not points to the memtable.
+/// Returns how many rows there were.
+arrow::Result<int64_t> ReplayRows(uint64_t sequence, const LoggedOperation& op,
+                                  const StoredSchema& schema, Memtable* memtable);
+
+}  // namespace marble
