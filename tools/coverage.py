@@ -28,6 +28,7 @@ PARSERS = (
     "src/db/commit_record",
     "src/db/creation",
     "src/db/log_recovery",
+    "src/db/logged_rows",
     "src/db/recovery",
     "src/log/",
     "src/row/key_decoding",

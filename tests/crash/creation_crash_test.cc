@@ -99,6 +99,11 @@ TEST(CreationCrashTest, ADatabaseWithoutItsCurrentIsNotTakenForOneThatWasBeingCr
     disk.ClearFaults();
     ASSERT_OK(disk.Rename("/database/CURRENT", "/CURRENT"));
     EXPECT_FAILS_WITH("CURRENT is missing", Database::Open(kPath, OptionsOn(&disk)));
+    for (uint64_t operation = 1; operation < 40; ++operation) {
+      disk.FailNth(FileOp::kAny, operation, EIO);
+      EXPECT_FALSE(Database::Open(kPath, OptionsOn(&disk)).ok()) << "error at " << operation;
+      disk.ClearFaults();
+    }
     ASSERT_OK(disk.Rename("/CURRENT", "/database/CURRENT"));
     auto database = Database::Open(kPath, OptionsOn(&disk));
     ASSERT_OK(database);

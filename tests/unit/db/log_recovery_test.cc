@@ -233,10 +233,9 @@ class HostileLogTest : public testing::Test {
            record.Parts());
     VerifyOptions options;
     options.file_system = &fs_;
-    const auto report = VerifyDatabase("/db", options);
-    EXPECT_TRUE(report.ok()) << report.status().ToString();
+    ARROW_ASSIGN_OR_RAISE(verified_, VerifyDatabase("/db", options));
     const arrow::Status opened = Database::Open("/db", OnDisk()).status();
-    EXPECT_EQ(report->ok(), opened.ok()) << report->ToText();
+    EXPECT_EQ(verified_.ok(), opened.ok()) << verified_.ToText();
     return opened;
   }
   void ExpectDamage(const char* text, const std::function<void(CommitRecordBuilder*)>& add) {
@@ -245,12 +244,16 @@ class HostileLogTest : public testing::Test {
     EXPECT_THAT(status.message(), HasSubstr(text));
     EXPECT_EQ(DetailOf(status)->file(), segment_path()) << status.ToString();
     EXPECT_EQ(DetailOf(status)->offset(), kLogHeaderBytes) << status.ToString();
+    EXPECT_TRUE(std::ranges::any_of(verified_.findings, [&](const Finding& finding) {
+      return finding.file == segment_path() && finding.offset == kLogHeaderBytes;
+    })) << verified_.ToText();
   }
 
   MemoryFileSystem fs_;
   Uuid uuid_{};
   uint64_t sequence_ = 0;
   uint64_t segment_ = 0;
+  VerifyReport verified_;
 };
 
 TEST_F(HostileLogTest, WhatIsSoundIsReplayed) {

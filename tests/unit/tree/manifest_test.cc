@@ -138,6 +138,8 @@ TEST_F(ManifestTest, ACurrentFileOfTheWrongLengthIsReported) {
     const arrow::Status status = Manifest::Load(&fs_, "/db").status();
     ASSERT_TRUE(IsCorruption(status)) << bytes << ": " << status.ToString();
     EXPECT_EQ(DetailOf(status)->file(), CurrentPath("/db"));
+    // Not even read.
+    EXPECT_EQ(status.message().find("longer than") != std::string::npos, bytes > 4096);
   }
 }
 
