@@ -126,8 +126,9 @@ step_coverage() {
   for target in log manifest sst ipc key database operations; do targets+=("${target}_fuzz"); done
   bash tools/build.sh coverage "${targets[@]}"
   find build/coverage -name '*.gcda' -delete
-  MARBLE_MODEL_OPERATIONS=210000 MARBLE_CRASH_CYCLES=40 MARBLE_FAILED_ALLOCATIONS=2000 ctest --preset coverage \
-    --parallel "$(nproc)" --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
+  MARBLE_MODEL_OPERATIONS=210000 MARBLE_CRASH_CYCLES=40 MARBLE_FAILED_ALLOCATIONS=2000 \
+    ctest --preset coverage --parallel "$(nproc)" \
+    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
   "$python" tools/coverage.py
 }
 
