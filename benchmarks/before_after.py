@@ -99,7 +99,11 @@ def main() -> int:
     benchmarks = arguments.benchmarks.split(",")
     if not set(benchmarks) <= set(BENCHMARKS) or arguments.rounds < 1:
         parser.error(f"benchmarks: {', '.join(BENCHMARKS)}; rounds: 1 or more")
+    if arguments.workloads and len(benchmarks) > 1:
+        parser.error("--workloads goes with one benchmark: --benchmarks key-value or tables")
     builds = (arguments.before.resolve(), arguments.after.resolve())
+    if builds[0] == builds[1]:
+        parser.error("before and after are the same build")
     for build in builds:
         if not (build / "benchmarks/key_value_benchmark").exists():
             parser.error(f"not built: {build}/benchmarks/key_value_benchmark")
@@ -114,7 +118,7 @@ def main() -> int:
             found = {build: run(benchmark, build, arguments) for build in order}
             rounds.append((found[builds[0]], found[builds[1]]))
         report += report_of(benchmark, rounds) + "\n"
-    (arguments.output / "before_after.md").write_text(report)
+        (arguments.output / "before_after.md").write_text(report)
     print(report, end="")
     return 0
 

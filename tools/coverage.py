@@ -28,7 +28,7 @@ PARSERS = (
     "src/db/commit_record",
     "src/db/creation",
     "src/db/log_recovery",
-    "src/db/logged_rows",
+    "src/db/logged_operation",
     "src/db/recovery",
     "src/log/",
     "src/row/key_decoding",

@@ -116,10 +116,11 @@ Status Rename(const SchemaChange::Step& step, Draft* draft) {
 Status Widen(const SchemaChange::Step& step, Draft* draft) {
   ARROW_ASSIGN_OR_RAISE(const size_t place, draft->FindValue(step.column, "widened"));
   if (step.type == nullptr) return Status::Invalid("widening needs a type, not null");
-  ARROW_ASSIGN_OR_RAISE(const auto from, StoredType(draft->fields[place]->type()));
+  const auto from = StoredType(draft->fields[place]->type());
   const auto to = StoredType(step.type);
+  if (!from.ok()) return InColumn(step.column, from.status());
   if (!to.ok()) return InColumn(step.column, to.status());
-  if (!from->Equals(**to) && !IsWidening(*from, **to)) {
+  if (!(*from)->Equals(**to) && !IsWidening(**from, **to)) {
     return Status::Invalid("column '", step.column, "' is ",
                            draft->fields[place]->type()->ToString(), ": ", step.type->ToString(),
                            " does not hold all of its values in order");

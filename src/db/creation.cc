@@ -2,6 +2,7 @@
 
 #include <marble/error.h>
 
+#include "io/parent_directory.h"
 #include "log/log_reader.h"
 #include "tree/file_names.h"
 #include "tree/manifest.h"
@@ -53,6 +54,11 @@ arrow::Status CheckNoSstables(FileSystem* fs, const std::string& directory) {
 }
 
 }  // namespace
+
+arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path) {
+  ARROW_RETURN_NOT_OK(fs->CreateDirectory(path));
+  return fs->SyncDirectory(ParentDirectory(path));
+}
 
 arrow::Status CheckDirectoryIsFree(FileSystem* fs, const std::string& directory) {
   ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(directory));

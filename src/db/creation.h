@@ -10,6 +10,9 @@
 
 namespace marble {
 
+/// Makes the directory of a database such that it survives power loss: its parent is synced.
+arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path);
+
 /// Corruption if there was a database, Invalid if there is something else.
 arrow::Status CheckDirectoryIsFree(FileSystem* fs, const std::string& directory);
 

@@ -9,17 +9,13 @@
 
 #include "db/dump_parts.h"
 #include "db/survey.h"
+#include "io/parent_directory.h"
 #include "log/log_format.h"
 #include "tree/manifest.h"
 
 namespace marble {
 
 namespace {
-
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
 
 arrow::Status DumpCurrent(std::string_view text, const std::string& path, Document* out) {
   out->Add("kind", "current").Add("text", Printable(text, 200));
@@ -59,7 +55,8 @@ arrow::Result<Dump> DumpFile(const std::string& path, const DumpOptions& options
   if (bytes.starts_with(std::string_view(kLogMagic, sizeof(kLogMagic)))) {
     // A segment lies in wal/ of its database, a manifest in the database itself.
     const bool segment = name.ends_with(".wal");
-    const std::string directory = segment ? ParentOf(ParentOf(path)) : ParentOf(path);
+    const std::string directory =
+        segment ? ParentDirectory(ParentDirectory(path)) : ParentDirectory(path);
     dump.status = DumpLogFile(fs, path, options.rows,
                               segment ? SchemasOfDatabase(fs, directory) : DumpSchemas(), &out);
   } else if (bytes.starts_with("ARROW1") || name.ends_with(".arrow")) {

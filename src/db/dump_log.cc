@@ -5,6 +5,7 @@
 
 #include "db/commit_record.h"
 #include "db/dump_parts.h"
+#include "db/logged_operation.h"
 #include "db/survey.h"
 #include "log/log_reader.h"
 #include "tree/version_edit.h"
@@ -161,7 +162,7 @@ class LogDumper {
   static void DumpRows(const LoggedOperation& op, const StoredSchema* schema, Document* out) {
     out->Add("first_row_id", op.first_row_id).Add("bytes", op.message->size());
     if (schema == nullptr) return;
-    const auto batch = DeserializeBatch(op.message, schema->stored_schema());
+    const auto batch = LoggedBatch(op, *schema);
     if (!batch.ok()) {
       out->Add("rows_damage", batch.status().message());
       return;

@@ -12,7 +12,7 @@
 #include "base/checksum.h"
 #include "db/creation.h"
 #include "db/folders.h"
-#include "db/logged_rows.h"
+#include "db/logged_operation.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
 

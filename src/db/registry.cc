@@ -2,13 +2,13 @@
 
 #include <unistd.h>
 
-#include <filesystem>
 #include <map>
 #include <memory>
 
 #include <marble/error.h>
 
 #include "base/mutex.h"
+#include "db/creation.h"
 
 namespace marble {
 
@@ -41,18 +41,6 @@ void ForgetParentsDatabases(Registry* registry) MARBLE_REQUIRES(registry->mutex)
   static_cast<void>(
       std::make_unique<std::map<std::string, Entry>>(std::move(registry->entries)).release());
   registry->entries.clear();
-}
-
-std::string ParentOf(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  const std::string parent = std::filesystem::path(path).parent_path();
-  return parent.empty() ? "." : parent;
-}
-
-/// Makes the directory of a database such that it survives power loss: its parent is synced.
-arrow::Status CreateDatabaseDirectory(FileSystem* fs, const std::string& path) {
-  ARROW_RETURN_NOT_OK(fs->CreateDirectory(path));
-  return fs->SyncDirectory(ParentOf(path));
 }
 
 arrow::Result<std::string> IdentityOf(const std::string& path, const Options& options) {

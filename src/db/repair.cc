@@ -15,6 +15,7 @@
 #include "db/registry.h"
 #include "db/repair_plan.h"
 #include "db/table_salvage.h"
+#include "io/parent_directory.h"
 #include "sst/evolved_reader.h"
 #include "tree/file_names.h"
 #include "tree/merge_reader.h"
@@ -237,14 +238,6 @@ class Repairer {
   std::vector<Finding> lost_;  // of the table being read
 };
 
-/// The directory that holds `path`, by its letters; the same again for the topmost.
-std::string ParentOf(const std::string& path) {
-  const size_t last = path.find_last_not_of('/');
-  const size_t slash = last == std::string::npos ? last : path.find_last_of('/', last);
-  if (slash == std::string::npos) return path.starts_with('/') ? "/" : ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 /// Is `path`, which need not exist yet, the directory `outer` or within it? Asks the file system
 /// which directories are the same, since letters do not tell: of links, of relative paths.
 arrow::Result<bool> LiesWithin(FileSystem* fs, const std::string& path, const std::string& outer) {
@@ -252,7 +245,7 @@ arrow::Result<bool> LiesWithin(FileSystem* fs, const std::string& path, const st
   std::string at = path;
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(at));
-    const std::string parent = ParentOf(at);
+    const std::string parent = ParentDirectory(at);
     if (exists || parent == at) break;
     at = parent;
   }
@@ -260,7 +253,7 @@ arrow::Result<bool> LiesWithin(FileSystem* fs, const std::string& path, const st
   // File systems without ".." have no links either.
   const bool has_up = fs->Identity(at + "/..").ok();
   while (identity != forbidden) {
-    std::string up = has_up ? at + "/.." : ParentOf(at);
+    std::string up = has_up ? at + "/.." : ParentDirectory(at);
     ARROW_ASSIGN_OR_RAISE(std::string above, fs->Identity(up));
     const bool is_root = has_up ? above == identity : up == at;
     if (is_root) return false;

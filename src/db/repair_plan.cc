@@ -9,7 +9,7 @@
 
 #include "base/checksum.h"
 #include "db/log_recovery.h"
-#include "db/logged_rows.h"
+#include "db/logged_operation.h"
 #include "sst/sst_describe.h"
 #include "tree/file_names.h"
 
@@ -417,6 +417,7 @@ class Planner {
       const auto known = table->files.find(file.number);
       if (known == table->files.end()) {
         if (survey_.manifest_is_whole() && sequence > table->flushed_sequence) {
+          ARROW_RETURN_NOT_OK(CheckAttached(file, sequence, table->schemas));
           table->files[file.number] = file;
         }
       } else if (known->second.unique_id == file.unique_id) {

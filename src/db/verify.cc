@@ -11,7 +11,7 @@
 #include "db/commit_record.h"
 #include "db/finding_text.h"
 #include "db/log_recovery.h"
-#include "db/logged_rows.h"
+#include "db/logged_operation.h"
 #include "db/survey.h"
 #include "db/table_salvage.h"
 #include "tree/file_names.h"
@@ -136,13 +136,14 @@ class DatabaseVerifier {
       return arrow::Status::OK();
     }
     // What is in files as well may be of an older schema.
-    const auto schemas = schemas_.find(op.table);
-    if (schemas == schemas_.end() || sequence <= table->second.flushed_sequence) {
-      return arrow::Status::OK();
+    if (sequence <= table->second.flushed_sequence) return arrow::Status::OK();
+    for (const FileMeta& file : op.files) {
+      table->second.files.try_emplace(file.number, AddedFile{0, 0, file});
     }
+    const auto schemas = schemas_.find(op.table);
+    if (schemas == schemas_.end()) return arrow::Status::OK();
     for (const FileMeta& file : op.files) {
       ARROW_RETURN_NOT_OK(CheckAttached(file, sequence, schemas->second));
-      table->second.files.try_emplace(file.number, AddedFile{0, 0, file});
     }
     const StoredSchema& schema = *schemas->second.current();
     ARROW_RETURN_NOT_OK(CheckKind(op, schema));

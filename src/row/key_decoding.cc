@@ -74,9 +74,7 @@ arrow::Result<std::shared_ptr<arrow::Array>> DecodeFixed(const arrow::Field& fie
     }
     rest.remove_prefix(static_cast<size_t>(column.width));
   }
-  std::vector<std::shared_ptr<arrow::Buffer>> buffers(2);  // no validity
-  buffers[1] = std::move(values);
-  return arrow::MakeArray(arrow::ArrayData::Make(field.type(), rows, std::move(buffers), 0));
+  return arrow::MakeArray(arrow::ArrayData::Make(field.type(), rows, {nullptr, values}, 0));
 }
 
 /// Takes an escaped value off `rest`.
@@ -294,9 +292,10 @@ std::string KeyCodec::ToString(std::string_view key) const {
   const arrow::Result<arrow::ArrayVector> arrays = Decode({key});
   if (!arrays.ok()) return std::to_string(key.size()) + " bytes that are no key";
   for (size_t i = 0; i < columns_.size(); ++i) {
+    const arrow::Result<std::shared_ptr<arrow::Scalar>> value = (*arrays)[i]->GetScalar(0);
     // A message wants to show which key, not 64 KiB of it.
     constexpr size_t kShown = 64;
-    std::string shown = (*arrays)[i]->GetScalar(0).ValueOrDie()->ToString();
+    std::string shown = value.ok() ? (*value)->ToString() : "?";
     if (shown.size() > kShown) {
       shown.resize(kShown);
       shown += "...";

@@ -117,9 +117,10 @@ Result<std::shared_ptr<arrow::Schema>> MakeStoredSchema(const arrow::Schema& use
     }
     // The user's field metadata stays in the user schema only: it may name extension types, which
     // readers of the stored files would then give back instead of the stored types.
-    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
-    metadata->Append(kColumnIdMetadata, std::to_string(column_ids[static_cast<size_t>(i)]));
-    fields.push_back(arrow::field(field->name(), *type, field->nullable(), std::move(metadata)));
+    fields.push_back(arrow::field(
+        field->name(), *type, field->nullable(),
+        arrow::key_value_metadata({kColumnIdMetadata},
+                                  {std::to_string(column_ids[static_cast<size_t>(i)])})));
   }
   return arrow::schema(std::move(fields));
 }

@@ -46,17 +46,12 @@ std::optional<OnlyBlock> FindOnlyBlock(std::span<const uint8_t> frame) {
 }
 
 /// The codecs of blocks, which have no state of their own.
-struct Codecs {
-  using One = arrow::Result<std::unique_ptr<arrow::util::Codec>>;
-  One lz4 = arrow::util::Codec::Create(arrow::Compression::LZ4);
-  One lz4_frame = arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME);
-  One zstd = arrow::util::Codec::Create(arrow::Compression::ZSTD);
-};
-
-const Codecs::One& CodecOf(arrow::Compression::type type) {
-  static const Codecs codecs;
-  if (type == arrow::Compression::ZSTD) return codecs.zstd;
-  return type == arrow::Compression::LZ4 ? codecs.lz4 : codecs.lz4_frame;
+const arrow::Result<std::unique_ptr<arrow::util::Codec>>& CodecOf(arrow::Compression::type type) {
+  static const auto lz4 = arrow::util::Codec::Create(arrow::Compression::LZ4);
+  static const auto lz4_frame = arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME);
+  static const auto zstd = arrow::util::Codec::Create(arrow::Compression::ZSTD);
+  if (type == arrow::Compression::ZSTD) return zstd;
+  return type == arrow::Compression::LZ4 ? lz4 : lz4_frame;
 }
 
 }  // namespace

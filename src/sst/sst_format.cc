@@ -32,9 +32,8 @@ std::string_view TakeUntil(char separator, std::string_view* text) {
 std::shared_ptr<arrow::Field> HiddenField(const char* name,
                                           const std::shared_ptr<arrow::DataType>& type,
                                           const char* meaning) {
-  auto metadata = std::make_shared<arrow::KeyValueMetadata>();
-  metadata->Append(kMetadataHidden, meaning);
-  return arrow::field(name, type, /*nullable=*/false, std::move(metadata));
+  return arrow::field(name, type, /*nullable=*/false,
+                      arrow::key_value_metadata({kMetadataHidden}, {meaning}));
 }
 
 }  // namespace

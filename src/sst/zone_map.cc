@@ -116,7 +116,8 @@ class FirstWords {
   const int64_t bytes_;
 };
 
-// Of an array that is not nothing but nulls. `sorted`: a key column, which has none.
+// Of an array that is not nothing but nulls. `sorted`: a column of keys, which has no nulls:
+// neither a writer nor a verification takes rows whose keys have some.
 template <typename Array>
 std::pair<std::string_view, std::string_view> BinaryMinMax(const Array& values, bool sorted) {
   if (sorted) return {values.GetView(0), values.GetView(values.length() - 1)};
@@ -187,7 +188,7 @@ class ColumnZones {
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> max, FinishBound(max_.get(), false));
     ARROW_RETURN_NOT_OK(nulls_.Append(total_nulls_));
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Array> nulls, nulls_.Finish());
-    for (const auto& column : {&min, &max, &nulls}) out->push_back(*column);
+    out->insert(out->end(), {min, max, nulls});
     return arrow::Status::OK();
   }
 

@@ -11,18 +11,13 @@
 
 #include "base/uuid.h"
 #include "base/warn.h"
+#include "io/parent_directory.h"
 #include "table/export_sink.h"
 #include "table/file_format.h"
 #include "table/file_streams.h"
 
 namespace marble {
 namespace {
-
-std::string DirectoryOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 arrow::Status CheckIsFree(FileSystem* fs, const std::string& path, bool overwrite) {
   if (overwrite) return arrow::Status::OK();
@@ -57,7 +52,7 @@ class TemporaryFile {
     ARROW_RETURN_NOT_OK(CheckIsFree(fs_, path_, overwrite));
     ARROW_RETURN_NOT_OK(fs_->Rename(temporary_, path_));
     output_.reset();
-    return fs_->SyncDirectory(DirectoryOf(path_));
+    return fs_->SyncDirectory(ParentDirectory(path_));
   }
 
  private:

@@ -244,7 +244,9 @@ TEST_P(AlterTableRulesTest, WhatCannotBeDoneIsRefusedByNameAndChangesNothing) {
   EXPECT_FAILS_WITH("a type, not null", Alter(SchemaChange().Widen("count", nullptr)));
   const auto dense_union = arrow::dense_union({arrow::field("a", arrow::int64())});
   EXPECT_FAILS_WITH("column 'count'", Alter(SchemaChange().Widen("count", dense_union)));
-  EXPECT_FAILS_WITH("column 'u'", Alter(SchemaChange().Add(arrow::field("u", dense_union))));
+  const auto add_union = SchemaChange().Add(arrow::field("u", dense_union));
+  EXPECT_FAILS_WITH("column 'u'", Alter(add_union));
+  EXPECT_FAILS_WITH("column 'u'", Alter(SchemaChange(add_union).Widen("u", arrow::int64())));
   // A name that is taken for a moment would make the next step mean another column.
   EXPECT_FAILS_WITH("two columns named 'id'",
                     Alter(SchemaChange().Rename("count", "id").Rename("id", "count")));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "io/memory_file_system.h"
 #include "support/child_process.h"
 #include "support/test_database.h"
 
@@ -278,11 +279,25 @@ TEST(BadDirectoryTest, APathMayBeRelativeAndEndInSlashes) {
   const std::filesystem::path before = std::filesystem::current_path();
   std::filesystem::current_path(directory.path());
   for (const char* path : {"plain", "./dotted//", "slashed/"}) {
-    ASSERT_OK_AND_ASSIGN(auto database, Database::Open(path));
-    ASSERT_OK(database->Close());
+    const auto database = Database::Open(path);
+    EXPECT_TRUE(database.ok()) << database.status().ToString();
     EXPECT_TRUE(std::filesystem::exists(directory.path() + "/" + path + "/CURRENT")) << path;
   }
   std::filesystem::current_path(before);
+}
+
+TEST(BadDirectoryTest, ANewDatabaseSurvivesLosingPowerWhateverItsPathLooksLike) {
+  for (const char* path : {"/top", "/top/", "/a/b", "/a//b//"}) {
+    MemoryFileSystem disk;
+    ASSERT_OK(disk.CreateDirectory("/a"));
+    ASSERT_OK(disk.SyncDirectory("/"));
+    Options options;
+    options.file_system = &disk;
+    ASSERT_OK(Database::Open(path, options));
+    disk.LoseUnsynced(LossPolicy::kDropAll, 1);
+    options.create_if_missing = false;
+    ASSERT_OK(Database::Open(path, options));
+  }
 }
 
 TEST(BadDirectoryTest, APathThatIsAFileIsRefused) {

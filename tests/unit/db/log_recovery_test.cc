@@ -323,6 +323,23 @@ TEST_F(HostileLogTest, AnAttachedFileThatContradictsTheLogIsReported) {
   ExpectDamage("attached file 900 has another sequence", attach);
   meta.schema_version = 5;
   ExpectDamage("attached file 900 has the unknown schema 5", attach);
+  for (const Finding& finding : verified_.findings) {
+    EXPECT_NE(finding.kind, FindingKind::kStray) << "the log names it: " << finding.file;
+  }
+}
+
+TEST_F(HostileLogTest, RowsThatAreCutShortAreReportedWithTheirPlace) {
+  const auto schemas = TableSchemas::Make(DefaultTableRecord().ValueOrDie());
+  ASSERT_OK(schemas);
+  const auto batch =
+      test::BatchFromJson(schemas->current()->stored_schema(), {R"(["a", "b"])", R"(["1", "2"])"});
+  ASSERT_OK(batch);
+  auto message = SerializeBatch(**batch, arrow::default_memory_pool());
+  ASSERT_OK(message);
+  message->pop_back();
+  ExpectDamage("", [&](CommitRecordBuilder* record) {
+    record->AddRows(OperationKind::kInsertRows, kPairs, 0, *message);
+  });
 }
 
 }  // namespace

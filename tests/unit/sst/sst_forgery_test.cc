@@ -155,7 +155,10 @@ TEST(SstForgeries, AColumnOfOtherLengthThanItsBlockIsFound) {
     ASSERT_NE(at, std::string::npos);
     StoreLittle<int64_t>(bytes.data() + at + 16, kRows - 1);
     Reseal(&file, bytes);
-    const arrow::Status status = file.OpenAndVerify(mapped);
+    // Of reading, not of verification, which would see it in any case: nothing else is between a
+    // block's rows and a column that has fewer.
+    const auto reader = Get(file.Open());
+    const arrow::Status status = reader->ReadBlock(0, {1}, false).status();
     EXPECT_TRUE(IsCorruption(status)) << status.ToString();
   }
 }

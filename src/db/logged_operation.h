@@ -1,8 +1,9 @@
 // Does a logged operation fit its table, and what are its rows? The same answer for the replay of
-// an open, for verification and for repair.
+// an open, for verification, repair and dumps.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <arrow/result.h>
 
@@ -20,8 +21,13 @@ arrow::Status CheckKind(const LoggedOperation& op, const StoredSchema& schema);
 /// Invalid if a commit of this sequence number cannot have attached the file to this table.
 arrow::Status CheckAttached(const FileMeta& file, uint64_t sequence, const TableSchemas& schemas);
 
-/// The rows of kInsertRows or kDeleteRows with their keys, of which append tables have none.
-/// Invalid if they are not rows of the schema, ascending, one a key.
+/// The record batch of kInsertRows or kDeleteRows. Invalid if its bytes are none of the schema,
+/// whatever Arrow calls it: they are in memory, and no device has failed.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> LoggedBatch(const LoggedOperation& op,
+                                                               const StoredSchema& schema);
+
+/// The same with the keys of its rows, of which append tables have none. Invalid as well if they do
+/// not ascend, one row a key.
 arrow::Result<SortedRows> LoggedRows(const LoggedOperation& op, const StoredSchema& schema);
 
 /// Adds a delete of a range or the rows of the other kinds that are not points to the memtable.

@@ -1,10 +1,30 @@
-#include "db/logged_rows.h"
+#include "db/logged_operation.h"
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/coding.h"
+#include "sst/body_compression.h"
+
 namespace marble {
+
+namespace {
+
+/// Arrow allocates what compressed buffers claim to hold. We write none, but others could.
+arrow::Status CheckMessage(std::string_view message) {
+  constexpr size_t kPrefixBytes = 8;  // a marker and the length of the metadata
+  const size_t length = message.size() < kPrefixBytes ? 0 : LoadLittle<uint32_t>(&message[4]);
+  if (message.size() < kPrefixBytes || length > message.size() - kPrefixBytes) {
+    return arrow::Status::Invalid("the message of its rows is cut short");
+  }
+  const std::string_view body = message.substr(kPrefixBytes + length);
+  return CheckBodyClaims(message.substr(kPrefixBytes, length),
+                         {reinterpret_cast<const uint8_t*>(body.data()), body.size()});
+}
+
+}  // namespace
 
 arrow::Status CheckKind(const LoggedOperation& op, const StoredSchema& schema) {
   const bool is_point = op.kind == OperationKind::kPut || op.kind == OperationKind::kDelete;
@@ -30,9 +50,17 @@ arrow::Status CheckAttached(const FileMeta& file, uint64_t sequence, const Table
   return arrow::Status::OK();
 }
 
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> LoggedBatch(const LoggedOperation& op,
+                                                               const StoredSchema& schema) {
+  ARROW_RETURN_NOT_OK(CheckMessage(std::string_view(*op.message)));
+  auto batch = DeserializeBatch(op.message, schema.stored_schema());
+  if (batch.ok() || batch.status().IsOutOfMemory()) return batch;
+  return arrow::Status::Invalid(batch.status().message());
+}
+
 arrow::Result<SortedRows> LoggedRows(const LoggedOperation& op, const StoredSchema& schema) {
   SortedRows rows;
-  ARROW_ASSIGN_OR_RAISE(rows.columns, DeserializeBatch(op.message, schema.stored_schema()));
+  ARROW_ASSIGN_OR_RAISE(rows.columns, LoggedBatch(op, schema));
   if (schema.is_append()) return rows;
   ARROW_ASSIGN_OR_RAISE(rows.keys, schema.codec()->Encode(*rows.columns));
   for (int64_t i = 1; i < rows.keys.size(); ++i) {
