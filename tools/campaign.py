@@ -90,13 +90,13 @@ LANES = (
     Lane("planted", "tools/planted.py", "bugs caught", 31, r"planted: (\d+) of"),
     Lane("large", "crash_test", "MiB", 8_192, r"(\d+) MiB: ", "MARBLE_LARGE_DAMAGE_MIB",
          "LargeDamageTest.*"),
-    fuzz("manifest", 150, 3_000_000),
-    fuzz("log", 150, 800_000),
-    fuzz("key", 150, 400_000),
-    fuzz("ipc", 120, 200_000),
-    fuzz("sst", 120, 150_000),
-    fuzz("database", 120, 5_000),
-    fuzz("operations", 120, 800),
+    fuzz("manifest", 60, 3_000_000),
+    fuzz("log", 90, 800_000),
+    fuzz("key", 90, 1_200_000),
+    fuzz("ipc", 60, 100_000),
+    fuzz("sst", 60, 150_000),
+    fuzz("database", 90, 10_000),
+    fuzz("operations", 60, 800),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 // Replays the write-ahead log and judges how it ends.
 //
 // The records from the oldest segment needed are read in order; their sequence numbers are
-// consecutive, across segments too. Where no valid record follows, the log either ends (an
+// consecutive, across segments too. Where no valid commit follows, the log either ends (an
 // untouched or torn tail of commits that were not synced: cut there, everything behind it dropped,
 // so that what survives is a prefix) or is damaged: if any later valid record, or the manifest,
 // says that the log was known to be synced beyond that place, it is corruption.

@@ -83,7 +83,7 @@ TEST_F(LoggedRowsTest, AskForNoMoreMemoryThanTheirBytesCouldHold) {
   ASSERT_OK(Rows(bytes));
   // In front of each compressed buffer stands the length of its content.
   const size_t body = 8 + LoadLittle<uint32_t>(&bytes[4]);
-  StoreLittle<uint64_t>(&bytes[body], uint64_t{1} << 40);
+  StoreLittle<uint64_t>(&bytes[body], uint64_t{1} << 60);
   EXPECT_TRUE(Rows(bytes).status().IsInvalid()) << Rows(bytes).status().ToString();
 }
 
