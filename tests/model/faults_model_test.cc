@@ -60,7 +60,10 @@ TEST_P(FaultsModelTest, AgreesWithTheOracleWhateverFails) {
             << faults.armed << " faults: " << faults.steps_failed << " operations failed, "
             << faults.writes_ended << " ended writes until opened again, " << faults.commits_kept
             << " failed commits were there then" << std::endl;
-  EXPECT_GT(faults.steps_failed, operations / 1000) << "hardly any fault was met";
+  // A short run may by chance meet none: one fault in four or so is met, of one step in forty.
+  if (operations >= 5000) {
+    EXPECT_GT(faults.steps_failed, operations / 1000) << "hardly any fault was met";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Options, FaultsModelTest, testing::ValuesIn(Configs()),
