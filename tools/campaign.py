@@ -69,7 +69,7 @@ LANES = (
          "MARBLE_MODEL_OPERATIONS", "Options/ModelTest.*", 6),
     Lane("images", "crash_test", "crash images", 100_000, r"operations, (\d+) images",
          "MARBLE_CRASH_IMAGES", "Scripts/CrashImageTest.*", 4),
-    Lane("errors", "crash_test", "I/O errors", 60_000, r"(\d+) errors in", "MARBLE_IO_ERRORS",
+    Lane("errors", "crash_test", "I/O errors", 60_500, r"(\d+) errors in", "MARBLE_IO_ERRORS",
          "Scripts/IoErrorTest.*", 3),
     Lane("damages", "crash_test", "damages", 50_000, r": (\d+) damages", "MARBLE_DAMAGES",
          "Scripts/DamageTest.*", 3),
