@@ -125,6 +125,9 @@ class FileSystem {
   /// A text that is equal for two paths exactly when they name the same directory (device and
   /// inode for POSIX), used to share one database within a process.
   virtual arrow::Result<std::string> Identity(const std::string& directory) = 0;
+  /// A path of an existing directory that goes on meaning the same when the process changes its
+  /// working directory: from the root, without links. Where there is no such thing, `directory`.
+  virtual arrow::Result<std::string> Canonical(const std::string& directory) { return directory; }
 };
 
 /// The operating system's file system; lives for ever.

@@ -35,7 +35,7 @@ struct Options {
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed; up to six sealed ones may wait for
   /// their flush before writes are slowed down. Larger means fewer, bigger flushes and a longer
-  /// replay after a crash. Bounded by a quarter of memory_budget.
+  /// replay after a crash. Bounded by a quarter of memory_budget and by 1 GiB.
   int64_t memtable_bytes = int64_t{64} << 20;
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <chrono>
+#include <system_error>
 
 #include <arrow/util/logging.h>
 
@@ -38,9 +39,16 @@ void Release(std::shared_ptr<const TableView> view) {
 
 }  // namespace
 
-void OpenDatabase::StartThreads() {
+arrow::Status OpenDatabase::StartThreads() {
   const int count = std::max(1, environment_.options.background_threads);
-  for (int i = 0; i < count; ++i) threads_.emplace_back([this, i] { ThreadLoop(i); });
+  try {
+    for (int i = 0; i < count; ++i) threads_.emplace_back([this, i] { ThreadLoop(i); });
+  } catch (const std::system_error& error) {
+    return arrow::Status::OutOfMemory(environment_.directory, " needs ", count,
+                                      " background threads, and no more than ", threads_.size(),
+                                      " could be started: ", error.what());
+  }
+  return arrow::Status::OK();
 }
 
 void OpenDatabase::ThreadLoop(int thread) {
@@ -62,7 +70,7 @@ void OpenDatabase::ThreadLoop(int thread) {
 }
 
 void OpenDatabase::WaitForJob(int thread) {
-  if (!room_error_.ok()) {
+  if (!room_error_.ok() || PendingWaits()) {
     work_.wait_for(mutex_, kRoomRetry);
   } else if (thread > 0 || !write_error_.ok() || !(log_->HasSpares() || LogCanShrink())) {
     work_.wait(mutex_);
@@ -136,9 +144,12 @@ bool OpenDatabase::RunOneJob(int thread) {
     return room_error_.ok();
   };
   const bool several = environment_.options.background_threads > 1;
-  for (auto& [id, table] : tables_.all()) {
-    if (!ShouldFlush(*table, thread)) continue;
-    LiveTable* t = table.get();
+  if (PendingWaits() && !manifest_busy_ && std::chrono::steady_clock::now() >= pending_retry_) {
+    return run("manifest edit", [&] { return InstallPending(); });
+  }
+  for (LiveTable* t : tables_.Behind(last_flushed_)) {
+    if (!ShouldFlush(*t, thread)) continue;
+    last_flushed_ = t->record.id;
     if (thread == 0) first_thread_busy_ = true;
     return run("flush", [&] {
       const arrow::Status status = FlushNext(t);
@@ -153,11 +164,11 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (worked) return true;
   }
   if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
-  for (auto& [id, table] : tables_.all()) {
-    if (table->compacting || table->dropping) continue;
-    auto plan = PickCompaction(*table->version, LimitsFor(*table));
+  for (LiveTable* t : tables_.Behind(last_compacted_)) {
+    if (t->compacting || t->dropping) continue;
+    auto plan = PickCompaction(*t->version, LimitsFor(*t));
     if (!plan.has_value()) continue;
-    LiveTable* t = table.get();
+    last_compacted_ = t->record.id;
     t->compacting = true;
     return run("compaction", [&] {
       const arrow::Status status = RunPlan(t, *std::move(plan));
@@ -421,7 +432,7 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   ManifestState next = manifest_state_;
   ARROW_RETURN_NOT_OK(next.Apply(*record));
   const bool fresh = manifest_ == nullptr || manifest_->bytes() > kManifestBytesMax;
-  const uint64_t old_number = manifest_number_;
+  const uint64_t named = named_manifest_;
   const uint64_t number = fresh ? manifest_number_ + 1 : manifest_number_;
   std::unique_ptr<Manifest> manifest = std::move(manifest_);
   mutex_.unlock();
@@ -431,7 +442,7 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
     status = created.status();
     manifest = created.ok() ? *std::move(created) : nullptr;
     if (status.ok()) {
-      WarnIfError(environment_.fs->Remove(ManifestPath(environment_.directory, old_number)));
+      WarnIfError(environment_.fs->Remove(ManifestPath(environment_.directory, named)));
     }
   } else {
     status = manifest->Append(*record);
@@ -446,6 +457,7 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   }
   manifest_ = std::move(manifest);
   manifest_state_ = std::move(next);
+  named_manifest_ = number;
   return status;
 }
 

@@ -32,10 +32,12 @@ struct Environment {
   RecyclingPool* pool = nullptr;
   std::atomic<uint64_t> next_file_number{1};
 
-  /// Bytes at which the memtable of a table is sealed.
+  /// Bytes at which the memtable of a table is sealed, between commits and, at the latter, within
+  /// one: all versions of a key are flushed as one batch, whose 32-bit offsets have to reach.
   int64_t memtable_bytes_max() const {
-    return std::min(options.memtable_bytes, options.memory_budget / 4);
+    return std::min({options.memtable_bytes, options.memory_budget / 4, kMemtableBytesMost});
   }
+  static constexpr int64_t kMemtableBytesMost = int64_t{1} << 30;
   /// Bytes that the memtables of all tables may hold together: from the former on the largest are
   /// sealed and writers slowed down, at the latter they stop.
   int64_t memtables_scarce() const { return options.memory_budget * 3 / 8; }

@@ -88,7 +88,9 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status FlushAndAlter(LiveTable* table, TableRecord record) MARBLE_REQUIRES(mutex_);
 
   // --- recovery.cc
-  arrow::Status OpenFiles(const std::string& directory, const Options& options);
+  static arrow::Result<std::shared_ptr<OpenDatabase>> TryOpen(const std::string& directory,
+                                                              const Options& options);
+  arrow::Status OpenFiles(const std::string& given, const Options& options);
   arrow::Status CreateFresh() MARBLE_REQUIRES(mutex_);
   arrow::Status LoadExisting() MARBLE_REQUIRES(mutex_);
   /// Of a read-only open beside a writer: the log may have rows of schemas that were not known.
@@ -127,8 +129,6 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status FinishRecoveredFlushes(size_t leave) MARBLE_REQUIRES(mutex_);
   arrow::Status FlushRecovered(LiveTable* table) MARBLE_REQUIRES(mutex_);
   arrow::Status StartWriting() MARBLE_REQUIRES(mutex_);
-  arrow::Status RemoveSpareSegments(const std::vector<DirectoryEntry>& entries);
-  arrow::Status RemoveOrphans() MARBLE_REQUIRES(mutex_);
 
   // --- commit.cc
   struct RowsPayload {
@@ -179,6 +179,10 @@ class OpenDatabase : public DatabaseCore {
   /// Writes what is pending to the manifest. What was committed stands whatever becomes of this:
   /// without room it goes with the next edit, and is not tried again at once.
   arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
+  /// Did what is pending find no room for its manifest edit?
+  bool PendingWaits() const MARBLE_REQUIRES(mutex_) {
+    return pending_segment_ != 0 && pending_retry_ != std::chrono::steady_clock::time_point();
+  }
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
@@ -202,7 +206,7 @@ class OpenDatabase : public DatabaseCore {
   void FailWrites(const arrow::Status& cause) MARBLE_REQUIRES(mutex_);
 
   // --- background.cc
-  void StartThreads();
+  arrow::Status StartThreads() MARBLE_REQUIRES(mutex_);
   void ThreadLoop(int thread);
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
   /// Waits for a job. The first thread shrinks the log if nobody writes it.
@@ -275,13 +279,14 @@ class OpenDatabase : public DatabaseCore {
   std::unique_ptr<WriteAheadLog> log_ MARBLE_GUARDED_BY(mutex_);
   std::unique_ptr<Manifest> manifest_ MARBLE_GUARDED_BY(mutex_);
   ManifestState manifest_state_ MARBLE_GUARDED_BY(mutex_);  // what the manifest says
-  uint64_t manifest_number_ MARBLE_GUARDED_BY(mutex_) = 0;
+  uint64_t manifest_number_ MARBLE_GUARDED_BY(mutex_) = 0;  // the last one begun
+  uint64_t named_manifest_ MARBLE_GUARDED_BY(mutex_) = 0;   // by CURRENT
   bool manifest_busy_ MARBLE_GUARDED_BY(mutex_) = false;
   VersionEdit pending_ MARBLE_GUARDED_BY(mutex_);  // committed, applied, not in the manifest yet
   uint64_t pending_segment_ MARBLE_GUARDED_BY(mutex_) =
       0;  // first log segment of pending_; 0 if empty
   std::chrono::steady_clock::time_point pending_retry_
-      MARBLE_GUARDED_BY(mutex_);  // not before this
+      MARBLE_GUARDED_BY(mutex_);  // not before this; unset unless it found no room
   // Files of the tables that pending_ drops.
   std::vector<std::shared_ptr<const TableFile>> pending_files_ MARBLE_GUARDED_BY(mutex_);
   uint32_t next_table_id_ MARBLE_GUARDED_BY(mutex_) = 1;
@@ -297,6 +302,9 @@ class OpenDatabase : public DatabaseCore {
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool first_thread_busy_ MARBLE_GUARDED_BY(mutex_) = false;
   int flush_waiters_ MARBLE_GUARDED_BY(mutex_) = 0;
+  // The table that a job was begun for last: the others come first, so that none waits for ever.
+  uint32_t last_flushed_ MARBLE_GUARDED_BY(mutex_) = 0;
+  uint32_t last_compacted_ MARBLE_GUARDED_BY(mutex_) = 0;
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   bool fitting_cache_ MARBLE_GUARDED_BY(mutex_) = false;

@@ -1,17 +1,16 @@
 // Opening a database: lock, manifest, replay of the log, a fresh log and manifest, orphans.
 //
 // Until the new manifest is in place, recovery only reads and adds files that nothing names: it may
-// be interrupted and repeated. Replayed rows are flushed to SSTables rather than left to the old
-// segments, whose pages may not be what the device holds (a failed or missing fsync before the
-// crash).
-
-#include <set>
+// be interrupted and repeated. (On a full disk it begins by removing such files.) Replayed rows are
+// flushed to SSTables rather than left to the old segments, whose pages may not be what the device
+// holds (a failed or missing fsync before the crash).
 
 #include <marble/error.h>
 
 #include "base/checksum.h"
 #include "db/creation.h"
 #include "db/folders.h"
+#include "db/leftovers.h"
 #include "db/logged_operation.h"
 #include "db/open_database.h"
 #include "tree/file_names.h"
@@ -53,6 +52,15 @@ arrow::Status CheckOptions(const Options& options) {
 arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(const std::string& directory,
                                                                 const Options& options) {
   ARROW_RETURN_NOT_OK(CheckOptions(options));
+  auto opened = TryOpen(directory, options);
+  if (opened.ok() || options.read_only || !IsDiskFull(opened.status())) return opened;
+  // What work that was cut short has left may be what fills the disk.
+  FileSystem* fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
+  return RemoveLeftovers(fs, directory).ok() ? TryOpen(directory, options) : opened;
+}
+
+arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::TryOpen(const std::string& directory,
+                                                                   const Options& options) {
   arrow::Status status;
   const int attempts = options.read_only ? kReadOnlyAttempts : 1;
   for (int attempt = 0; attempt < attempts; ++attempt) {
@@ -66,8 +74,8 @@ arrow::Result<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(const std::strin
   return status;
 }
 
-arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Options& options) {
-  environment_.directory = directory;
+arrow::Status OpenDatabase::OpenFiles(const std::string& given, const Options& options) {
+  environment_.directory = given;
   environment_.options = options;
   environment_.fs = options.file_system != nullptr ? options.file_system : DefaultFileSystem();
   helpers_ = std::make_unique<HelperThreads>(options.background_threads);
@@ -78,8 +86,11 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
       std::make_shared<BlockCache>(CacheCapacity(memtable_room_), CacheCapacity(0));
   FileSystem* fs = environment_.fs;
   const bool may_create = options.create_if_missing && !options.read_only;
-  ARROW_ASSIGN_OR_RAISE(bool there, fs->Exists(directory));
-  if (!there) return arrow::Status::Invalid("there is no database at ", directory);
+  ARROW_ASSIGN_OR_RAISE(bool there, fs->Exists(given));
+  if (!there) return arrow::Status::Invalid("there is no database at ", given);
+  // The process may change its working directory, and links may be led elsewhere.
+  ARROW_ASSIGN_OR_RAISE(environment_.directory, fs->Canonical(given));
+  const std::string& directory = environment_.directory;
   ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(directory));
   ARROW_RETURN_NOT_OK(CheckFolders(directory, entries));
   ARROW_ASSIGN_OR_RAISE(exists_, fs->Exists(CurrentPath(directory)));
@@ -98,7 +109,7 @@ arrow::Status OpenDatabase::OpenFiles(const std::string& directory, const Option
     environment_.cache->SetCapacity(CacheCapacity(memtable_bytes_));
   } else {
     ARROW_RETURN_NOT_OK(StartWriting());
-    StartThreads();
+    ARROW_RETURN_NOT_OK(StartThreads());
   }
   opened_ = true;
   return arrow::Status::OK();
@@ -341,7 +352,8 @@ arrow::Status OpenDatabase::StartRecoveredFlush(LiveTable* table) {
   // What is being flushed lies below.
   const bool bottommost = table->version->FileCount() == 0 && table->memtables.size() == 2;
   flush.context = environment_.MakeOutputContext(*table->state, {});
-  flush.files = std::async(std::launch::async,
+  // Deferred if the process may have no more threads.
+  flush.files = std::async(std::launch::async | std::launch::deferred,
                            [memtable = flush.memtable, context = flush.context, bottommost] {
                              return FlushMemtable(*memtable, context, bottommost);
                            });
@@ -379,7 +391,7 @@ arrow::Status OpenDatabase::StartWriting() {
   for (const DirectoryEntry& entry : segments) {
     if (auto number = ParseLogSegmentName(entry.name)) highest = std::max(highest, *number);
   }
-  ARROW_RETURN_NOT_OK(RemoveSpareSegments(segments));
+  ARROW_RETURN_NOT_OK(RemoveSpareSegments(environment_.fs, environment_.directory));
   ARROW_ASSIGN_OR_RAISE(
       log_, WriteAheadLog::Start(environment_.fs, environment_.directory, environment_.uuid,
                                  environment_.options.log_segment_bytes, highest + 1,
@@ -407,45 +419,9 @@ arrow::Status OpenDatabase::StartWriting() {
   ++manifest_number_;
   ARROW_ASSIGN_OR_RAISE(manifest_, Manifest::Create(environment_.fs, environment_.directory,
                                                     manifest_number_, manifest_state_));
-  return RemoveOrphans();
-}
-
-arrow::Status OpenDatabase::RemoveSpareSegments(const std::vector<DirectoryEntry>& entries) {
-  for (const DirectoryEntry& entry : entries) {
-    if (!ParseSpareSegmentName(entry.name).has_value()) continue;
-    ARROW_RETURN_NOT_OK(
-        environment_.fs->Remove(LogDirectory(environment_.directory) + "/" + entry.name));
-  }
-  return arrow::Status::OK();
-}
-
-arrow::Status OpenDatabase::RemoveOrphans() {
-  FileSystem* fs = environment_.fs;
-  const std::string& directory = environment_.directory;
-  std::set<uint64_t> live;
-  for (const auto& [id, table] : manifest_state_.tables) {
-    for (const auto& [number, file] : table.files) live.insert(number);
-  }
-  ARROW_ASSIGN_OR_RAISE(auto files, fs->List(SstDirectory(directory)));
-  for (const DirectoryEntry& entry : files) {
-    auto number = ParseSstName(entry.name);
-    if (!number.has_value() || live.contains(*number)) continue;
-    ARROW_RETURN_NOT_OK(RemoveWhenUnpinned(fs, SstDirectory(directory) + "/" + entry.name));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto segments, fs->List(LogDirectory(directory)));
-  for (const DirectoryEntry& entry : segments) {
-    auto number = ParseLogSegmentName(entry.name);
-    if (!number.has_value() || *number >= manifest_state_.log_start) continue;
-    ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));
-  }
-  ARROW_ASSIGN_OR_RAISE(auto entries, fs->List(directory));
-  for (const DirectoryEntry& entry : entries) {
-    auto number = ParseManifestName(entry.name);
-    const bool old = number.has_value() && *number != manifest_number_;
-    if (!old && entry.name != "CURRENT.tmp") continue;
-    ARROW_RETURN_NOT_OK(fs->Remove(directory + "/" + entry.name));
-  }
-  return arrow::Status::OK();
+  named_manifest_ = manifest_number_;
+  return RemoveUnnamed(environment_.fs, environment_.directory,
+                       FilesNamedBy(manifest_state_, manifest_number_));
 }
 
 }  // namespace marble

@@ -1,6 +1,7 @@
 #include "db/segment_maker.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "tree/file_names.h"
@@ -41,22 +42,31 @@ arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Next(uint64_t predec
       changed_.wait(lock, [this] { return !making_; });
       ARROW_RETURN_NOT_OK(TakeBack());
     }
-    last_ = predecessor + 1;
     if (!ready_.empty()) {
       std::unique_ptr<SegmentWriter> next = std::move(ready_.front());
       ready_.pop_front();
+      last_ = next->number();
       wanted_ = std::max(wanted_ - 1, 0);
       return next;
     }
+    last_ = predecessor;
     wanted_ = 0;  // nothing is made beside what follows
   }
-  return Make(predecessor + 1, predecessor, capacity);
+  auto made = Make(predecessor + 1, predecessor, capacity);
+  // Only now: what is made beforehand after a failure takes the number that was not given.
+  const std::lock_guard lock(mutex_);
+  if (made.ok()) last_ = predecessor + 1;
+  return made;
 }
 
 void SegmentMaker::MakeAhead(int count) {
   const std::lock_guard lock(mutex_);
   wanted_ = count;
-  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  try {
+    if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error&) {
+    wanted_ = 0;  // the process may have no more threads: segments are made when they are needed
+  }
   changed_.notify_all();
 }
 
@@ -133,11 +143,13 @@ arrow::Status SegmentMaker::TakeBack() {
   while (!ready_.empty()) {
     // The last first: what an error leaves has no gap.
     const uint64_t number = ready_.back()->number();
-    ARROW_RETURN_NOT_OK(ready_.back()->Close());
     std::string spare = SpareSegmentPath(directory_, next_spare_++);
+    // One that keeps its name stays ready, so it must not be closed before.
     ARROW_RETURN_NOT_OK(fs_->Rename(LogSegmentPath(directory_, number), spare));
+    const std::unique_ptr<SegmentWriter> segment = std::move(ready_.back());
     ready_.pop_back();
     spares_.push_back(std::move(spare));
+    ARROW_RETURN_NOT_OK(segment->Close());
   }
   return arrow::Status::OK();
 }

@@ -101,6 +101,15 @@ LiveTable* TableSet::Find(uint32_t id) {
   return found == tables_.end() ? nullptr : found->second.get();
 }
 
+std::vector<LiveTable*> TableSet::Behind(uint32_t id) const {
+  std::vector<LiveTable*> tables;
+  tables.reserve(tables_.size());
+  const auto first = tables_.upper_bound(id);
+  for (auto it = first; it != tables_.end(); ++it) tables.push_back(it->second.get());
+  for (auto it = tables_.begin(); it != first; ++it) tables.push_back(it->second.get());
+  return tables;
+}
+
 std::shared_ptr<Memtable> TableSet::NewMemtable(const LiveTable& table) const {
   return Memtable::Make(table.state->schema, environment_->hash_seed, environment_->pool,
                         table.keys_expected);

@@ -73,6 +73,8 @@ class TableSet {
     return const_cast<TableSet*>(this)->Find(name);
   }
   std::map<uint32_t, std::unique_ptr<LiveTable>>& all() { return tables_; }
+  /// All tables, those with a higher number than `id` first.
+  std::vector<LiveTable*> Behind(uint32_t id) const;
   const std::map<uint32_t, std::unique_ptr<LiveTable>>& all() const { return tables_; }
 
   /// The table with the schemas of `record`, which are `schemas`; its memtables must be empty. Of

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -36,6 +37,7 @@ arrow::Status WriteAheadLog::Roll(uint64_t payload_bytes) {
   const int64_t capacity = std::max(maker_.segment_bytes(), needed);
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SegmentWriter> next,
                         maker_.Next(current()->number(), capacity));
+  MARBLE_CHECK(next->number() == current()->number() + 1);
   rolls_ = std::min(rolls_ + 1, kSegmentsAhead);
   asked_ahead_ = false;
   directory_dirty_ = true;

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
@@ -227,6 +229,13 @@ arrow::Result<std::unique_ptr<FileLock>> PosixFileSystem::LockUnchanged(const st
 arrow::Result<std::string> PosixFileSystem::Identity(const std::string& directory) {
   ARROW_ASSIGN_OR_RAISE(const struct stat info, StatDirectory(directory));
   return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
+
+arrow::Result<std::string> PosixFileSystem::Canonical(const std::string& directory) {
+  const std::unique_ptr<char, decltype(&std::free)> path(::realpath(directory.c_str(), nullptr),
+                                                         &std::free);
+  if (path == nullptr) return PosixError(errno, "find the path of", directory);
+  return std::string(path.get());
 }
 
 FileSystem* DefaultFileSystem() {

@@ -40,6 +40,7 @@ class PosixFileSystem : public FileSystem {
   arrow::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
   arrow::Result<std::unique_ptr<FileLock>> LockUnchanged(const std::string& path) override;
   arrow::Result<std::string> Identity(const std::string& directory) override;
+  arrow::Result<std::string> Canonical(const std::string& directory) override;
 
  private:
   /// Runs `open`; when descriptors run out, closes those that are only cached and runs it again.

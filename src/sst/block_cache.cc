@@ -146,7 +146,7 @@ void BlockCache::SetCapacity(int64_t bytes) {
 void BlockCache::Fit() {
   // One at a time, so that the last one sets what the last change asks for.
   const std::lock_guard lock(fitting_);
-  rows_.SetCapacity(Share(capacity() - taken_));
+  rows_.SetCapacity(Share(capacity() - pinned_bytes_));
   Shrink(0);
 }
 

@@ -42,6 +42,7 @@ class BlockCache {
   bool TryTake(int64_t bytes);
   void GiveBack(int64_t bytes);
 
+  /// What readers keep for as long as they live. It leaves so much less to blocks and rows.
   void AddPinned(int64_t bytes) { pinned_bytes_ += bytes; }
   int64_t pinned_bytes() const { return pinned_bytes_; }
   int64_t bytes() const { return bytes_; }
@@ -56,7 +57,7 @@ class BlockCache {
 
   static int64_t Share(int64_t capacity) { return std::max<int64_t>(capacity, 0) / 4 * 3; }
   /// What others leave to blocks.
-  int64_t room() const { return capacity() - taken_ - rows_.bytes(); }
+  int64_t room() const { return capacity() - rows_.bytes() - pinned_bytes_; }
   /// To what the capacity and taken_ are now.
   void Fit();
   static int ShardOf(uint64_t file, int64_t block);
@@ -69,7 +70,7 @@ class BlockCache {
   std::atomic<int64_t> taken_{0};
   std::mutex fitting_;
   std::atomic<int64_t> bytes_{0};
-  std::atomic<int64_t> pinned_bytes_{0};
+  std::atomic<int64_t> pinned_bytes_{0};  // taken_ and more
   std::atomic<int64_t> hits_{0};
   std::atomic<int64_t> misses_{0};
 };

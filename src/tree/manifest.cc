@@ -14,16 +14,22 @@ namespace marble {
 
 namespace {
 
-arrow::Status WriteCurrent(FileSystem* fs, const std::string& directory,
-                           const CurrentContents& contents) {
-  const std::string temporary = CurrentPath(directory) + ".tmp";
+std::string TemporaryPath(const std::string& directory) { return CurrentPath(directory) + ".tmp"; }
+
+arrow::Status WriteTemporary(FileSystem* fs, const std::string& directory,
+                             const CurrentContents& contents) {
+  const std::string temporary = TemporaryPath(directory);
   ARROW_ASSIGN_OR_RAISE(bool stale, fs->Exists(temporary));
   if (stale) ARROW_RETURN_NOT_OK(fs->Remove(temporary));
   ARROW_ASSIGN_OR_RAISE(auto file, fs->CreateWritable(temporary));
   ARROW_RETURN_NOT_OK(file->Append(EncodeCurrent(contents)));
   ARROW_RETURN_NOT_OK(file->Sync());
-  ARROW_RETURN_NOT_OK(file->Close());
-  ARROW_RETURN_NOT_OK(fs->Rename(temporary, CurrentPath(directory)));
+  return file->Close();
+}
+
+/// Puts what WriteTemporary has written in CURRENT's place.
+arrow::Status SwitchCurrent(FileSystem* fs, const std::string& directory) {
+  ARROW_RETURN_NOT_OK(fs->Rename(TemporaryPath(directory), CurrentPath(directory)));
   return fs->SyncDirectory(directory);
 }
 
@@ -215,23 +221,24 @@ arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs,
   header.kind = LogFileKind::kManifest;
   header.uuid = state.uuid;
   header.number = number;
+  CurrentContents current;
+  current.manifest = number;
+  current.uuid_hex = ToHex(state.uuid);
   std::unique_ptr<Manifest> manifest;
   auto write = [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(auto writer, ManifestWriter::Start(std::move(file), header));
     // raw new because: the constructor is private.
     manifest.reset(new Manifest(fs, directory, state.uuid, std::move(writer)));
     ARROW_RETURN_NOT_OK(manifest->Append(state.AsEdit()));
-    return fs->SyncDirectory(directory);
+    ARROW_RETURN_NOT_OK(fs->SyncDirectory(directory));
+    return WriteTemporary(fs, directory, current);
   };
   if (arrow::Status written = write(); !written.ok()) {
     // CURRENT does not name it: a full disk must not fill with attempts.
     WarnIfError(fs->Remove(ManifestPath(directory, number)));
     return written;
   }
-  CurrentContents current;
-  current.manifest = number;
-  current.uuid_hex = ToHex(state.uuid);
-  ARROW_RETURN_NOT_OK(WriteCurrent(fs, directory, current));
+  ARROW_RETURN_NOT_OK(SwitchCurrent(fs, directory));
   return manifest;
 }
 
@@ -253,7 +260,8 @@ arrow::Status Manifest::CloseClean() {
   current.uuid_hex = ToHex(uuid_);
   current.clean = true;
   current.manifest_bytes = static_cast<uint64_t>(writer_->bytes());
-  return WriteCurrent(fs_, directory_, current);
+  ARROW_RETURN_NOT_OK(WriteTemporary(fs_, directory_, current));
+  return SwitchCurrent(fs_, directory_);
 }
 
 }  // namespace marble

@@ -286,6 +286,27 @@ TEST(BadDirectoryTest, APathMayBeRelativeAndEndInSlashes) {
   std::filesystem::current_path(before);
 }
 
+TEST(BadDirectoryTest, ADatabaseOfARelativePathStaysWhereItIsWhenTheWorkingDirectoryChanges) {
+  const TestDirectory directory;
+  const TestDirectory elsewhere;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory.path());
+  auto opened = Database::Open("db");
+  std::filesystem::current_path(elsewhere.path());
+  EXPECT_TRUE(opened.ok()) << opened.status().ToString();
+  if (opened.ok()) {
+    auto kv = KeyValue::Open(*opened);
+    EXPECT_TRUE(kv.ok() && (*kv)->Put("key", "value").ok());
+    EXPECT_TRUE((*opened)->Flush().ok());
+    EXPECT_TRUE((*opened)->Close().ok());
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(elsewhere.path()));
+  std::filesystem::current_path(before);
+  ASSERT_OK_AND_ASSIGN(auto database, Database::Open(directory.path() + "/db"));
+  ASSERT_OK_AND_ASSIGN(auto kv, KeyValue::Open(database));
+  EXPECT_TRUE(*kv->Exists("key"));
+}
+
 TEST(BadDirectoryTest, ANewDatabaseSurvivesLosingPowerWhateverItsPathLooksLike) {
   for (const char* path : {"/top", "/top/", "/a/b", "/a//b//"}) {
     MemoryFileSystem disk;

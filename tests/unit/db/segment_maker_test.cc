@@ -168,6 +168,37 @@ TEST_F(SegmentMakerTest, ASegmentThatFailedAndCouldNotBeRemovedIsNoObstacleLater
   EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
 }
 
+TEST_F(SegmentMakerTest, WhatIsMadeBeforehandAfterAFailureHasTheNumberThatWasNotGiven) {
+  for (const int64_t capacity : {kSegmentBytes, 3 * kSegmentBytes}) {
+    auto maker = MakerAfterTheFirst();
+    fs_.FailNth(FileOp::kCreate, 1, ENOSPC);
+    ASSERT_FALSE(maker->Next(1, capacity).ok());
+    maker->MakeAhead(1);
+    WaitUntilReady(*maker);
+    EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+    EXPECT_EQ(HeaderOf(2).predecessor, 1);
+    maker->MakeAhead(1);
+    WaitUntilReady(*maker);
+    EXPECT_EQ(Must(maker->Next(2, kSegmentBytes))->number(), 3);
+    EXPECT_THAT(Files(), testing::SizeIs(3));
+    for (const std::string& name : Files()) {
+      ASSERT_TRUE(fs_.Remove(LogDirectory(kDirectory) + "/" + name).ok());
+    }
+  }
+}
+
+TEST_F(SegmentMakerTest, ASegmentThatCannotBeTakenBackIsGivenLater) {
+  auto maker = MakerAfterTheFirst();
+  maker->MakeAhead(1);
+  WaitUntilReady(*maker);
+  fs_.FailNth(FileOp::kRename, 1, ENOSPC);
+  ASSERT_FALSE(maker->TakeSpares().ok());
+  auto segment = Must(maker->Next(1, kSegmentBytes));
+  LogRecordHeader record;
+  record.first_sequence = record.count = 1;
+  EXPECT_TRUE(segment->Append(record, {}, WriteVia::kSystemCall).ok());
+}
+
 TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
   SegmentMaker of_large(&fs_, kDirectory, uuid_, int64_t{64} << 20);
   EXPECT_FALSE(of_large.SparePath(2).empty());

@@ -140,6 +140,19 @@ TEST(BlockCache, BytesThatOthersTakePushBlocksOutUntilTheyAreGivenBack) {
   EXPECT_EQ(cache.pinned_bytes(), 0);
 }
 
+TEST(BlockCache, PinnedBytesLeaveSoMuchLessToBlocks) {
+  BlockCache cache(100);
+  cache.AddPinned(30);
+  cache.Insert(1, 0, SomeBlock(), 40);
+  cache.Insert(1, 1, SomeBlock(), 40);
+  EXPECT_LE(cache.bytes(), 70);
+  EXPECT_EQ(cache.Find(1, 0), nullptr);
+  EXPECT_NE(cache.Find(1, 1), nullptr);
+  cache.AddPinned(-30);
+  cache.Insert(1, 0, SomeBlock(), 40);
+  EXPECT_EQ(cache.bytes(), 80);
+}
+
 TEST(BlockCache, ManyThreadsLeaveTheByteCountRight) {
   BlockCache cache(500);
   std::vector<std::thread> threads;

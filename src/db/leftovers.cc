@@ -1,0 +1,123 @@
+#include "db/leftovers.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include <arrow/util/io_util.h>
+
+#include <marble/error.h>
+
+#include "db/commit_record.h"
+#include "db/log_recovery.h"
+#include "tree/file_names.h"
+#include "tree/file_pin.h"
+
+namespace marble {
+
+namespace {
+
+/// Adds the SSTables that the log attaches. Returns the last segment that the log needs.
+arrow::Result<uint64_t> AddFilesOfLog(FileSystem* fs, const std::string& directory,
+                                      const ManifestState& state, NamedFiles* named,
+                                      LogRecoveryResult* log) {
+  uint64_t last = std::max(state.log_start, state.durable_through.segment);
+  const auto visit = [&](const LogRecord& record) {
+    last = std::max(last, record.begin.segment);
+    return ReadCommitRecord(record.payload, record.header.count, [&](const LoggedOperation& op) {
+      for (const FileMeta& file : op.files) named->sstables.insert(file.number);
+      return arrow::Status::OK();
+    });
+  };
+  ARROW_ASSIGN_OR_RAISE(*log, RecoverLog(fs, directory, state, visit));
+  return last;
+}
+
+/// Removes the segments behind `last`, from the newest on, that are there without a record.
+arrow::Status RemoveEmptySegments(FileSystem* fs, const std::string& directory,
+                                  const ManifestState& state, const LogRecoveryResult& log,
+                                  uint64_t last) {
+  for (auto number = log.segments.rbegin(); number != log.segments.rend(); ++number) {
+    if (*number <= last) break;
+    const std::string path = LogSegmentPath(directory, *number);
+    ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
+    const auto reader =
+        LogReader::Open(std::move(file), path, LogFileKind::kSegment, &state.uuid, *number);
+    // Its header never reached the device: it stays until an open succeeds, as recovery judges it.
+    if (IsCorruption(reader.status())) continue;
+    ARROW_RETURN_NOT_OK(reader.status());
+    ARROW_ASSIGN_OR_RAISE(const auto record, (*reader)->FindAfter(kLogHeaderBytes));
+    if (record != nullptr) break;
+    ARROW_RETURN_NOT_OK(fs->Remove(path));
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+NamedFiles FilesNamedBy(const ManifestState& state, uint64_t manifest) {
+  NamedFiles named;
+  for (const auto& [id, table] : state.tables) {
+    for (const auto& [number, file] : table.files) named.sstables.insert(number);
+  }
+  named.log_start = state.log_start;
+  named.manifest = manifest;
+  return named;
+}
+
+arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory, const NamedFiles& named) {
+  const std::string sstables = SstDirectory(directory);
+  ARROW_ASSIGN_OR_RAISE(const auto files, fs->List(sstables));
+  for (const DirectoryEntry& entry : files) {
+    const auto number = ParseSstName(entry.name);
+    if (!number.has_value() || named.sstables.contains(*number)) continue;
+    ARROW_RETURN_NOT_OK(RemoveWhenUnpinned(fs, sstables + "/" + entry.name));
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto segments, fs->List(LogDirectory(directory)));
+  for (const DirectoryEntry& entry : segments) {
+    const auto number = ParseLogSegmentName(entry.name);
+    if (!number.has_value() || *number >= named.log_start) continue;
+    ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));
+  }
+  ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(directory));
+  for (const DirectoryEntry& entry : entries) {
+    const auto number = ParseManifestName(entry.name);
+    const bool other = number.has_value() && *number != named.manifest;
+    if (!other && entry.name != "CURRENT.tmp") continue;
+    ARROW_RETURN_NOT_OK(fs->Remove(directory + "/" + entry.name));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(LogDirectory(directory)));
+  for (const DirectoryEntry& entry : entries) {
+    if (!ParseSpareSegmentName(entry.name).has_value()) continue;
+    ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));
+  }
+  return arrow::Status::OK();
+}
+
+bool IsDiskFull(const arrow::Status& status) {
+  const int code = arrow::internal::ErrnoFromStatus(status);
+  return code == ENOSPC || code == EDQUOT;
+}
+
+arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& directory) {
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<FileLock> lock, fs->Lock(LockPath(directory)));
+  ARROW_ASSIGN_OR_RAISE(const LoadedManifest loaded, Manifest::Load(fs, directory));
+  NamedFiles named = FilesNamedBy(loaded.state, loaded.number);
+  LogRecoveryResult log;
+  uint64_t last = loaded.state.log_start;
+  if (!loaded.clean) {
+    ARROW_ASSIGN_OR_RAISE(last, AddFilesOfLog(fs, directory, loaded.state, &named, &log));
+  }
+  if (loaded.may_only_read || log.may_only_read) {
+    return arrow::Status::Invalid(directory, " may only be read by this version");
+  }
+  ARROW_RETURN_NOT_OK(RemoveUnnamed(fs, directory, named));
+  ARROW_RETURN_NOT_OK(RemoveSpareSegments(fs, directory));
+  return RemoveEmptySegments(fs, directory, loaded.state, log, last);
+}
+
+}  // namespace marble

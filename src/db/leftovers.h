@@ -1,0 +1,42 @@
+// Files that nothing names in a database's directory: what work that was cut short has left.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include <arrow/status.h>
+
+#include <marble/file_system.h>
+
+#include "tree/manifest.h"
+
+namespace marble {
+
+/// The files that a database needs.
+struct NamedFiles {
+  std::set<uint64_t> sstables;
+  uint64_t log_start = 0;  // log segments from this one on
+  uint64_t manifest = 0;
+};
+
+/// Those that the manifest numbered `manifest` names.
+NamedFiles FilesNamedBy(const ManifestState& state, uint64_t manifest);
+
+/// Removes SSTables, log segments and manifests that are not among them, and CURRENT's temporary.
+/// SSTables that a reader of this process still pins go with the last of these.
+arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory, const NamedFiles& named);
+
+/// Removes retired log segments that were kept for recycling.
+arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory);
+
+/// Is the device full, or the user's share of it?
+bool IsDiskFull(const arrow::Status& status);
+
+/// Makes room for the open of a database that found none: removes what neither its manifest nor its
+/// log names, spare segments, and segments behind the log's end that hold no record (opens that
+/// failed leave them). Holds the directory's lock meanwhile. Removes nothing if manifest or log
+/// cannot be read, or are a newer version's to write.
+arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& directory);
+
+}  // namespace marble
