@@ -5,7 +5,7 @@ import re
 import pyarrow as pa
 import pyarrow.types as pt
 
-from marbledb._exact import exact_array
+from marbledb._exact import exact_array, exact_cast, has_list_view
 from marbledb.errors import InvalidArgumentError, SchemaError
 
 _UNITS = {"": 1, "B": 1}
@@ -69,10 +69,8 @@ def new_columns(fields, defaults):
             raise TypeError(f"a column to add is a pyarrow.Field, not {type(field).__name__}")
         default = defaults.pop(field.name, None)
         if default is not None:
-            if isinstance(default, pa.Scalar):
-                default = default.as_py()
             try:
-                default = exact_array([default], field.type)[0]
+                default = _scalar(default, field.type)
             except (pa.ArrowException, TypeError, ValueError) as error:
                 raise SchemaError(f"column '{field.name}': the default {default!r} is no "
                                   f"{field.type}: {error}") from error
@@ -80,6 +78,17 @@ def new_columns(fields, defaults):
     for name in defaults:
         raise SchemaError(f"there is a default of '{name}', which is not added")
     return found
+
+
+def _scalar(value, data_type):
+    """A pyarrow.Scalar of `data_type` of a value, or of a scalar of another type."""
+    if isinstance(value, pa.Scalar):
+        if value.type == data_type:
+            return value
+        if pt.is_temporal(value.type):  # nanoseconds are no Python value
+            return exact_cast(pa.repeat(value, 1), data_type)[0]
+        value = value.as_py()
+    return exact_array([value], data_type)[0]
 
 
 def _family(data_type):
@@ -90,7 +99,7 @@ def _family(data_type):
         return "string"
     if pt.is_binary(data_type) or pt.is_large_binary(data_type) or pt.is_binary_view(data_type):
         return "binary"
-    if pt.is_list(data_type) or pt.is_large_list(data_type) or pt.is_list_view(data_type):
+    if pt.is_list(data_type) or pt.is_large_list(data_type):
         return ("list", _family(data_type.value_type))
     return data_type
 
@@ -111,7 +120,9 @@ def is_text_or_bytes(data_type):
 def _as_column(column, field, name=None):
     """`column` in the layout of `field` where only the layout differs; else as it is, so that the
     engine's own check names the column."""
-    if column.type != field.type and _family(column.type) == _family(field.type):
+    if column.type == field.type or has_list_view(column.type):
+        return column
+    if _family(column.type) == _family(field.type):
         try:
             return column.cast(field.type)
         except _MISFITS as error:
@@ -125,7 +136,7 @@ def _values(values, field, name):
         if isinstance(values, (str, bytes, dict)):
             raise TypeError(f"a sequence of values is required, not {type(values).__name__}")
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
-            return values if values.type == field.type else values.cast(field.type)
+            return exact_cast(values, field.type)
         return exact_array(values, field.type)
     except MemoryError:
         raise
@@ -275,26 +286,30 @@ def is_one_key(keys, width):
     )
 
 
-def _key_rows(keys, fields):
+def _key_rows(keys, fields, name):
     """Rows of python values, one tuple a key."""
     for key in keys:
         if isinstance(key, dict):
             for field in fields:
                 if field.name not in key:
-                    raise SchemaError(f"the key lacks the key column '{field.name}'")
+                    raise SchemaError(f"table '{name}': the key lacks the key column '{field.name}'")
             yield tuple(key[field.name] for field in fields)
         elif isinstance(key, tuple):
             if len(key) != len(fields):
                 names = ", ".join(field.name for field in fields)
-                raise SchemaError(f"a key has {len(fields)} values ({names}), not {len(key)}")
+                raise SchemaError(
+                    f"table '{name}': a key has {len(fields)} values ({names}), not {len(key)}"
+                )
             yield key
         elif len(fields) == 1:
             yield (key,)
         else:
-            raise SchemaError(f"a key of {len(fields)} columns is a tuple, not {key!r}")
+            raise SchemaError(
+                f"table '{name}': a key of {len(fields)} columns is a tuple, not {key!r}"
+            )
 
 
-def _key_columns(keys, fields):
+def _key_columns(keys, fields, name):
     """Columns of keys that are a dict of columns or Arrow data."""
     names = list(keys) if isinstance(keys, dict) else None
     if names is None:
@@ -302,24 +317,24 @@ def _key_columns(keys, fields):
         names = keys.column_names
     for field in fields:
         if field.name not in names:
-            raise SchemaError(f"the keys lack the key column '{field.name}'")
+            raise SchemaError(f"table '{name}': the keys lack the key column '{field.name}'")
     if isinstance(keys, dict):
         columns = {field.name: keys[field.name] for field in fields}
-        return _table_of_columns(columns, pa.schema(fields), None).columns
-    columns = [_as_column(keys[field.name], field) for field in fields]
+        return _table_of_columns(columns, pa.schema(fields), name).columns
+    columns = [_as_column(keys[field.name], field, name) for field in fields]
     for column, field in zip(columns, fields):
         if column.type != field.type:
             raise SchemaError(
-                f"key column '{field.name}' is {field.type} in the table, not {column.type}"
+                f"key column '{field.name}' is {field.type} in table '{name}', not {column.type}"
             )
     return columns
 
 
-def key_batches(keys, schema, primary_key):
-    """Record batches of key columns from one key, many keys, or Arrow data with those columns: one,
-    unless a column is over 2 GiB."""
+def key_batches(keys, schema, primary_key, name):
+    """Record batches of key columns of table `name` from one key, many keys, or Arrow data with
+    those columns: one, unless a column is over 2 GiB."""
     if not primary_key:
-        raise SchemaError("the table has no primary key")
+        raise SchemaError(f"table '{name}' has no primary key")
     fields = [schema.field(name) for name in primary_key]
     if is_one_key(keys, len(fields)):
         keys = [keys]
@@ -327,48 +342,53 @@ def key_batches(keys, schema, primary_key):
         keys = pa.table({fields[0].name: keys})
     is_columns = isinstance(keys, dict)
     if is_columns or hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__arrow_c_array__"):
-        columns = _key_columns(keys, fields)
+        columns = _key_columns(keys, fields, name)
     else:
-        rows = list(_key_rows(keys, fields))
+        rows = list(_key_rows(keys, fields, name))
         columns = [
-            _values([row[i] for row in rows], field, None) for i, field in enumerate(fields)
+            _values([row[i] for row in rows], field, name) for i, field in enumerate(fields)
         ]
     return _combined(pa.Table.from_arrays(columns, schema=pa.schema(fields)))
 
 
-def key_batch(key, key_schema):
-    """The batch of one key (`is_one_key`)."""
-    row = next(_key_rows((key,), key_schema))
-    columns = [_values([value], field, None) for value, field in zip(row, key_schema)]
+def key_batch(key, key_schema, name):
+    """The batch of one key (`is_one_key`) of table `name`."""
+    row = next(_key_rows((key,), key_schema, name))
+    columns = [_values([value], field, name) for value, field in zip(row, key_schema)]
     return pa.RecordBatch.from_arrays(columns, schema=key_schema)
 
 
-def bound_of(bound, schema, primary_key):
-    """A list of scalars, a prefix of the key columns, from a value, a tuple of values, or None."""
+def bound_of(bound, schema, primary_key, name):
+    """A list of scalars, a prefix of the key columns of table `name`, from a value, a tuple of
+    values, or None."""
     if bound is None:
         return []
     if not primary_key:
-        raise SchemaError("the table has no primary key, so it has no ranges of keys")
+        raise SchemaError(f"table '{name}' has no primary key, so it has no ranges of keys")
     values = bound if isinstance(bound, (tuple, list)) else (bound,)
     if len(values) > len(primary_key):
-        raise SchemaError(f"a bound has at most {len(primary_key)} values, not {len(values)}")
+        raise SchemaError(
+            f"table '{name}': a bound has at most {len(primary_key)} values, not {len(values)}"
+        )
     scalars = []
-    for value, name in zip(values, primary_key):
-        field = schema.field(name)
-        if isinstance(value, pa.Scalar):
-            value = value.as_py() if value.type != field.type else value
-        scalars.append(value if isinstance(value, pa.Scalar) else _values([value], field, None)[0])
+    for value, column in zip(values, primary_key):
+        try:
+            scalars.append(_scalar(value, schema.field(column).type))
+        except MemoryError:
+            raise
+        except _MISFITS as error:
+            raise SchemaError(f"{_where(name, column)}: {error}") from error
     return scalars
 
 
-def range_of(key_range, schema, primary_key):
-    """Lower and upper bound as lists of scalars from ``(start, end)`` or None."""
+def range_of(key_range, schema, primary_key, name):
+    """Lower and upper bound in table `name` as lists of scalars from ``(start, end)`` or None."""
     if key_range is None:
         return [], []
     if not isinstance(key_range, (tuple, list)) or len(key_range) != 2:
         raise TypeError("range is a pair (start, end); None stands for no bound")
     start, end = key_range
-    return bound_of(start, schema, primary_key), bound_of(end, schema, primary_key)
+    return bound_of(start, schema, primary_key, name), bound_of(end, schema, primary_key, name)
 
 
 def _flat(column):

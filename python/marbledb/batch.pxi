@@ -84,7 +84,7 @@ cdef class WriteBatch:
         """Deletes rows of a keyed table by key. `keys` as in `Table.delete`."""
         cdef Table target = self.owner.table(table)
         cdef string name = self.where(table)
-        for batch in _convert.key_batches(keys, target.schema, target.primary_key):
+        for batch in _convert.key_batches(keys, target.schema, target.primary_key, target.name):
             self.batch.DeleteKeys(<string_view> name, pyarrow_unwrap_batch(batch))
 
     def delete_row_range(self, table, start=None, end=None):

@@ -8,7 +8,8 @@ cdef object _MISSING = object()
 
 
 cdef bint is_text(object data_type):
-    return pa.types.is_string(data_type) or pa.types.is_large_string(data_type)
+    return (pa.types.is_string(data_type) or pa.types.is_large_string(data_type)
+            or pa.types.is_string_view(data_type))
 
 
 cdef list see_pairs(list pairs, PairViews* views):

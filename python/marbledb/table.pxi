@@ -8,7 +8,7 @@ cdef int fill_bound(vector[shared_ptr[CScalar]]& bound, list scalars) except -1:
 
 
 cdef int fill_range(CKeyRange& key_range, object pair, Table table) except -1:
-    lower, upper = _convert.range_of(pair, table.schema, table.primary_key)
+    lower, upper = _convert.range_of(pair, table.schema, table.primary_key, table.table_name)
     fill_bound(key_range.lower, lower)
     fill_bound(key_range.upper, upper)
     return 0
@@ -94,12 +94,23 @@ cdef class Table:
             return 0
         cdef vector[string] key = info.options.primary_key
         cdef size_t i
-        self.table_schema = pyarrow_wrap_schema(info.schema)
-        self.key_columns = tuple([key[i].decode("utf-8") for i in range(key.size())])
-        self.column_names = tuple(self.table_schema.names)
-        self.key_schema = pa.schema([self.table_schema.field(name) for name in self.key_columns])
-        self.c_key_schema = pyarrow_unwrap_schema(self.key_schema)
+        schema = pyarrow_wrap_schema(info.schema)
+        cdef tuple key_columns = tuple([key[i].decode("utf-8") for i in range(key.size())])
+        cdef tuple column_names = tuple(schema.names)
+        key_schema = pa.schema([schema.field(name) for name in key_columns])
+        cdef shared_ptr[CSchema] c_key_schema = pyarrow_unwrap_schema(key_schema)
+        # Another thread may have done the same meanwhile, of a later schema. Nothing below lets
+        # others run between two of the fields.
+        if &self.table.get().info() != info:
+            return self.refresh()
+        replaced = (self.table_schema, self.key_columns, self.column_names, self.key_schema)
+        self.table_schema = schema
+        self.key_columns = key_columns
+        self.column_names = column_names
+        self.key_schema = key_schema
+        self.c_key_schema = c_key_schema
         self.known = info
+        del replaced  # their destructors run Python
         return 0
 
     cdef shared_ptr[CRecordBatch] batch_of_key(self, key) except *:
@@ -107,7 +118,7 @@ cdef class Table:
         way says."""
         cdef shared_ptr[CRecordBatch] batch = BatchOfKey(self.c_key_schema, key)
         if batch.get() == NULL:
-            batch = pyarrow_unwrap_batch(_convert.key_batch(key, self.key_schema))
+            batch = pyarrow_unwrap_batch(_convert.key_batch(key, self.key_schema, self.table_name))
         return batch
 
     @property
@@ -285,7 +296,7 @@ cdef class Table:
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef shared_ptr[CRecordBatch] c_keys
         check_process(self.generation)
-        batches = _convert.key_batches(keys, self.schema, self.primary_key)
+        batches = _convert.key_batches(keys, self.schema, self.primary_key, self.table_name)
         if len(batches) > 1:
             with self.owner.write_batch(sync=sync, timeout=timeout) as group:
                 for batch in batches:
@@ -382,7 +393,7 @@ cdef class Table:
         self.refresh()
         if self.key_columns and is_one_key(keys, len(self.key_columns)):
             return self.get_one(keys, columns, snapshot)
-        batches = _convert.key_batches(keys, self.schema, self.primary_key)
+        batches = _convert.key_batches(keys, self.schema, self.primary_key, self.table_name)
         if len(batches) > 1 and snapshot is None:
             with self.owner.snapshot() as now:
                 found = [self.look_up(batch, columns, now, ordered) for batch in batches]
@@ -428,7 +439,7 @@ cdef class Table:
         self.refresh()
         if self.key_columns and is_one_key(keys, len(self.key_columns)):
             return self.exists(keys, snapshot)
-        batches = _convert.key_batches(keys, self.schema, self.primary_key)
+        batches = _convert.key_batches(keys, self.schema, self.primary_key, self.table_name)
         if len(batches) == 1:
             return self.exist(pyarrow_unwrap_batch(batches[0]), snapshot)
         if snapshot is not None:

@@ -221,10 +221,12 @@ Result<ArrayPtr> ToUserArray(const ArrayPtr& array, const TypePtr& user_type,
     case Type::LARGE_LIST_VIEW:
       return ToListView<int64_t>(*array, user_type, pool);
     default:
-      return WithConvertedChildren(*array, user_type,
-                                   [pool](const ArrayPtr& child, const TypePtr& type) {
-                                     return ToUserArray(child, type, pool);
-                                   });
+      return WithConvertedChildren(
+          *array, user_type,
+          [pool](const ArrayPtr& child, const TypePtr& type) {
+            return ToUserArray(child, type, pool);
+          },
+          pool);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <arrow/array.h>
+#include <arrow/memory_pool.h>
 #include <arrow/result.h>
 #include <arrow/type.h>
 
@@ -18,10 +19,11 @@ arrow::Result<std::shared_ptr<arrow::DataType>> TypeWithChildren(const arrow::Da
 using ChildConversion = std::function<arrow::Result<std::shared_ptr<arrow::Array>>(
     const std::shared_ptr<arrow::Array>& child, const std::shared_ptr<arrow::DataType>& type)>;
 
-/// `array` as `type`, which has the same layout, with each child converted to the type of its field
-/// there.
+/// `array` (of an equal type, or a list, fixed_size_list, struct or map) as `type`, which has the
+/// same layout, with each child converted to the type of its field there. Of the children only what
+/// the array's rows have is converted: of a slice no more than the slice.
 arrow::Result<std::shared_ptr<arrow::Array>> WithConvertedChildren(
     const arrow::Array& array, const std::shared_ptr<arrow::DataType>& type,
-    const ChildConversion& convert);
+    const ChildConversion& convert, arrow::MemoryPool* pool);
 
 }  // namespace marble

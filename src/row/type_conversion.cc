@@ -43,8 +43,12 @@ Result<TypePtr> StoredParent(const TypePtr& type, int depth) {
 }
 
 Result<TypePtr> StoredDictionary(const arrow::DictionaryType& type, int depth) {
+  if (type.ordered()) {
+    return Status::TypeError("ordered dictionaries (", type.ToString(),
+                             ") cannot be stored, as the order of their values would be lost");
+  }
   ARROW_ASSIGN_OR_RAISE(TypePtr stored, StoredTypeAt(type.value_type(), depth + 1));
-  if (stored->num_fields() > 0) {
+  if (arrow::is_nested(stored->id())) {  // a struct may have no fields
     return Status::TypeError("dictionaries of nested values (", type.ToString(),
                              ") cannot be stored");
   }
@@ -182,10 +186,12 @@ Result<ArrayPtr> FromListView(const Array& array, arrow::MemoryPool* pool) {
 
 Result<ArrayPtr> ConvertChildren(const Array& array, const TypePtr& stored_type,
                                  arrow::MemoryPool* pool) {
-  return WithConvertedChildren(array, stored_type,
-                               [pool](const ArrayPtr& child, const TypePtr& type) {
-                                 return ToStoredArray(child, type, pool);
-                               });
+  return WithConvertedChildren(
+      array, stored_type,
+      [pool](const ArrayPtr& child, const TypePtr& type) {
+        return ToStoredArray(child, type, pool);
+      },
+      pool);
 }
 
 }  // namespace

@@ -62,10 +62,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ColumnMatch::Apply(
       continue;
     }
     auto cast = CastLossless(batch.column(index), field->type());
-    if (!cast.ok()) {
-      return Misfit(names_, *batch.schema()->field(index), *field, cast.status().message());
+    const arrow::Status status = cast.ok() ? (*cast)->Validate() : cast.status();
+    if (!status.ok()) {
+      return Misfit(names_, *batch.schema()->field(index), *field, status.message());
     }
-    ARROW_RETURN_NOT_OK((*cast)->Validate());
     arrays.push_back(*std::move(cast));
   }
   return arrow::RecordBatch::Make(table_, batch.num_rows(), std::move(arrays));

@@ -148,7 +148,7 @@ arrow::Result<EncodedKeys> DatabaseTable::EncodeKeys(
   }
   ARROW_ASSIGN_OR_RAISE(const auto key_columns,
                         InTable(table.info.name, schema.KeysToStored(keys)));
-  return schema.codec()->EncodeArrays(key_columns->columns());
+  return InTable(table.info.name, schema.codec()->EncodeArrays(key_columns->columns()));
 }
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::Get(

@@ -24,9 +24,11 @@ inline marble::ProgressCallback MakeProgress(PyObject* callback, arrow::Status* 
       *raised = arrow::py::ConvertPyError();
       return false;
     }
-    const bool go_on = answer != Py_False;
+    // No answer is none to stop.
+    const int truth = answer == Py_None ? 1 : PyObject_IsTrue(answer);
     Py_DECREF(answer);
-    return go_on;
+    if (truth < 0) *raised = arrow::py::ConvertPyError();
+    return truth > 0;
   };
 }
 

@@ -191,6 +191,56 @@ TEST(TypeConversion, TooManyDistinctValuesForTheIndexTypeAreRefused) {
   EXPECT_NE(refused.status().message().find("129 distinct values"), std::string::npos);
 }
 
+TEST(TypeConversion, OfNestedColumnsOnlyWhatTheRowsHoldIsConverted) {
+  // 300 words are too many for the indices; a hundred rows have fewer.
+  arrow::StringBuilder builder;
+  for (int64_t i = 0; i < 300; ++i) ASSERT_TRUE(builder.Append("w" + std::to_string(i)).ok());
+  const auto words = builder.Finish().ValueOrDie();
+  const auto nulls = FromJson(arrow::int32(), "[0, null, 200, 300]");
+  const auto user_words = arrow::dictionary(arrow::int8(), arrow::utf8());
+  const auto offsets = FromJson(arrow::int32(), "[0, 100, 200, 300]");
+  const auto long_offsets = FromJson(arrow::int64(), "[0, 100, 200, 300]");
+  const std::vector<std::pair<std::shared_ptr<arrow::Array>, std::shared_ptr<arrow::DataType>>>
+      cases = {
+          {arrow::StructArray::Make({words}, {"w"}).ValueOrDie()->Slice(100, 100),
+           arrow::struct_({arrow::field("w", user_words)})},
+          {arrow::ListArray::FromArrays(*offsets, *words).ValueOrDie()->Slice(1, 1),
+           arrow::list(user_words)},
+          {arrow::ListArray::FromArrays(*nulls, *words).ValueOrDie()->Slice(1, 2)->Slice(0, 1),
+           arrow::list(user_words)},
+          {arrow::LargeListArray::FromArrays(*long_offsets, *words).ValueOrDie()->Slice(2, 1),
+           arrow::large_list(user_words)},
+          {arrow::FixedSizeListArray::FromArrays(words, 100).ValueOrDie()->Slice(1, 1),
+           arrow::fixed_size_list(user_words, 100)},
+          {arrow::MapArray::FromArrays(offsets, words, words).ValueOrDie()->Slice(1, 1),
+           arrow::map(arrow::utf8(), user_words)},
+  };
+  for (const auto& [array, type] : cases) {
+    const auto user = ToUserArray(array, type, arrow::default_memory_pool());
+    ASSERT_TRUE(user.ok()) << type->ToString() << ": " << user.status();
+    ASSERT_TRUE((*user)->ValidateFull().ok()) << type->ToString();
+    const auto stored = ToStoredArray(*user, array->type(), arrow::default_memory_pool());
+    ASSERT_TRUE(stored.ok()) << type->ToString() << ": " << stored.status();
+    EXPECT_TRUE((*stored)->Equals(*array)) << type->ToString();
+  }
+}
+
+TEST(TypeConversion, ASliceOfAnEqualTypeKeepsItsRows) {
+  const auto made = [] { return arrow::timestamp(arrow::TimeUnit::SECOND, "UTC"); };
+  const auto array = FromJson(made(), "[1, 2, null, 4]")->Slice(1, 2);
+  const auto stored = ToStoredArray(array, made(), arrow::default_memory_pool()).ValueOrDie();
+  EXPECT_TRUE(stored->Equals(*array));
+  const auto user = ToUserArray(array, made(), arrow::default_memory_pool()).ValueOrDie();
+  EXPECT_TRUE(user->Equals(*array));
+}
+
+TEST(TypeConversion, OrderedDictionariesAreRefused) {
+  const auto sizes = arrow::dictionary(arrow::int8(), arrow::utf8(), /*ordered=*/true);
+  for (const auto& type : {sizes, arrow::list(sizes)}) {
+    EXPECT_TRUE(StoredType(type).status().IsTypeError()) << type->ToString();
+  }
+}
+
 TEST(TypeConversion, RunsAreFoundAgain) {
   const auto type = arrow::run_end_encoded(arrow::int16(), arrow::int64());
   const auto user = ToUserArray(FromJson(arrow::int64(), "[7, 7, null, null, 8, 7]"), type,
@@ -219,6 +269,14 @@ TEST(TypeConversion, UnionsAreRefusedWhereverTheyStand) {
   const auto dense = arrow::dense_union({arrow::field("a", arrow::int8())});
   for (const auto& type : {sparse, dense, arrow::list(sparse), arrow::map(arrow::utf8(), dense),
                            arrow::struct_({arrow::field("s", arrow::large_list(sparse))})}) {
+    EXPECT_TRUE(StoredType(type).status().IsTypeError()) << type->ToString();
+  }
+}
+
+TEST(TypeConversion, DictionariesOfNestedValuesAreRefused) {
+  for (const auto& values : {arrow::list(arrow::int8()), arrow::struct_({}),
+                             arrow::struct_({arrow::field("a", arrow::int8())})}) {
+    const auto type = arrow::dictionary(arrow::int8(), values);
     EXPECT_TRUE(StoredType(type).status().IsTypeError()) << type->ToString();
   }
 }

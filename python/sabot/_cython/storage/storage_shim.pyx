@@ -478,7 +478,7 @@ cdef class SabotStoreBackend:
         """The bounds as scalars of the key columns' types."""
         if key_range == (None, None):
             return 0
-        lower, upper = _convert.range_of(key_range, self.get_schema(name), self.keyed(name))
+        lower, upper = _convert.range_of(key_range, self.get_schema(name), self.keyed(name), name)
         for scalar in lower:
             start.push_back(pyarrow_unwrap_scalar(scalar))
         for scalar in upper:
