@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the codecs of a table's files save and cost: size, processor time of writing and reading.
+"""What the codecs of a table's files, and its point index, save and cost: size, processor time of
+writing and reading.
 
     PYTHONPATH=build/release/python benchmarks/table_codecs.py [--rows N] [--directory DIR]
 
@@ -20,8 +21,11 @@ import pyarrow as pa
 from tables import data
 from tables.workloads import touch
 
-CODECS: list[tuple[str, Optional[str]]] = [
-    ("none", None), ("lz4", None), ("zstd", None), ("lz4", "zstd"), ("none", "zstd")]
+LAYOUTS: list[tuple[str, Optional[str], str]] = [
+    ("none", None, "point_index"), ("none", None, "bloom_filter"),
+    ("lz4", None, "point_index"), ("lz4", None, "bloom_filter"),
+    ("zstd", None, "point_index"), ("zstd", None, "bloom_filter"),
+    ("lz4", "zstd", "point_index"), ("none", "zstd", "point_index")]
 LOOKUPS = 2_000
 SMALL_BUDGET = "64MiB"
 
@@ -36,15 +40,15 @@ def least(work: Callable[[], object], repeats: int) -> float:
     return min(times) * 1e3
 
 
-def measure(batches: list[pa.RecordBatch], codecs: tuple[str, Optional[str]],
+def measure(batches: list[pa.RecordBatch], layout: tuple[str, Optional[str], str],
             directory: Path) -> list[float]:
     shutil.rmtree(directory, ignore_errors=True)
     rows = sum(batch.num_rows for batch in batches)
     source = np.random.default_rng(3)
     ids = [int(number) * data.ID_STEP for number in source.integers(0, rows, LOOKUPS)]
     with marbledb.open(directory) as db:
-        table = db.create_table("events", data.SCHEMA, "id", compression=codecs[0],
-                                bottom_compression=codecs[1])
+        table = db.create_table("events", data.SCHEMA, "id", compression=layout[0],
+                                bottom_compression=layout[1], point_lookup=layout[2])
 
         def ingest() -> None:
             for batch in batches:
@@ -72,13 +76,14 @@ def main() -> None:
     arguments = parser.parse_args()
     batches = list(data.event_batches(arguments.rows, seed=1))
     data.touch(batches)
-    print("| above, bottom | MB | ingest, compact, ms | first scan / again / 2 columns, ms "
+    print("| above, bottom, lookups | MB | ingest, compact, ms | first scan / again / 2 columns, ms "
           "| get / with 64 MiB, us |")
     print("|---|---|---|---|---|")
-    for codecs in CODECS:
-        size, ingest, compact, first, again, two, get, cold = measure(batches, codecs,
+    for layout in LAYOUTS:
+        size, ingest, compact, first, again, two, get, cold = measure(batches, layout,
                                                                       arguments.directory)
-        print(f"| {codecs[0]}, {codecs[1] or codecs[0]} | {size:.0f} | {ingest:.0f}, {compact:.0f} "
+        above, bottom, lookups = layout
+        print(f"| {above}, {bottom or above}, {lookups} | {size:.0f} | {ingest:.0f}, {compact:.0f} "
               f"| {first:.0f} / {again:.0f} / {two:.1f} | {get:.1f} / {cold:.0f} |", flush=True)
     shutil.rmtree(arguments.directory)
 

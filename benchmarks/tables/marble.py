@@ -17,6 +17,7 @@ class Marble(Engine):
     note = "keyed by id, defaults; the last insert is synced"
     compression = "none"
     bottom_compression: Optional[str] = None
+    point_lookup = "point_index"
     key: Optional[str] = "id"
     lineitem_key: Optional[list[str]] = ["l_orderkey", "l_linenumber"]
     if not hasattr(marbledb.Table, "to_dataset"):
@@ -27,7 +28,8 @@ class Marble(Engine):
         self.database = marbledb.open(directory)
         self.table = self.database.create_table("events", SCHEMA, self.key,
                                                 compression=self.compression,
-                                                bottom_compression=self.bottom_compression)
+                                                bottom_compression=self.bottom_compression,
+                                                point_lookup=self.point_lookup)
 
     def ingest(self, batches: list[pa.RecordBatch]) -> None:
         for batch in batches[:-1]:
@@ -74,7 +76,8 @@ class Marble(Engine):
     def prepare_queries(self, lineitem: list[pa.RecordBatch]) -> None:
         lines = self.database.create_table("lineitem", LINEITEM_SCHEMA, self.lineitem_key,
                                            compression=self.compression,
-                                           bottom_compression=self.bottom_compression)
+                                           bottom_compression=self.bottom_compression,
+                                           point_lookup=self.point_lookup)
         for batch in lineitem:
             lines.insert(batch)
         self.quiet()
@@ -88,18 +91,19 @@ class Marble(Engine):
 
 
 class MarbleLz4(Marble):
-    name, compression = "marble-lz4", "lz4"
-    note = "keyed by id, LZ4 blocks, else as marble"
+    name, compression, point_lookup = "marble-lz4", "lz4", "bloom_filter"
+    note = "keyed by id, LZ4 blocks, a bloom filter in place of the point index, else as marble"
 
 
 class MarbleZstd(Marble):
-    name, compression = "marble-zstd", "zstd"
-    note = "keyed by id, ZSTD blocks, else as marble"
+    name, compression, point_lookup = "marble-zstd", "zstd", "bloom_filter"
+    note = "keyed by id, ZSTD blocks, a bloom filter in place of the point index, else as marble"
 
 
 class MarbleLz4Zstd(Marble):
     name, compression, bottom_compression = "marble-lz4-zstd", "lz4", "zstd"
-    note = "keyed by id, LZ4 blocks, ZSTD in the last level, else as marble"
+    point_lookup = "bloom_filter"
+    note = "keyed by id, LZ4 blocks, ZSTD in the last level, a bloom filter, else as marble"
 
 
 class MarbleAppend(Marble):

@@ -16,7 +16,9 @@ constexpr int64_t kWalkRows = 16;
 /// Stretches from here on are delivered as batches of their own, not copied together with others.
 constexpr int64_t kStretchRows = 4096;
 constexpr int64_t kStretchBytes = 256 * 1024;
-/// The same when only one source is left: then small batches need not be copied together either.
+/// The same when only one source is left: then small batches need not be copied together either,
+/// unless they are what a filter has left of larger ones. Those are copies already, and to whom
+/// they go each batch costs more than its few rows.
 constexpr int64_t kLoneStretchRows = 128;
 
 /// When a gathered batch is complete, by bytes. Whatever rows are taken from batches whose sum is
@@ -447,7 +449,7 @@ bool Merger::IsStretch(MergeInput* input, int64_t count) const {
   // batch.
   if (!retention_.single_version() && !input->batch.unique_keys) return false;
   if (count >= kStretchRows) return true;
-  if (active_.size() == 1 && count >= kLoneStretchRows) return true;
+  if (active_.size() == 1 && count >= kLoneStretchRows && !input->batch.filtered) return true;
   return count * input->row_bytes() >= kStretchBytes;
 }
 

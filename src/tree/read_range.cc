@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tree/early_read.h"
 #include "tree/merge_reader.h"
 #include "tree/run_reader.h"
 #include "tree/table_view.h"
@@ -14,16 +15,36 @@
 namespace marble {
 namespace {
 
+/// Batches from the second one on and with at least so many rows have the next one made early: a
+/// read of few rows ends before, and a hand-over between threads costs nothing beside them.
+constexpr int64_t kLoneBatches = 1;
+constexpr int64_t kEarlyRowsMin = 4096;
+
 /// Keeps the view that a reader works on.
 class ViewReader : public SortedReader {
  public:
-  ViewReader(std::shared_ptr<const TableView> view, std::unique_ptr<SortedReader> reader)
-      : view_(std::move(view)), reader_(std::move(reader)) {}
-  arrow::Result<std::optional<RowBatch>> Next() override { return reader_->Next(); }
+  /// `helpers` make the next batch while the caller is busy with the one before; nullptr for none.
+  ViewReader(std::shared_ptr<const TableView> view, std::unique_ptr<SortedReader> reader,
+             Helpers* helpers)
+      : view_(std::move(view)), reader_(std::move(reader)), helpers_(helpers) {}
+
+  arrow::Result<std::optional<RowBatch>> Next() override {
+    auto batch = next_.has_value() ? next_->Take() : reader_->Next();
+    next_.reset();
+    if (helpers_ == nullptr || !batch.ok() || !batch->has_value()) return batch;
+    ++batches_;
+    if (batches_ > kLoneBatches && (*batch)->num_rows() >= kEarlyRowsMin) {
+      next_.emplace([this] { return reader_->Next(); }, helpers_);
+    }
+    return batch;
+  }
 
  private:
   const std::shared_ptr<const TableView> view_;
   const std::unique_ptr<SortedReader> reader_;
+  Helpers* const helpers_;
+  int64_t batches_ = 0;                                                    // delivered
+  std::optional<EarlyRead<arrow::Result<std::optional<RowBatch>>>> next_;  // uses reader_
 };
 
 arrow::Result<std::unique_ptr<SortedReader>> OpenSource(
@@ -127,6 +148,7 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
         [&](const Source& source) { return Concerns(source, request.range, request.snapshot); });
   }
   std::vector<std::unique_ptr<SortedReader>> readers;
+  Helpers* merge_helpers = nullptr;
   if (view->schema->is_append()) {
     if (request.direction == Direction::kForward) std::reverse(sources.begin(), sources.end());
     readers.push_back(std::make_unique<Concatenation>(std::move(sources), std::move(request)));
@@ -137,6 +159,7 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
     // gives those of blocks with several versions of a key unasked).
     const bool lone_run = sources.size() == 1 && sources[0].run != nullptr;
     if (!lone_run || options.tombstones != nullptr) request.want_keys = true;
+    if (!lone_run) merge_helpers = request.helpers;
     const auto filter = std::move(request.filter);
     const std::vector<bool> hide_nothing = HideNothing(sources, request.range);
     for (size_t i = 0; i < sources.size(); ++i) {
@@ -148,7 +171,7 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
   }
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> merged,
                         MergeForRead(std::move(readers), std::move(options)));
-  return std::make_unique<ViewReader>(std::move(view), std::move(merged));
+  return std::make_unique<ViewReader>(std::move(view), std::move(merged), merge_helpers);
 }
 
 }  // namespace marble

@@ -40,8 +40,8 @@ struct ReadRequest {
   /// (RowBatch::filtered); its columns are among `columns`. A source is given one only if none of
   /// its rows hides one of another source.
   std::shared_ptr<const ScanFilter> filter;
-  /// Read the next blocks of files while the caller is busy with those before; nullptr for none.
-  /// Must outlive the reader.
+  /// Read the next blocks of files, and merge the next rows, while the caller is busy with those
+  /// before; nullptr for none. Must outlive the reader.
   Helpers* helpers = nullptr;
 };
 

@@ -414,5 +414,37 @@ TEST_P(ScanTest, MistakesAreNamed) {
   EXPECT_FALSE(keyed_->Scan(range).ok());
 }
 
+class FilteredBatches : public testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(FilteredBatches, WhatIsLeftOfManyBlocksComesTogether) {
+  constexpr int64_t kBlocks = 30;
+  constexpr int64_t kBlockRows = 1000;
+  TestDatabase database;
+  ASSERT_OK(database.Open());
+  ASSERT_OK(database->CreateTable("many", ScanSchema(),
+                                  {.primary_key = GetParam(), .block_rows_max = kBlockRows}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database.get(), "many"));
+  ASSERT_OK_AND_ASSIGN(auto rows, MakeRows(0, kBlocks * kBlockRows, 1, 0));
+  ASSERT_OK(table->Insert(rows));
+  ASSERT_OK(database->Compact());
+  ScanOptions third;
+  third.filter = cp::field_ref("flag");
+  ASSERT_OK_AND_ASSIGN(auto reader, table->Scan(third));
+  ASSERT_OK_AND_ASSIGN(const auto batches, reader->ToRecordBatches());
+  ASSERT_OK_AND_ASSIGN(const int64_t kept, table->Count(third));
+  ASSERT_GT(kept, kBlocks * kBlockRows / 4);
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0]->num_rows(), kept);
+  ScanOptions all;
+  ASSERT_OK_AND_ASSIGN(reader, table->Scan(all));
+  ASSERT_OK_AND_ASSIGN(const auto blocks, reader->ToRecordBatches());
+  EXPECT_GE(blocks.size(), kBlocks) << "what is not filtered is not copied together";
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, FilteredBatches,
+                         testing::Values(std::vector<std::string>{"id"},
+                                         std::vector<std::string>{}),
+                         [](const auto& info) { return info.param.empty() ? "Append" : "Keyed"; });
+
 }  // namespace
 }  // namespace marble::test

@@ -1,7 +1,6 @@
 #include "tree/run_reader.h"
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 
 #include "base/helper_threads.h"
 #include "unit/sst/sst_test_util.h"
+#include "unit/tree/at_once.h"
 
 namespace marble {
 namespace {
@@ -20,19 +20,6 @@ using sst_test::SstFixture;
 
 constexpr int64_t kFileRows = 30'000;
 constexpr int64_t kBlockBytes = 8 * 1024;
-
-/// Does what it is asked at once, and counts.
-class AtOnce : public Helpers {
- public:
-  void Help(std::function<void()> task) override {
-    ++asked_;
-    task();
-  }
-  int asked() const { return asked_; }
-
- private:
-  int asked_ = 0;
-};
 
 /// A run of two files with rows {id, note, twice} of ids 0, 1, ..., about 1 MB each.
 class RunReaderTest : public ::testing::TestWithParam<Compression> {
