@@ -59,9 +59,10 @@ arrow::Result<std::unique_ptr<SegmentWriter>> SegmentMaker::Next(uint64_t predec
   return made;
 }
 
-void SegmentMaker::MakeAhead(int count) {
+void SegmentMaker::MakeAhead(int count, bool pages) {
   const std::lock_guard lock(mutex_);
   wanted_ = count;
+  pages_ = pages;
   try {
     if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
   } catch (const std::system_error&) {
@@ -82,10 +83,11 @@ void SegmentMaker::Run() {
     if (stopping_) return;
     // Stays the same while segments are taken.
     const uint64_t number = last_ + ready_.size() + 1;
+    const bool pages = pages_;
     making_ = true;
     lock.unlock();
     auto made = Make(number, number - 1, segment_bytes_);
-    if (made.ok()) (*made)->WillAppend();
+    if (made.ok() && pages) (*made)->WillAppend();
     lock.lock();
     making_ = false;
     if (made.ok()) {

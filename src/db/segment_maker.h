@@ -38,8 +38,8 @@ class SegmentMaker {
   arrow::Result<std::unique_ptr<SegmentWriter>> Next(uint64_t predecessor, int64_t capacity);
 
   /// Begins to make the `count` segments behind the one that was given last. Those that are there
-  /// count.
-  void MakeAhead(int count);
+  /// count. `pages`: makes their pages ready for small writes, which makes all of them dirty.
+  void MakeAhead(int count, bool pages);
   /// Would Next give a segment at once?
   bool IsReady() const;
 
@@ -81,6 +81,7 @@ class SegmentMaker {
   uint64_t last_ = 0;                                 // the segment that was given last
   std::deque<std::unique_ptr<SegmentWriter>> ready_;  // those behind it
   int wanted_ = 0;                                    // of ready_
+  bool pages_ = true;                                 // are to be made ready
   bool making_ = false;
   bool stopping_ = false;
 };

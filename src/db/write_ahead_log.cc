@@ -39,6 +39,8 @@ arrow::Status WriteAheadLog::Roll(uint64_t payload_bytes) {
                         maker_.Next(current()->number(), capacity));
   MARBLE_CHECK(next->number() == current()->number() + 1);
   rolls_ = std::min(rolls_ + 1, kSegmentsAhead);
+  recent_bytes_ /= 2;
+  large_bytes_ /= 2;
   asked_ahead_ = false;
   directory_dirty_ = true;
   full_bytes_ += current()->capacity();
@@ -55,7 +57,9 @@ void WriteAheadLog::MakeAhead() {
   // Most logs of small databases end in the first half of their first segment.
   if (rolls_ == 0 && static_cast<int64_t>(position().offset) < current()->capacity() / 2) return;
   asked_ahead_ = true;
-  maker_.MakeAhead(std::max(rolls_, 1));
+  // Large payloads need no pages made ready: that would take as long as writing them, and the first
+  // sync of a segment would write all of it.
+  maker_.MakeAhead(std::max(rolls_, 1), /*pages=*/2 * large_bytes_ <= recent_bytes_);
 }
 
 arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,
@@ -67,6 +71,8 @@ arrow::Result<LogPosition> WriteAheadLog::Append(LogRecordHeader header,
   if (payload_bytes >= kLargePayloadBytes) via = WriteVia::kSystemCall;
   ARROW_ASSIGN_OR_RAISE(LogPosition end, current()->Append(header, parts, via));
   bytes_appended_ += LogRecordBytes(payload_bytes);
+  recent_bytes_ += LogRecordBytes(payload_bytes);
+  if (payload_bytes >= kLargePayloadBytes) large_bytes_ += LogRecordBytes(payload_bytes);
   next_sequence_ = header.first_sequence + header.count;
   if (!asked_ahead_) MakeAhead();
   return end;

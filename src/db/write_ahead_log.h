@@ -113,7 +113,9 @@ class WriteAheadLog {
   uint64_t synced_segment_ = 0;  // the last one that a sync included
   bool directory_dirty_ = false;
   int64_t bytes_appended_ = 0;
-  int64_t full_bytes_ = 0;  // capacity of the live segments before the current one
+  int64_t recent_bytes_ = 0;  // appended lately,
+  int64_t large_bytes_ = 0;   // and what of it came in large payloads
+  int64_t full_bytes_ = 0;    // capacity of the live segments before the current one
 };
 
 }  // namespace marble

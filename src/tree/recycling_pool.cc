@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace marble {
 
@@ -19,6 +21,19 @@ void AskForHugePages(uint8_t* data, int64_t bytes) {
   static_cast<void>(madvise(data, static_cast<size_t>(bytes), MADV_DONTNEED));
 }
 
+/// What is allocated for `size` bytes; equal for many sizes, so that one's memory does for another.
+int64_t SizeClass(int64_t size, int64_t alignment) {
+  // What is far too much is for the base pool to refuse.
+  constexpr int64_t most = int64_t{1} << 40;
+  if (alignment == kHugePageBytes || size < kRecycledBytesMin || size > most) return size;
+  const auto step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(size))) / 8;
+  return (size + step - 1) / step * step;
+}
+
+bool IsRecycled(int64_t size, int64_t alignment) {
+  return alignment == kHugePageBytes || size >= kRecycledBytesMin;
+}
+
 }  // namespace
 
 void RecyclingPool::SetSpareBytesMax(int64_t bytes) {
@@ -32,29 +47,48 @@ int64_t RecyclingPool::spare_bytes() const {
   return spare_bytes_;
 }
 
+uint8_t* RecyclingPool::TakeSpare(int64_t bytes, int64_t alignment) {
+  MutexLock lock(&mutex_);
+  const auto found = std::find_if(spares_.rbegin(), spares_.rend(), [&](const Spare& spare) {
+    return spare.bytes == bytes && spare.alignment == alignment;
+  });
+  if (found == spares_.rend()) return nullptr;
+  uint8_t* data = found->data;
+  spare_bytes_ -= bytes;
+  spares_.erase(std::next(found).base());
+  return data;
+}
+
 arrow::Status RecyclingPool::Allocate(int64_t size, int64_t alignment, uint8_t** out) {
-  if (alignment != kHugePageBytes) return ProxyMemoryPool::Allocate(size, alignment, out);
-  {
-    MutexLock lock(&mutex_);
-    const auto found = std::find_if(spares_.rbegin(), spares_.rend(),
-                                    [size](const Spare& spare) { return spare.bytes == size; });
-    if (found != spares_.rend()) {
-      *out = found->data;
-      spare_bytes_ -= size;
-      spares_.erase(std::next(found).base());
-      return arrow::Status::OK();
-    }
+  if (!IsRecycled(size, alignment)) return ProxyMemoryPool::Allocate(size, alignment, out);
+  const int64_t bytes = SizeClass(size, alignment);
+  *out = TakeSpare(bytes, alignment);
+  if (*out != nullptr) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(ProxyMemoryPool::Allocate(bytes, alignment, out));
+  if (alignment == kHugePageBytes) AskForHugePages(*out, bytes);
+  return arrow::Status::OK();
+}
+
+arrow::Status RecyclingPool::Reallocate(int64_t old_size, int64_t new_size, int64_t alignment,
+                                        uint8_t** ptr) {
+  if (!IsRecycled(old_size, alignment) && !IsRecycled(new_size, alignment)) {
+    return ProxyMemoryPool::Reallocate(old_size, new_size, alignment, ptr);
   }
-  ARROW_RETURN_NOT_OK(ProxyMemoryPool::Allocate(size, alignment, out));
-  AskForHugePages(*out, size);
+  if (SizeClass(old_size, alignment) == SizeClass(new_size, alignment)) return arrow::Status::OK();
+  uint8_t* moved = nullptr;
+  ARROW_RETURN_NOT_OK(Allocate(new_size, alignment, &moved));
+  std::memcpy(moved, *ptr, static_cast<size_t>(std::min(old_size, new_size)));
+  Free(*ptr, old_size, alignment);
+  *ptr = moved;
   return arrow::Status::OK();
 }
 
 void RecyclingPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {
-  if (alignment != kHugePageBytes) return ProxyMemoryPool::Free(buffer, size, alignment);
+  if (!IsRecycled(size, alignment)) return ProxyMemoryPool::Free(buffer, size, alignment);
+  const int64_t bytes = SizeClass(size, alignment);
   MutexLock lock(&mutex_);
-  spares_.push_back({buffer, size, ++frees_});
-  spare_bytes_ += size;
+  spares_.push_back({buffer, bytes, alignment, ++frees_});
+  spare_bytes_ += bytes;
   Trim();
 }
 
@@ -69,7 +103,7 @@ void RecyclingPool::Trim() {
     const Spare spare = *goes;
     spares_.erase(goes);
     spare_bytes_ -= spare.bytes;
-    ProxyMemoryPool::Free(spare.data, spare.bytes, kHugePageBytes);
+    ProxyMemoryPool::Free(spare.data, spare.bytes, spare.alignment);
   }
 }
 

@@ -1,7 +1,7 @@
-// The memory pool of one database: counts what is allocated through it, and keeps the huge-page
-// memory that flushed memtables give back for the memtables to come. The kernel hands out memory
-// zeroed, and a virtual machine may have to fetch it from its host first, which costs more than
-// filling it; a recycled block is mapped, and its content is nobody's. Thread-safe.
+// The memory pool of one database: counts what is allocated through it, and keeps large pieces of
+// memory that flushed memtables, merges and scans give back for those to come. The kernel hands out
+// memory zeroed, and a virtual machine may have to fetch it from its host first, which costs more
+// than filling it; a recycled block is mapped, and its content is nobody's. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,8 @@ namespace marble {
 /// Size and alignment from which memory is asked for in huge pages, bytes. Random reads of a large
 /// memtable miss the TLB otherwise.
 inline constexpr int64_t kHugePageBytes = int64_t{2} << 20;
+/// Size from which other memory is recycled, bytes: allocators give such pieces back to the kernel.
+inline constexpr int64_t kRecycledBytesMin = int64_t{256} << 10;
 
 class RecyclingPool final : public arrow::ProxyMemoryPool {
  public:
@@ -29,18 +31,25 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
   int64_t spare_bytes() const;
 
   // arrow::MemoryPool. Memory aligned to kHugePageBytes is in huge pages where the kernel has them,
-  // and recycled.
+  // and recycled; so is other memory from kRecycledBytesMin on, in sizes that are up to an eighth
+  // larger than what was asked for.
   using arrow::ProxyMemoryPool::Allocate;
   using arrow::ProxyMemoryPool::Free;
+  using arrow::ProxyMemoryPool::Reallocate;
   arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override;
+  arrow::Status Reallocate(int64_t old_size, int64_t new_size, int64_t alignment,
+                           uint8_t** ptr) override;
   void Free(uint8_t* buffer, int64_t size, int64_t alignment) override;
 
  private:
   struct Spare {
     uint8_t* data;
     int64_t bytes;
+    int64_t alignment;
     uint64_t freed;  // its number among the frees
   };
+  /// A spare of this size and alignment; nullptr if there is none.
+  uint8_t* TakeSpare(int64_t bytes, int64_t alignment);
   void Trim() MARBLE_REQUIRES(mutex_);
 
   mutable Mutex mutex_;

@@ -27,6 +27,25 @@ using ::testing::IsEmpty;
 constexpr char kDirectory[] = "/db";
 constexpr int64_t kSegmentBytes = 4096;
 
+/// A segment that counts how often its pages were made ready.
+class CountedSegment : public SegmentFile {
+ public:
+  CountedSegment(std::unique_ptr<SegmentFile> file, std::atomic<int>* prepared)
+      : file_(std::move(file)), prepared_(prepared) {}
+  int64_t capacity() const override { return file_->capacity(); }
+  arrow::Status Write(int64_t offset, std::span<const std::string_view> parts,
+                      WriteVia via) override {
+    return file_->Write(offset, parts, via);
+  }
+  arrow::Status Sync() override { return file_->Sync(); }
+  void WillWrite() override { ++*prepared_; }
+  arrow::Status Close() override { return file_->Close(); }
+
+ private:
+  const std::unique_ptr<SegmentFile> file_;
+  std::atomic<int>* const prepared_;
+};
+
 /// Takes its time to create a segment.
 class SlowFileSystem : public MemoryFileSystem {
  public:
@@ -34,10 +53,12 @@ class SlowFileSystem : public MemoryFileSystem {
                                                             int64_t capacity) override {
     ++begun;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return MemoryFileSystem::CreateSegment(path, capacity);
+    ARROW_ASSIGN_OR_RAISE(auto file, MemoryFileSystem::CreateSegment(path, capacity));
+    return std::make_unique<CountedSegment>(std::move(file), &prepared);
   }
 
   std::atomic<int> begun{0};
+  std::atomic<int> prepared{0};
 };
 
 class SegmentMakerTest : public ::testing::Test {
@@ -104,7 +125,7 @@ TEST_F(SegmentMakerTest, TheFirstSegmentHasNoPredecessor) {
   auto maker = NewMaker();
   EXPECT_EQ(Must(maker->First(7))->number(), 7);
   EXPECT_EQ(HeaderOf(7).predecessor, 0);
-  maker->MakeAhead(1);
+  maker->MakeAhead(1, /*pages=*/true);
   WaitUntilReady(*maker);
   EXPECT_EQ(Must(maker->Next(7, kSegmentBytes))->number(), 8);
   EXPECT_EQ(HeaderOf(8).predecessor, 7);
@@ -112,21 +133,32 @@ TEST_F(SegmentMakerTest, TheFirstSegmentHasNoPredecessor) {
 
 TEST_F(SegmentMakerTest, SegmentsMadeBeforehandFollowEachOther) {
   auto maker = MakerAfterTheFirst();
-  maker->MakeAhead(3);
+  maker->MakeAhead(3, /*pages=*/true);
   WaitForFiles(4);
   for (uint64_t number = 2; number <= 12; ++number) {
     EXPECT_EQ(HeaderOf(number).predecessor, number - 1);
     EXPECT_EQ(Must(maker->Next(number - 1, kSegmentBytes))->number(), number);
-    maker->MakeAhead(3);
+    maker->MakeAhead(3, /*pages=*/true);
     WaitUntilReady(*maker);
   }
+}
+
+TEST_F(SegmentMakerTest, PagesAreMadeReadyIfThatIsAskedFor) {
+  auto maker = MakerAfterTheFirst();
+  maker->MakeAhead(1, /*pages=*/false);
+  WaitUntilReady(*maker);
+  EXPECT_EQ(fs_.prepared, 0);
+  EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+  maker->MakeAhead(1, /*pages=*/true);
+  WaitUntilReady(*maker);
+  EXPECT_EQ(fs_.prepared, 1);
 }
 
 TEST_F(SegmentMakerTest, NextWaitsForTheSegmentThatIsBeingMade) {
   auto maker = MakerAfterTheFirst();
   for (uint64_t number = 2; number < 8; ++number) {
     const int before = fs_.begun;
-    maker->MakeAhead(1);
+    maker->MakeAhead(1, /*pages=*/true);
     WaitUntilBegun(before);
     ASSERT_EQ(Must(maker->Next(number - 1, kSegmentBytes))->number(), number);
     EXPECT_EQ(fs_.begun, before + 1);
@@ -135,7 +167,7 @@ TEST_F(SegmentMakerTest, NextWaitsForTheSegmentThatIsBeingMade) {
 
 TEST_F(SegmentMakerTest, ALongerSegmentTakesThePlaceOfThoseMadeBeforehand) {
   auto maker = MakerAfterTheFirst();
-  maker->MakeAhead(2);
+  maker->MakeAhead(2, /*pages=*/true);
   WaitForFiles(3);
   auto longer = Must(maker->Next(1, 3 * kSegmentBytes));
   EXPECT_EQ(longer->number(), 2);
@@ -149,7 +181,7 @@ TEST_F(SegmentMakerTest, AnErrorBeforehandIsToldOnlyIfItStays) {
   auto maker = MakerAfterTheFirst();
   fs_.FailNth(FileOp::kCreate, 1, EIO, /*sticky=*/true);
   const int before = fs_.begun;
-  maker->MakeAhead(1);
+  maker->MakeAhead(1, /*pages=*/true);
   WaitUntilBegun(before);
   std::this_thread::sleep_for(std::chrono::milliseconds(30));
   EXPECT_EQ(fs_.begun, before + 1) << "it is not tried again and again";
@@ -173,11 +205,11 @@ TEST_F(SegmentMakerTest, WhatIsMadeBeforehandAfterAFailureHasTheNumberThatWasNot
     auto maker = MakerAfterTheFirst();
     fs_.FailNth(FileOp::kCreate, 1, ENOSPC);
     ASSERT_FALSE(maker->Next(1, capacity).ok());
-    maker->MakeAhead(1);
+    maker->MakeAhead(1, /*pages=*/true);
     WaitUntilReady(*maker);
     EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
     EXPECT_EQ(HeaderOf(2).predecessor, 1);
-    maker->MakeAhead(1);
+    maker->MakeAhead(1, /*pages=*/true);
     WaitUntilReady(*maker);
     EXPECT_EQ(Must(maker->Next(2, kSegmentBytes))->number(), 3);
     EXPECT_THAT(Files(), testing::SizeIs(3));
@@ -189,7 +221,7 @@ TEST_F(SegmentMakerTest, WhatIsMadeBeforehandAfterAFailureHasTheNumberThatWasNot
 
 TEST_F(SegmentMakerTest, ASegmentThatCannotBeTakenBackIsGivenLater) {
   auto maker = MakerAfterTheFirst();
-  maker->MakeAhead(1);
+  maker->MakeAhead(1, /*pages=*/true);
   WaitUntilReady(*maker);
   fs_.FailNth(FileOp::kRename, 1, ENOSPC);
   ASSERT_FALSE(maker->TakeSpares().ok());
@@ -217,7 +249,7 @@ TEST_F(SegmentMakerTest, SparesAreUsedAgainAndNoMoreAreKeptThanMatter) {
 TEST_F(SegmentMakerTest, SparesAndSegmentsMadeBeforehandCanBeGivenUp) {
   auto maker = MakerAfterTheFirst();
   EXPECT_FALSE(maker->HasSpares());
-  maker->MakeAhead(2);
+  maker->MakeAhead(2, /*pages=*/true);
   WaitForFiles(3);
   WaitUntilReady(*maker);
   EXPECT_TRUE(maker->HasSpares());
@@ -232,11 +264,11 @@ TEST_F(SegmentMakerTest, SparesAndSegmentsMadeBeforehandCanBeGivenUp) {
 
 TEST_F(SegmentMakerTest, ClosingRemovesWhatWasNotUsed) {
   auto maker = MakerAfterTheFirst();
-  maker->MakeAhead(2);
+  maker->MakeAhead(2, /*pages=*/true);
   WaitForFiles(3);
   EXPECT_TRUE(maker->Close(/*remove=*/true).ok());
   EXPECT_EQ(Files().size(), 1);
-  maker->MakeAhead(2);  // after the end: nothing
+  maker->MakeAhead(2, /*pages=*/true);  // after the end: nothing
   EXPECT_EQ(Files().size(), 1);
 }
 

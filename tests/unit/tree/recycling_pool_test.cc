@@ -1,5 +1,7 @@
 #include "tree/recycling_pool.h"
 
+#include <cstdint>
+
 #include <gtest/gtest.h>
 
 namespace marble {
@@ -75,6 +77,54 @@ TEST(RecyclingPool, GivesNoSpareOfAnotherSizeAndKeepsNothingSmall) {
   uint8_t* two = Take(&pool, 2 * kHugePageBytes);
   EXPECT_EQ(pool.spare_bytes(), kHugePageBytes);
   pool.Free(two, 2 * kHugePageBytes, kHugePageBytes);
+}
+
+TEST(RecyclingPool, GivesOutLargeMemoryAgainForSizesNearIt) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(kHugePageBytes);
+  uint8_t* first = Take(&pool, kRecycledBytesMin + 1, 64);
+  pool.Free(first, kRecycledBytesMin + 1, 64);
+  EXPECT_GT(pool.spare_bytes(), kRecycledBytesMin);
+  EXPECT_EQ(Take(&pool, kRecycledBytesMin + 1000, 64), first);
+  EXPECT_EQ(pool.spare_bytes(), 0);
+  pool.Free(first, kRecycledBytesMin + 1000, 64);
+  uint8_t* other = Take(&pool, 2 * kRecycledBytesMin, 64);
+  EXPECT_GT(pool.spare_bytes(), 0) << "too small for it";
+  pool.Free(other, 2 * kRecycledBytesMin, 64);
+  pool.SetSpareBytesMax(0);
+  EXPECT_EQ(pool.bytes_allocated(), 0);
+}
+
+TEST(RecyclingPool, MemoryThatGrowsAndShrinksKeepsItsContent) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(4 * kHugePageBytes);
+  int64_t size = 1000;
+  uint8_t* data = Take(&pool, size, 64);
+  for (int64_t i = 0; i < size; ++i) data[i] = static_cast<uint8_t>(i);
+  const int64_t sizes[] = {2000,
+                           kRecycledBytesMin,
+                           kRecycledBytesMin + 10,
+                           3 * kRecycledBytesMin,
+                           5'000'000,
+                           kRecycledBytesMin,
+                           1500,
+                           1000};
+  for (const int64_t next : sizes) {
+    ASSERT_TRUE(pool.Reallocate(size, next, 64, &data).ok());
+    size = next;
+    for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(data[i], static_cast<uint8_t>(i)) << size;
+  }
+  pool.Free(data, size, 64);
+  pool.SetSpareBytesMax(0);
+  EXPECT_EQ(pool.bytes_allocated(), 0);
+}
+
+TEST(RecyclingPool, SizesThatNobodyHasAreRefused) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  uint8_t* data = nullptr;
+  for (const int64_t size : {int64_t{-1}, INT64_MAX, int64_t{1} << 62}) {
+    EXPECT_FALSE(pool.Allocate(size, 64, &data).ok()) << size;
+  }
 }
 
 TEST(RecyclingPool, KeepsNothingUnlessTold) {
