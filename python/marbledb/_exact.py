@@ -3,6 +3,7 @@ are rounded). pyarrow alone cuts what does not fit: 1.5 becomes 1 in an integer 
 vanishes in a date column, and 1e39 becomes infinity where 32 bits hold a float."""
 
 import datetime
+import math
 import numbers
 from decimal import Decimal
 
@@ -68,26 +69,44 @@ def _are_whole_numbers(values):
         return False
 
 
-def _require_finite(numbers, data_type):
-    """ValueError if a finite one of the numbers, an array, is none as `data_type`."""
-    limit = _INFINITE.get(data_type)
-    if limit is None:
-        return
-    wide = numbers.cast(pa.float64())
-    beyond = pc.and_(pc.is_finite(wide), pc.greater_equal(pc.abs(wide), limit))
-    if pc.any(beyond).as_py():
-        raise ValueError(f"{wide.filter(beyond)[0].as_py()!r} is beyond every {data_type}")
+def _has_infinity(array):
+    """Whether a float in it, or in what it consists of, is infinite."""
+    if pt.is_floating(array.type):
+        return pc.any(pc.is_inf(array)).as_py()
+    return any(_has_infinity(part) for part in _parts(array))
 
 
-def _require(values, data_type):
-    """ValueError if one of `values`, which Arrow has taken as `data_type`, was cut."""
+def _parts(array):
+    """The arrays that a nested one, which is not chunked, consists of; none of others."""
+    data_type = array.type
+    if pt.is_struct(data_type):
+        return array.flatten()
+    if pt.is_map(data_type):
+        return [array.keys, array.items]
+    if pt.is_list(data_type) or pt.is_large_list(data_type) or pt.is_fixed_size_list(data_type):
+        return [array.flatten()]
+    return []
+
+
+def _became_infinite(value, data_type):
+    """Whether it is a finite number, beyond those of the type."""
+    number = float(value.as_py() if isinstance(value, pa.Scalar) else value)
+    return math.isfinite(number) and abs(number) >= _INFINITE[data_type]
+
+
+def _require(values, data_type, has_infinity):
+    """ValueError if one of `values`, which Arrow has taken as `data_type`, was cut. `has_infinity`:
+    some of what Arrow made of them is infinite."""
     if pt.is_dictionary(data_type) or pt.is_run_end_encoded(data_type):
         data_type = data_type.value_type
     if data_type in _INFINITE:
-        return _require_finite(pa.array(values, pa.float64()), data_type)
+        for value in values if has_infinity else ():
+            if value is not None and _became_infinite(value, data_type):
+                raise ValueError(f"{value!r} is beyond every {data_type}")
+        return
     if pt.is_nested(data_type):
         for part, part_type in _children(values, data_type):
-            _require(part, part_type)
+            _require(part, part_type, has_infinity)
         return
     rule = _rule(data_type)
     if rule is None:
@@ -130,7 +149,7 @@ def exact_array(values, data_type):
     # Other numpy arrays and pandas series are cast by Arrow, which refuses losses.
     if dtype == object:
         if len(values) > _FEW or not _NEVER_CUT.issuperset(map(type, values)):
-            _require(values, data_type)
+            _require(values, data_type, _has_infinity(array))
     return array
 
 
@@ -172,6 +191,57 @@ def has_list_view(data_type):
     return _holds(data_type, _is_view_of_list)
 
 
+def _storage(array):
+    """The values of dictionaries, run ends and extension types as an array of their own type."""
+    while True:
+        if pt.is_dictionary(array.type):
+            array = array.cast(array.type.value_type)
+        elif pt.is_run_end_encoded(array.type):
+            array = pc.run_end_decode(array)
+        elif isinstance(array.type, pa.BaseExtensionType):
+            storage = array.type.storage_type
+            if isinstance(array, pa.ChunkedArray):
+                array = pa.chunked_array([chunk.storage for chunk in array.chunks], storage)
+            else:
+                array = array.storage
+        else:
+            return array
+
+
+def _value_type(data_type):
+    while not pt.is_nested(data_type) and hasattr(data_type, "value_type"):
+        data_type = data_type.value_type
+    if isinstance(data_type, pa.BaseExtensionType):
+        return _value_type(data_type.storage_type)
+    return data_type
+
+
+def _compare(before, after):
+    """ValueError if `after`, which `before` was cast to, is another kind of value or was cut. Arrays
+    that are not chunked."""
+    if before.type == after.type or pt.is_null(before.type):
+        return
+    parts = _parts(before)
+    if parts:
+        for part, cast in zip(parts, _parts(after)):
+            _compare(part, cast)
+        return
+    others = f"a column of {before.type} is no {after.type}"
+    if (_is_text(before.type) or _is_bytes(before.type)) != (
+            _is_text(after.type) or _is_bytes(after.type)):
+        raise ValueError(others)
+    if pt.is_temporal(before.type) and not pt.is_temporal(after.type):
+        raise ValueError(others)
+    if after.type in _INFINITE and _has_infinity(after):
+        for value, cast in zip(before, after):
+            if cast.is_valid and math.isinf(cast.as_py()) and _became_infinite(value, after.type):
+                raise ValueError(f"{value.as_py()!r} is beyond every {after.type}")
+    # Arrow refuses to cut numbers and units; it cuts days out of moments, and truths out of numbers.
+    if _is_coarse(before.type) or _is_coarse(after.type):
+        if not after.cast(before.type).equals(before):
+            raise ValueError(f"{before.type} cannot be cast to {after.type} without loss")
+
+
 def exact_cast(array, data_type):
     """`array` (or chunked array) cast to `data_type`; ValueError or ArrowException if another kind
     of value is wanted or a value would be cut. Floats are rounded."""
@@ -179,24 +249,14 @@ def exact_cast(array, data_type):
         return array
     if has_list_view(array.type):
         raise ValueError(f"{array.type} cannot be cast to {data_type}")
-    if pt.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    elif pt.is_run_end_encoded(array.type):
-        array = pc.run_end_decode(array)
-    wanted = data_type
-    if pt.is_dictionary(wanted) or pt.is_run_end_encoded(wanted):
-        wanted = wanted.value_type
-    from_chars = _is_text(array.type) or _is_bytes(array.type)
-    other_kind = from_chars != (_is_text(wanted) or _is_bytes(wanted)) and not pt.is_null(array.type)
-    if other_kind or pt.is_temporal(array.type) and not pt.is_temporal(wanted):
-        raise ValueError(f"a column of {array.type} is no {data_type}")
-    if pt.is_floating(array.type):
-        _require_finite(array, wanted)
+    array = _storage(array)
+    wanted = _value_type(data_type)
     plain = array.cast(wanted)
-    # Arrow refuses to cut numbers and units; it cuts days out of moments, and truths out of numbers.
-    if not pt.is_null(array.type) and (_holds(wanted, _is_coarse) or _holds(array.type, _is_coarse)):
-        if not plain.cast(array.type).equals(array):
-            raise ValueError(f"{array.type} cannot be cast to {data_type} without loss")
+    if isinstance(array, pa.ChunkedArray):
+        for before, after in zip(array.chunks, plain.chunks):
+            _compare(before, after)
+    else:
+        _compare(array, plain)
     if wanted == data_type:
         return plain
     if pt.is_run_end_encoded(data_type):

@@ -78,6 +78,7 @@ Result<std::shared_ptr<arrow::Array>> StoredDefault(const arrow::Field& field,
 Status Add(const SchemaChange::Step& step, Draft* draft) {
   if (step.field == nullptr) return Status::Invalid("a column to add needs a field, not null");
   const arrow::Field& field = *step.field;
+  ARROW_RETURN_NOT_OK(CheckNewColumn(field));
   const bool has_value = step.default_value != nullptr && step.default_value->is_valid;
   if (!field.nullable() && !has_value) {
     return Status::Invalid("the new column '", field.name(),
@@ -120,6 +121,7 @@ Status Widen(const SchemaChange::Step& step, Draft* draft) {
   const auto to = StoredType(step.type);
   if (!from.ok()) return InColumn(step.column, from.status());
   if (!to.ok()) return InColumn(step.column, to.status());
+  ARROW_RETURN_NOT_OK(CheckNewColumn(*draft->fields[place]->WithType(step.type)));
   if (!(*from)->Equals(**to) && !IsWidening(**from, **to)) {
     return Status::Invalid("column '", step.column, "' is ",
                            draft->fields[place]->type()->ToString(), ": ", step.type->ToString(),

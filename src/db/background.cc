@@ -145,7 +145,12 @@ bool OpenDatabase::RunOneJob(int thread) {
   };
   const bool several = environment_.options.background_threads > 1;
   if (PendingWaits() && !manifest_busy_ && std::chrono::steady_clock::now() >= pending_retry_) {
-    return run("manifest edit", [&] { return InstallPending(); });
+    ++running_jobs_;
+    const arrow::Status status = InstallPending();  // says nothing of jobs that found no room
+    --running_jobs_;
+    if (!status.ok()) NoteJobResult(status, "manifest edit");
+    progress_.notify_all();
+    return true;
   }
   for (LiveTable* t : tables_.Behind(last_flushed_)) {
     if (!ShouldFlush(*t, thread)) continue;
@@ -398,6 +403,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
       if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
     }
     for (const auto& file : pending_files) file->MarkObsolete();
+    pending_retry_ = {};
     progress_.notify_all();
     std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
     if (replaced != nullptr || !retired.empty() || !pending_files.empty()) {

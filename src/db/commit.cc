@@ -251,6 +251,7 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
                                             uint64_t sequence, uint64_t segment) {
   constexpr int64_t most = Environment::kMemtableBytesMost;
   const bool is_long = static_cast<int64_t>(record_.payload_bytes()) > most / 4;
+  bool sealed = false;
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& op = operations[i];
     if (IsEmpty(op)) continue;
@@ -269,13 +270,20 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
       if (table->active().first_segment == 0) table->active().first_segment = segment;
       const uint64_t first_row_id = op.rows != nullptr ? payloads[i].first_row_id : 0;
       ARROW_RETURN_NOT_OK(ApplyOperation(op, sequence, first_row_id, table));
-      if (is_long && table->active().memtable->bytes() >= most) Seal(table);
+      if (is_long && table->active().memtable->bytes() >= most) {
+        tables_.Seal(table);
+        sealed = true;
+      }
     }
     sequence += std::max<uint64_t>(op.pairs.size(), 1);
   }
   for (size_t i = 0; i < operations.size(); ++i) {
     const bool last = i + 1 == operations.size() || operations[i + 1].table != operations[i].table;
     if (last) CountMemtableBytes(operations[i].table->live);
+  }
+  if (sealed) {
+    memtable_bytes_ = tables_.MemtableBytes();
+    work_.notify_all();
   }
   return arrow::Status::OK();
 }
@@ -497,12 +505,14 @@ SyncGroup::Duration OpenDatabase::RunSync(const WriteAheadLog::SyncTarget& targe
 
 arrow::Status OpenDatabase::InstallPending() {
   const auto now = std::chrono::steady_clock::now();
-  if (now < pending_retry_) return arrow::Status::OK();
-  pending_retry_ = {};
+  if (now < pending_retry_) {
+    work_.notify_all();  // one of the threads tries again, in case that nobody writes
+    return arrow::Status::OK();
+  }
   const arrow::Status status = Install({}, nullptr, nullptr);
   if (status.ok() || !IsRoomError(status)) return status;
   pending_retry_ = now + kRoomPatience;
-  work_.notify_all();  // one of the threads tries again, in case that nobody writes
+  work_.notify_all();
   return arrow::Status::OK();
 }
 

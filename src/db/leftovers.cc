@@ -33,6 +33,46 @@ arrow::Result<uint64_t> AddFilesOfLog(FileSystem* fs, const std::string& directo
   return last;
 }
 
+/// Adds the SSTables that the manifest's records have added, those that were removed since
+/// included.
+arrow::Status AddFilesOfManifest(FileSystem* fs, const std::string& directory, uint64_t number,
+                                 NamedFiles* named) {
+  const std::string path = ManifestPath(directory, number);
+  ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
+  ARROW_ASSIGN_OR_RAISE(
+      const auto reader,
+      LogReader::Open(std::move(file), path, LogFileKind::kManifest, nullptr, number));
+  while (true) {
+    ARROW_ASSIGN_OR_RAISE(const auto record, reader->Next());
+    if (record == nullptr) return arrow::Status::OK();
+    if (record->header.kind != LogRecordKind::kEdit) continue;
+    ARROW_ASSIGN_OR_RAISE(const VersionEdit edit,
+                          DecodeVersionEdit(std::string_view(*record->payload)));
+    for (const TableEdit& table : edit.tables) {
+      for (const AddedFile& added : table.added) named->sstables.insert(added.meta.number);
+    }
+  }
+}
+
+/// What was read of manifest and CURRENT is on the device, as far as syncing can tell.
+arrow::Status SyncManifest(FileSystem* fs, const std::string& directory, uint64_t number) {
+  ARROW_ASSIGN_OR_RAISE(auto manifest, fs->OpenAppend(ManifestPath(directory, number)));
+  ARROW_RETURN_NOT_OK(manifest->Sync());
+  ARROW_RETURN_NOT_OK(manifest->Close());
+  return fs->SyncDirectory(directory);
+}
+
+arrow::Status RemoveUnnamedSstables(FileSystem* fs, const std::string& directory,
+                                    const std::set<uint64_t>& named) {
+  ARROW_ASSIGN_OR_RAISE(const auto files, fs->List(directory));
+  for (const DirectoryEntry& entry : files) {
+    const auto number = ParseSstName(entry.name);
+    if (!number.has_value() || named.contains(*number)) continue;
+    ARROW_RETURN_NOT_OK(RemoveWhenUnpinned(fs, directory + "/" + entry.name));
+  }
+  return arrow::Status::OK();
+}
+
 /// Removes the segments behind `last`, from the newest on, that are there without a record.
 arrow::Status RemoveEmptySegments(FileSystem* fs, const std::string& directory,
                                   const ManifestState& state, const LogRecoveryResult& log,
@@ -66,13 +106,7 @@ NamedFiles FilesNamedBy(const ManifestState& state, uint64_t manifest) {
 }
 
 arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory, const NamedFiles& named) {
-  const std::string sstables = SstDirectory(directory);
-  ARROW_ASSIGN_OR_RAISE(const auto files, fs->List(sstables));
-  for (const DirectoryEntry& entry : files) {
-    const auto number = ParseSstName(entry.name);
-    if (!number.has_value() || named.sstables.contains(*number)) continue;
-    ARROW_RETURN_NOT_OK(RemoveWhenUnpinned(fs, sstables + "/" + entry.name));
-  }
+  ARROW_RETURN_NOT_OK(RemoveUnnamedSstables(fs, SstDirectory(directory), named.sstables));
   ARROW_ASSIGN_OR_RAISE(const auto segments, fs->List(LogDirectory(directory)));
   for (const DirectoryEntry& entry : segments) {
     const auto number = ParseLogSegmentName(entry.name);
@@ -103,10 +137,12 @@ bool IsDiskFull(const arrow::Status& status) {
   return code == ENOSPC || code == EDQUOT;
 }
 
-arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& directory) {
+arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& given) {
+  ARROW_ASSIGN_OR_RAISE(const std::string directory, fs->Canonical(given));  // as pins name files
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<FileLock> lock, fs->Lock(LockPath(directory)));
   ARROW_ASSIGN_OR_RAISE(const LoadedManifest loaded, Manifest::Load(fs, directory));
   NamedFiles named = FilesNamedBy(loaded.state, loaded.number);
+  ARROW_RETURN_NOT_OK(AddFilesOfManifest(fs, directory, loaded.number, &named));
   LogRecoveryResult log;
   uint64_t last = loaded.state.log_start;
   if (!loaded.clean) {
@@ -115,7 +151,8 @@ arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& directory) {
   if (loaded.may_only_read || log.may_only_read) {
     return arrow::Status::Invalid(directory, " may only be read by this version");
   }
-  ARROW_RETURN_NOT_OK(RemoveUnnamed(fs, directory, named));
+  ARROW_RETURN_NOT_OK(SyncManifest(fs, directory, loaded.number));
+  ARROW_RETURN_NOT_OK(RemoveUnnamedSstables(fs, SstDirectory(directory), named.sstables));
   ARROW_RETURN_NOT_OK(RemoveSpareSegments(fs, directory));
   return RemoveEmptySegments(fs, directory, loaded.state, log, last);
 }

@@ -33,10 +33,11 @@ arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory);
 /// Is the device full, or the user's share of it?
 bool IsDiskFull(const arrow::Status& status);
 
-/// Makes room for the open of a database that found none: removes what neither its manifest nor its
-/// log names, spare segments, and segments behind the log's end that hold no record (opens that
-/// failed leave them). Holds the directory's lock meanwhile. Removes nothing if manifest or log
-/// cannot be read, or are a newer version's to write.
+/// Makes room for the open of a database that found none: removes SSTables that no record of its
+/// manifest or its log has ever named, spare segments, and segments behind the log's end that hold
+/// no record (opens that failed leave them). What a record has named is left alone, whatever later
+/// ones say: these may not be on the device. Holds the directory's lock meanwhile. Removes nothing
+/// if manifest or log cannot be read or synced, or are a newer version's to write.
 arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& directory);
 
 }  // namespace marble

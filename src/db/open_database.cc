@@ -7,6 +7,7 @@
 #include <marble/error.h>
 
 #include "base/warn.h"
+#include "row/type_conversion.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -57,6 +58,10 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
       return arrow::Status::OK();
     }
     return ConflictError("table '" + name + "' exists with another schema or key");
+  }
+  for (const auto& field : schema->fields()) {
+    const arrow::Status status = CheckNewColumn(*field);
+    if (!status.ok()) return status.WithMessage("table '", name, "': ", status.message());
   }
   TableRecord record;
   record.id = next_table_id_;

@@ -181,7 +181,8 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
   /// Did what is pending find no room for its manifest edit?
   bool PendingWaits() const MARBLE_REQUIRES(mutex_) {
-    return pending_segment_ != 0 && pending_retry_ != std::chrono::steady_clock::time_point();
+    return pending_segment_ != 0 && write_error_.ok() &&
+           pending_retry_ != std::chrono::steady_clock::time_point();
   }
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);

@@ -234,8 +234,8 @@ arrow::Result<std::string> PosixFileSystem::Identity(const std::string& director
 arrow::Result<std::string> PosixFileSystem::Canonical(const std::string& directory) {
   const std::unique_ptr<char, decltype(&std::free)> path(::realpath(directory.c_str(), nullptr),
                                                          &std::free);
-  if (path == nullptr) return PosixError(errno, "find the path of", directory);
-  return std::string(path.get());
+  // A directory above may not be searched, for example: then the path is good for as long as it is.
+  return path == nullptr ? directory : std::string(path.get());
 }
 
 FileSystem* DefaultFileSystem() {

@@ -43,10 +43,6 @@ Result<TypePtr> StoredParent(const TypePtr& type, int depth) {
 }
 
 Result<TypePtr> StoredDictionary(const arrow::DictionaryType& type, int depth) {
-  if (type.ordered()) {
-    return Status::TypeError("ordered dictionaries (", type.ToString(),
-                             ") cannot be stored, as the order of their values would be lost");
-  }
   ARROW_ASSIGN_OR_RAISE(TypePtr stored, StoredTypeAt(type.value_type(), depth + 1));
   if (arrow::is_nested(stored->id())) {  // a struct may have no fields
     return Status::TypeError("dictionaries of nested values (", type.ToString(),
@@ -96,6 +92,26 @@ Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth) {
     return type;
   }
   return Status::TypeError("type ", type->ToString(), " cannot be stored");
+}
+
+/// `type` or a part of it; nullptr if there is none.
+const arrow::DataType* OrderedDictionaryIn(const arrow::DataType& type) {
+  switch (type.id()) {
+    case Type::DICTIONARY: {
+      const auto& dictionary = checked_cast<const arrow::DictionaryType&>(type);
+      return dictionary.ordered() ? &type : OrderedDictionaryIn(*dictionary.value_type());
+    }
+    case Type::RUN_END_ENCODED:
+      return OrderedDictionaryIn(*checked_cast<const arrow::RunEndEncodedType&>(type).value_type());
+    case Type::EXTENSION:
+      return OrderedDictionaryIn(*checked_cast<const arrow::ExtensionType&>(type).storage_type());
+    default:
+      break;
+  }
+  for (const auto& field : type.fields()) {
+    if (const auto* found = OrderedDictionaryIn(*field->type())) return found;
+  }
+  return nullptr;
 }
 
 Result<ArrayPtr> DecodeDictionary(const Array& array, const TypePtr& stored_type,
@@ -197,6 +213,13 @@ Result<ArrayPtr> ConvertChildren(const Array& array, const TypePtr& stored_type,
 }  // namespace
 
 Result<TypePtr> StoredType(const TypePtr& type) { return StoredTypeAt(type, 0); }
+
+Status CheckNewColumn(const arrow::Field& field) {
+  const arrow::DataType* type = OrderedDictionaryIn(*field.type());
+  if (type == nullptr) return Status::OK();
+  return Status::TypeError("column '", field.name(), "': ordered dictionaries (", type->ToString(),
+                           ") cannot be stored, as the order of their values would be lost");
+}
 
 Result<ArrayPtr> ToStoredArray(const ArrayPtr& array, const TypePtr& stored_type,
                                arrow::MemoryPool* pool) {

@@ -16,6 +16,10 @@ namespace marble {
 arrow::Result<std::shared_ptr<arrow::DataType>> StoredType(
     const std::shared_ptr<arrow::DataType>& type);
 
+/// TypeError that names the column if it is, or holds, an ordered dictionary: the order of its
+/// values would be lost. For columns that are new; tables that have such ones go on as they were.
+arrow::Status CheckNewColumn(const arrow::Field& field);
+
 /// `array` as `stored_type`, which is StoredType of its type. The array itself if the types are
 /// equal. The array must be valid (ValidateFull).
 arrow::Result<std::shared_ptr<arrow::Array>> ToStoredArray(

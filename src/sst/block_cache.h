@@ -56,8 +56,10 @@ class BlockCache {
   static constexpr int kShards = 16;
 
   static int64_t Share(int64_t capacity) { return std::max<int64_t>(capacity, 0) / 4 * 3; }
-  /// What others leave to blocks.
-  int64_t room() const { return capacity() - rows_.bytes() - pinned_bytes_; }
+  /// What others leave to blocks, an eighth of the capacity at least.
+  int64_t room() const {
+    return std::max(capacity() / 8, capacity() - rows_.bytes() - pinned_bytes_);
+  }
   /// To what the capacity and taken_ are now.
   void Fit();
   static int ShardOf(uint64_t file, int64_t block);

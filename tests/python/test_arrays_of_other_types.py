@@ -1,6 +1,7 @@
 """Arrays whose type is not the column's: taken whole, or refused by table and column."""
 
 import datetime
+import uuid
 
 import marbledb
 import numpy as np
@@ -35,6 +36,10 @@ def stored(db, data_type, values):
         (pa.float32(), [1e39]),
         (pa.float16(), [1e6]),
         (pa.list_(pa.float32()), [[1e39]]),
+        (pa.list_(pa.float32()), pa.array([[1e39]])),
+        (pa.list_(pa.string()), pa.array([[7]])),
+        (pa.struct([("d", pa.date32())]), pa.array([{"d": MORNING}])),
+        (pa.uuid(), pa.array([7])),
         (pa.list_(pa.int64()), pa.array([[1]], pa.list_view(pa.int64()))),
         (pa.large_list(pa.int64()), pa.array([[1]], pa.large_list_view(pa.int64()))),
     ],
@@ -56,6 +61,16 @@ def test_what_a_column_cannot_hold_whole_is_refused(db, data_type, values):
         (pa.large_string(), pa.array(["a", "a"]).dictionary_encode(), ["a", "a"]),
         (pa.dictionary(pa.int8(), pa.string()), pa.array(["a", "b"]), ["a", "b"]),
         (pa.int64(), pa.nulls(2), [None, None]),
+        (pa.float32(), [pa.scalar(0.5, pa.float32()), 2], [0.5, 2]),
+        (pa.float32(), [float("inf"), 0.5] * 9, [float("inf"), 0.5] * 9),
+        (pa.struct([("b", pa.bool_()), ("x", pa.float32())]),
+         pa.array([{"b": True, "x": 0.5}, {"b": None, "x": None}]),
+         [{"b": True, "x": 0.5}, {"b": None, "x": None}]),
+        (pa.uuid(), pa.array([bytes(range(16))], pa.binary(16)),
+         [uuid.UUID(bytes=bytes(range(16)))]),
+        (pa.binary(16), pa.array([uuid.UUID(int=1)], pa.uuid()), [uuid.UUID(int=1).bytes]),
+        (pa.map_(pa.string(), pa.int8()), pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+         [[("a", 1)]]),
     ],
 )
 def test_what_a_column_holds_whole_is_taken(db, data_type, values, wanted):

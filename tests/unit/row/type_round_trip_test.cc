@@ -234,11 +234,17 @@ TEST(TypeConversion, ASliceOfAnEqualTypeKeepsItsRows) {
   EXPECT_TRUE(user->Equals(*array));
 }
 
-TEST(TypeConversion, OrderedDictionariesAreRefused) {
+TEST(TypeConversion, OrderedDictionariesAreRefusedInNewColumnsOnly) {
   const auto sizes = arrow::dictionary(arrow::int8(), arrow::utf8(), /*ordered=*/true);
-  for (const auto& type : {sizes, arrow::list(sizes)}) {
-    EXPECT_TRUE(StoredType(type).status().IsTypeError()) << type->ToString();
+  for (const auto& type : {sizes, arrow::list(sizes), arrow::run_end_encoded(arrow::int32(), sizes),
+                           arrow::struct_({arrow::field("s", sizes)})}) {
+    const arrow::Status refused = CheckNewColumn(*arrow::field("size", type));
+    EXPECT_TRUE(refused.IsTypeError()) << type->ToString();
+    EXPECT_NE(refused.message().find("column 'size'"), std::string::npos);
+    EXPECT_TRUE(StoredType(type).ok()) << type->ToString();
   }
+  EXPECT_TRUE(
+      CheckNewColumn(*arrow::field("d", arrow::dictionary(arrow::int8(), arrow::utf8()))).ok());
 }
 
 TEST(TypeConversion, RunsAreFoundAgain) {
