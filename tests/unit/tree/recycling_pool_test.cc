@@ -119,14 +119,6 @@ TEST(RecyclingPool, MemoryThatGrowsAndShrinksKeepsItsContent) {
   EXPECT_EQ(pool.bytes_allocated(), 0);
 }
 
-TEST(RecyclingPool, SizesThatNobodyHasAreRefused) {
-  RecyclingPool pool(arrow::default_memory_pool());
-  uint8_t* data = nullptr;
-  for (const int64_t size : {int64_t{-1}, INT64_MAX, int64_t{1} << 62}) {
-    EXPECT_FALSE(pool.Allocate(size, 64, &data).ok()) << size;
-  }
-}
-
 TEST(RecyclingPool, KeepsNothingUnlessTold) {
   RecyclingPool pool(arrow::default_memory_pool());
   uint8_t* block = Take(&pool, kHugePageBytes);
