@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <set>
 
 #include <arrow/util/io_util.h>
 
@@ -19,13 +19,13 @@ namespace {
 
 /// Adds the SSTables that the log attaches. Returns the last segment that the log needs.
 arrow::Result<uint64_t> AddFilesOfLog(FileSystem* fs, const std::string& directory,
-                                      const ManifestState& state, NamedFiles* named,
+                                      const ManifestState& state, std::set<uint64_t>* named,
                                       LogRecoveryResult* log) {
   uint64_t last = std::max(state.log_start, state.durable_through.segment);
   const auto visit = [&](const LogRecord& record) {
     last = std::max(last, record.begin.segment);
     return ReadCommitRecord(record.payload, record.header.count, [&](const LoggedOperation& op) {
-      for (const FileMeta& file : op.files) named->sstables.insert(file.number);
+      for (const FileMeta& file : op.files) named->insert(file.number);
       return arrow::Status::OK();
     });
   };
@@ -36,7 +36,7 @@ arrow::Result<uint64_t> AddFilesOfLog(FileSystem* fs, const std::string& directo
 /// Adds the SSTables that the manifest's records have added, those that were removed since
 /// included.
 arrow::Status AddFilesOfManifest(FileSystem* fs, const std::string& directory, uint64_t number,
-                                 NamedFiles* named) {
+                                 std::set<uint64_t>* named) {
   const std::string path = ManifestPath(directory, number);
   ARROW_ASSIGN_OR_RAISE(auto file, fs->OpenReadable(path));
   ARROW_ASSIGN_OR_RAISE(
@@ -49,7 +49,7 @@ arrow::Status AddFilesOfManifest(FileSystem* fs, const std::string& directory, u
     ARROW_ASSIGN_OR_RAISE(const VersionEdit edit,
                           DecodeVersionEdit(std::string_view(*record->payload)));
     for (const TableEdit& table : edit.tables) {
-      for (const AddedFile& added : table.added) named->sstables.insert(added.meta.number);
+      for (const AddedFile& added : table.added) named->insert(added.meta.number);
     }
   }
 }
@@ -95,28 +95,23 @@ arrow::Status RemoveEmptySegments(FileSystem* fs, const std::string& directory,
 
 }  // namespace
 
-NamedFiles FilesNamedBy(const ManifestState& state, uint64_t manifest) {
-  NamedFiles named;
+arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory,
+                            const ManifestState& state, uint64_t manifest) {
+  std::set<uint64_t> named;
   for (const auto& [id, table] : state.tables) {
-    for (const auto& [number, file] : table.files) named.sstables.insert(number);
+    for (const auto& [number, file] : table.files) named.insert(number);
   }
-  named.log_start = state.log_start;
-  named.manifest = manifest;
-  return named;
-}
-
-arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory, const NamedFiles& named) {
-  ARROW_RETURN_NOT_OK(RemoveUnnamedSstables(fs, SstDirectory(directory), named.sstables));
+  ARROW_RETURN_NOT_OK(RemoveUnnamedSstables(fs, SstDirectory(directory), named));
   ARROW_ASSIGN_OR_RAISE(const auto segments, fs->List(LogDirectory(directory)));
   for (const DirectoryEntry& entry : segments) {
     const auto number = ParseLogSegmentName(entry.name);
-    if (!number.has_value() || *number >= named.log_start) continue;
+    if (!number.has_value() || *number >= state.log_start) continue;
     ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));
   }
   ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(directory));
   for (const DirectoryEntry& entry : entries) {
     const auto number = ParseManifestName(entry.name);
-    const bool other = number.has_value() && *number != named.manifest;
+    const bool other = number.has_value() && *number != manifest;
     if (!other && entry.name != "CURRENT.tmp") continue;
     ARROW_RETURN_NOT_OK(fs->Remove(directory + "/" + entry.name));
   }
@@ -141,7 +136,7 @@ arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& given) {
   ARROW_ASSIGN_OR_RAISE(const std::string directory, fs->Canonical(given));  // as pins name files
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<FileLock> lock, fs->Lock(LockPath(directory)));
   ARROW_ASSIGN_OR_RAISE(const LoadedManifest loaded, Manifest::Load(fs, directory));
-  NamedFiles named = FilesNamedBy(loaded.state, loaded.number);
+  std::set<uint64_t> named;
   ARROW_RETURN_NOT_OK(AddFilesOfManifest(fs, directory, loaded.number, &named));
   LogRecoveryResult log;
   uint64_t last = loaded.state.log_start;
@@ -152,7 +147,7 @@ arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& given) {
     return arrow::Status::Invalid(directory, " may only be read by this version");
   }
   ARROW_RETURN_NOT_OK(SyncManifest(fs, directory, loaded.number));
-  ARROW_RETURN_NOT_OK(RemoveUnnamedSstables(fs, SstDirectory(directory), named.sstables));
+  ARROW_RETURN_NOT_OK(RemoveUnnamedSstables(fs, SstDirectory(directory), named));
   ARROW_RETURN_NOT_OK(RemoveSpareSegments(fs, directory));
   return RemoveEmptySegments(fs, directory, loaded.state, log, last);
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <string>
 
 #include <arrow/status.h>
@@ -13,19 +12,11 @@
 
 namespace marble {
 
-/// The files that a database needs.
-struct NamedFiles {
-  std::set<uint64_t> sstables;
-  uint64_t log_start = 0;  // log segments from this one on
-  uint64_t manifest = 0;
-};
-
-/// Those that the manifest numbered `manifest` names.
-NamedFiles FilesNamedBy(const ManifestState& state, uint64_t manifest);
-
-/// Removes SSTables, log segments and manifests that are not among them, and CURRENT's temporary.
-/// SSTables that a reader of this process still pins go with the last of these.
-arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory, const NamedFiles& named);
+/// Removes SSTables that the manifest numbered `manifest`, which says `state`, does not name, log
+/// segments before those that it needs, other manifests, and CURRENT's temporary. SSTables that a
+/// reader of this process still pins go with the last of these.
+arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory,
+                            const ManifestState& state, uint64_t manifest);
 
 /// Removes retired log segments that were kept for recycling.
 arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory);

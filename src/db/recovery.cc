@@ -420,8 +420,7 @@ arrow::Status OpenDatabase::StartWriting() {
   ARROW_ASSIGN_OR_RAISE(manifest_, Manifest::Create(environment_.fs, environment_.directory,
                                                     manifest_number_, manifest_state_));
   named_manifest_ = manifest_number_;
-  return RemoveUnnamed(environment_.fs, environment_.directory,
-                       FilesNamedBy(manifest_state_, manifest_number_));
+  return RemoveUnnamed(environment_.fs, environment_.directory, manifest_state_, manifest_number_);
 }
 
 }  // namespace marble
