@@ -38,8 +38,19 @@ bool HasRows(const Operation& op) {
 
 /// Commits are limited to 4 GiB.
 constexpr uint64_t kCommitBytesMax = uint64_t{4} << 30;
+/// Range tombstones of a memtable: the first read after each one indexes all of them anew.
+constexpr int64_t kRangeTombstonesMax = 4096;
 /// Point operations whose place in the memtable is fetched while earlier ones are carried out.
 constexpr size_t kPrefetchAhead = 12;
+
+/// Is the memtable to be sealed before the commit is through? `op` was the last that it took;
+/// `is_long` of commits that can fill one by themselves.
+bool IsOverfull(const Operation& op, bool is_long, const Memtable& memtable) {
+  if (op.kind == OperationKind::kDeleteRange) {
+    return memtable.num_range_tombstones() >= kRangeTombstonesMax;
+  }
+  return is_long && memtable.bytes() >= Environment::kMemtableBytesMost;
+}
 
 /// Asks for the cache line of the memtable's index that a point operation will look at.
 void PrefetchPlace(const Operation& op) {
@@ -249,8 +260,8 @@ arrow::Result<LogPosition> OpenDatabase::AppendToLog(WriteVia via, uint64_t sequ
 arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
                                             const std::vector<RowsPayload>& payloads,
                                             uint64_t sequence, uint64_t segment) {
-  constexpr int64_t most = Environment::kMemtableBytesMost;
-  const bool is_long = static_cast<int64_t>(record_.payload_bytes()) > most / 4;
+  const bool is_long =
+      static_cast<int64_t>(record_.payload_bytes()) > Environment::kMemtableBytesMost / 4;
   bool sealed = false;
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& op = operations[i];
@@ -270,7 +281,7 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
       if (table->active().first_segment == 0) table->active().first_segment = segment;
       const uint64_t first_row_id = op.rows != nullptr ? payloads[i].first_row_id : 0;
       ARROW_RETURN_NOT_OK(ApplyOperation(op, sequence, first_row_id, table));
-      if (is_long && table->active().memtable->bytes() >= most) {
+      if (IsOverfull(op, is_long, *table->active().memtable)) {
         tables_.Seal(table);
         sealed = true;
       }

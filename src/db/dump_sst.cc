@@ -82,7 +82,7 @@ class SstDumper {
       if (damage.ok()) damage = status;
     };
     Document tombstones = Document::Array();
-    for (const RangeTombstone& t : reader_->range_tombstones().Clip("", std::nullopt)) {
+    for (const RangeTombstone& t : reader_->range_tombstones().tombstones()) {
       tombstones.Append(Document::Object()
                             .Add("begin", KeyText(*schema_, t.begin))
                             .Add("end", t.end ? KeyText(*schema_, *t.end) : "(no end)")

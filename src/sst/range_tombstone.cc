@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 #include <utility>
 
 #include <arrow/status.h>
@@ -20,30 +19,32 @@ using Fragment = RangeTombstoneSet::Fragment;
 /// Holds no key at all.
 bool IsVoid(const RangeTombstone& t) { return t.end.has_value() && t.begin >= *t.end; }
 
-/// Begin or end of one tombstone while sweeping over the key space.
-struct Boundary {
-  std::string_view key;
-  uint64_t sequence;
-  bool is_end;
-};
+/// Does `a` end before `b`?
+bool EndsBefore(const std::optional<std::string>& a, const std::optional<std::string>& b) {
+  return a.has_value() && (!b.has_value() || *a < *b);
+}
 
-void AppendFragment(std::string_view begin, std::optional<std::string_view> end,
-                    const std::multiset<uint64_t, std::greater<>>& active,
-                    std::vector<Fragment>* out) {
-  if (active.empty()) return;
-  std::vector<uint64_t> sequences;
-  sequences.reserve(active.size());
-  for (uint64_t sequence : active) {
-    if (sequences.empty() || sequences.back() != sequence) sequences.push_back(sequence);
+/// Drops those that hold no key, and joins those of one sequence that overlap or touch: pieces of
+/// one that was cut at the ends of files grow together again.
+void Join(std::vector<RangeTombstone>* tombstones) {
+  std::erase_if(*tombstones, IsVoid);
+  std::ranges::sort(*tombstones, [](const RangeTombstone& a, const RangeTombstone& b) {
+    return a.sequence != b.sequence ? a.sequence < b.sequence : a.begin < b.begin;
+  });
+  size_t kept = 0;
+  for (size_t i = 0; i < tombstones->size(); ++i) {
+    RangeTombstone& t = (*tombstones)[i];
+    if (kept > 0) {
+      RangeTombstone& last = (*tombstones)[kept - 1];
+      if (last.sequence == t.sequence && (!last.end.has_value() || t.begin <= *last.end)) {
+        if (EndsBefore(last.end, t.end)) last.end = std::move(t.end);
+        continue;
+      }
+    }
+    if (kept != i) (*tombstones)[kept] = std::move(t);
+    ++kept;
   }
-  std::optional<std::string> owned_end;
-  if (end.has_value()) owned_end.emplace(*end);
-  // Neighbours with the same cover are one fragment: clipped pieces grow together again.
-  if (!out->empty() && out->back().end == begin && out->back().sequences == sequences) {
-    out->back().end = std::move(owned_end);
-    return;
-  }
-  out->push_back({std::string(begin), std::move(owned_end), std::move(sequences)});
+  tombstones->resize(kept);
 }
 
 /// Index of the first fragment that does not end at or before `key`.
@@ -54,43 +55,91 @@ size_t FirstNotBefore(const std::vector<Fragment>& fragments, std::string_view k
   return static_cast<size_t>(it - fragments.begin());
 }
 
-/// Highest sequence of a fragment that is <= `snapshot`; 0 if none.
-uint64_t NewestVisible(const Fragment& fragment, uint64_t snapshot) {
-  const auto it = std::lower_bound(fragment.sequences.begin(), fragment.sequences.end(), snapshot,
-                                   std::greater<>());
-  return it == fragment.sequences.end() ? 0 : *it;
+/// Calls visit(node) for the nodes of a segment tree over `leaves` leaves that are [first, last).
+template <typename Visit>
+void ForEachNode(size_t leaves, size_t first, size_t last, Visit visit) {
+  for (first += leaves, last += leaves; first < last; first /= 2, last /= 2) {
+    if (first % 2 == 1) visit(first++);
+    if (last % 2 == 1) visit(--last);
+  }
 }
 
 }  // namespace
 
-RangeTombstoneSet::RangeTombstoneSet(std::vector<RangeTombstone> tombstones) {
-  std::vector<Boundary> boundaries;
-  boundaries.reserve(tombstones.size() * 2);
-  for (const RangeTombstone& t : tombstones) {
-    if (IsVoid(t)) continue;
-    boundaries.push_back({t.begin, t.sequence, false});
-    if (t.end.has_value()) boundaries.push_back({*t.end, t.sequence, true});
-  }
-  std::sort(boundaries.begin(), boundaries.end(),
-            [](const Boundary& a, const Boundary& b) { return a.key < b.key; });
+RangeTombstoneSet::RangeTombstoneSet(std::vector<RangeTombstone> tombstones)
+    : tombstones_(std::move(tombstones)) {
+  Join(&tombstones_);
+  std::ranges::sort(tombstones_, [](const RangeTombstone& a, const RangeTombstone& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.sequence > b.sequence;
+  });
+  FindFragments();
+  BuildTree();
+}
 
-  // Boundaries at one key are applied together, so no fragment is empty and their order does not
-  // matter (an end never precedes its own begin, since void tombstones are gone).
-  std::multiset<uint64_t, std::greater<>> active;
-  std::string_view from;
-  for (size_t i = 0; i < boundaries.size();) {
-    const std::string_view key = boundaries[i].key;
-    AppendFragment(from, key, active, &fragments_);
-    for (; i < boundaries.size() && boundaries[i].key == key; ++i) {
-      if (boundaries[i].is_end) {
-        active.erase(active.find(boundaries[i].sequence));
-      } else {
-        active.insert(boundaries[i].sequence);
-      }
-    }
-    from = key;
+void RangeTombstoneSet::FindFragments() {
+  struct Boundary {
+    std::string_view key;
+    bool is_end;
+  };
+  std::vector<Boundary> boundaries;
+  boundaries.reserve(tombstones_.size() * 2);
+  for (const RangeTombstone& t : tombstones_) {
+    boundaries.push_back({t.begin, false});
+    if (t.end.has_value()) boundaries.push_back({*t.end, true});
   }
-  AppendFragment(from, std::nullopt, active, &fragments_);
+  std::ranges::sort(boundaries, {}, &Boundary::key);
+  int64_t open = 0;  // tombstones that cover what comes next
+  std::string_view from;
+  for (const Boundary& boundary : boundaries) {
+    if (open > 0 && boundary.key != from) fragments_.push_back({from, boundary.key});
+    open += boundary.is_end ? -1 : 1;
+    from = boundary.key;
+  }
+  if (open > 0) fragments_.push_back({from, std::nullopt});
+}
+
+void RangeTombstoneSet::BuildTree() {
+  struct Cover {
+    uint64_t sequence;
+    size_t first;
+    size_t last;
+  };
+  const size_t leaves = fragments_.size();
+  const auto fragment_at = [&](std::string_view key) {
+    const auto it = std::ranges::lower_bound(fragments_, key, {}, &Fragment::begin);
+    return static_cast<size_t>(it - fragments_.begin());
+  };
+  std::vector<Cover> covers;
+  covers.reserve(tombstones_.size());
+  for (const RangeTombstone& t : tombstones_) {
+    const size_t last = t.end.has_value() ? fragment_at(*t.end) : leaves;
+    covers.push_back({t.sequence, fragment_at(t.begin), last});
+  }
+  std::ranges::sort(covers, std::greater<>(), &Cover::sequence);
+  node_begins_.assign(2 * leaves + 1, 0);
+  for (const Cover& cover : covers) {
+    ForEachNode(leaves, cover.first, cover.last, [&](size_t node) { ++node_begins_[node + 1]; });
+  }
+  for (size_t node = 0; node < 2 * leaves; ++node) node_begins_[node + 1] += node_begins_[node];
+  node_sequences_.resize(node_begins_.back());
+  std::vector<size_t> filled(node_begins_.begin(), node_begins_.end() - 1);
+  for (const Cover& cover : covers) {
+    ForEachNode(leaves, cover.first, cover.last,
+                [&](size_t node) { node_sequences_[filled[node]++] = cover.sequence; });
+  }
+  for (Fragment& fragment : fragments_) fragment.newest = OlderVisible(fragment, kSequenceMax);
+}
+
+uint64_t RangeTombstoneSet::OlderVisible(const Fragment& fragment, uint64_t snapshot) const {
+  uint64_t newest = 0;
+  const auto leaf = static_cast<size_t>(&fragment - fragments_.data());
+  for (size_t node = fragments_.size() + leaf; node > 0; node /= 2) {
+    const auto begin = node_sequences_.begin() + node_begins_[node];
+    const auto end = node_sequences_.begin() + node_begins_[node + 1];
+    const auto seen = std::lower_bound(begin, end, snapshot, std::greater<>());
+    if (seen != end) newest = std::max(newest, *seen);
+  }
+  return newest;
 }
 
 uint64_t RangeTombstoneSet::CoveringSequence(std::string_view key, uint64_t snapshot) const {
@@ -103,7 +152,7 @@ bool RangeTombstoneSet::Overlaps(std::string_view first, std::string_view last,
                                  uint64_t snapshot) const {
   for (size_t i = FirstNotBefore(fragments_, first);
        i < fragments_.size() && fragments_[i].begin <= last; ++i) {
-    if (fragments_[i].sequences.back() <= snapshot) return true;
+    if (NewestVisible(fragments_[i], snapshot) > 0) return true;
   }
   return false;
 }
@@ -123,19 +172,32 @@ bool RangeTombstoneSet::CoversAll(std::string_view first, std::string_view last,
 std::vector<RangeTombstone> RangeTombstoneSet::Clip(std::string_view lower,
                                                     const std::optional<std::string>& upper) const {
   std::vector<RangeTombstone> clipped;
-  for (size_t i = FirstNotBefore(fragments_, lower); i < fragments_.size(); ++i) {
-    const Fragment& f = fragments_[i];
-    RangeTombstone piece;
-    piece.begin = std::max(std::string_view(f.begin), lower);
-    if (upper.has_value() && piece.begin >= *upper) break;
-    piece.end = f.end;
-    if (upper.has_value() && (!piece.end.has_value() || *piece.end > *upper)) piece.end = upper;
-    for (uint64_t sequence : f.sequences) {
-      piece.sequence = sequence;
-      clipped.push_back(piece);
-    }
+  for (const RangeTombstone& t : tombstones_) {
+    if (upper.has_value() && t.begin >= *upper) break;
+    if (t.end.has_value() && *t.end <= lower) continue;
+    RangeTombstone& piece = clipped.emplace_back(t);
+    if (piece.begin < lower) piece.begin = lower;
+    if (EndsBefore(upper, piece.end)) piece.end = upper;
+    if (IsVoid(piece)) clipped.pop_back();
   }
   return clipped;
+}
+
+std::vector<RangeTombstone> RangeTombstoneSet::NeededBy(
+    const std::vector<uint64_t>& snapshots) const {
+  std::vector<RangeTombstone> needed;
+  for (const Fragment& f : fragments_) {
+    std::optional<std::string> end;
+    if (f.end.has_value()) end.emplace(*f.end);
+    uint64_t sequence = f.newest;
+    while (sequence > 0) {
+      needed.push_back({std::string(f.begin), end, sequence});
+      // The newest snapshot that does not see it.
+      const auto sees = std::ranges::lower_bound(snapshots, sequence);
+      sequence = sees == snapshots.begin() ? 0 : NewestVisible(f, *std::prev(sees));
+    }
+  }
+  return needed;
 }
 
 std::string EncodeRangeTombstones(const std::vector<RangeTombstone>& tombstones) {

@@ -21,14 +21,21 @@ struct RangeTombstone {
   bool operator==(const RangeTombstone&) const = default;
 };
 
-/// Non-overlapping fragments in key order, each with the sequences that cover it: an index built
-/// once over tombstones that may overlap. Immutable, thread-safe. O(log n) a question.
+/// An index built once over tombstones that may overlap: fragments of the key space in order, and
+/// which sequences cover them. Immutable, thread-safe. n tombstones take O(n log n) of memory and
+/// time to build, however they are nested; a question takes O(log n), and O(log^2 n) if the
+/// snapshot does not see the newest tombstone of a fragment.
 class RangeTombstoneSet {
  public:
   RangeTombstoneSet() = default;
   explicit RangeTombstoneSet(std::vector<RangeTombstone> tombstones);
+  // Fragments refer to keys of the tombstones, which stay where they are in a move.
+  RangeTombstoneSet(RangeTombstoneSet&&) = default;
+  RangeTombstoneSet& operator=(RangeTombstoneSet&&) = default;
 
   bool empty() const { return fragments_.empty(); }
+  /// The tombstones, by begin; those of one sequence that overlap or touch are one.
+  const std::vector<RangeTombstone>& tombstones() const { return tombstones_; }
   /// Highest sequence <= `snapshot` of a tombstone that covers `key`; 0 if none.
   uint64_t CoveringSequence(std::string_view key, uint64_t snapshot) const;
   /// Does some tombstone with sequence <= snapshot meet keys in [first, last] (inclusive)?
@@ -38,19 +45,37 @@ class RangeTombstoneSet {
   bool CoversAll(std::string_view first, std::string_view last, uint64_t row_sequence_max,
                  uint64_t snapshot) const;
 
+  /// Keys between two neighbouring ends of tombstones, all covered by the same ones.
   struct Fragment {
-    std::string begin;
-    std::optional<std::string> end;
-    std::vector<uint64_t> sequences;  // descending
+    std::string_view begin;
+    std::optional<std::string_view> end;  // nullopt = unbounded
+    uint64_t newest = 0;                  // sequence
   };
+  /// Those that are covered, in order.
   const std::vector<Fragment>& fragments() const { return fragments_; }
-  /// The tombstones cut to [lower, upper) (upper nullopt = unbounded), as fragments, one per
-  /// sequence.
+  /// Highest sequence <= `snapshot` that covers one of fragments(); 0 if none.
+  uint64_t NewestVisible(const Fragment& fragment, uint64_t snapshot) const {
+    return fragment.newest <= snapshot ? fragment.newest : OlderVisible(fragment, snapshot);
+  }
+  /// The tombstones cut to [lower, upper) (upper nullopt = unbounded).
   std::vector<RangeTombstone> Clip(std::string_view lower,
                                    const std::optional<std::string>& upper) const;
+  /// Of each fragment what the current moment and the `snapshots` (ascending) need: a tombstone is
+  /// left out where a newer one is seen by all of them that see it.
+  std::vector<RangeTombstone> NeededBy(const std::vector<uint64_t>& snapshots) const;
 
  private:
+  void FindFragments();
+  void BuildTree();
+  uint64_t OlderVisible(const Fragment& fragment, uint64_t snapshot) const;
+
+  std::vector<RangeTombstone> tombstones_;
   std::vector<Fragment> fragments_;
+  // A segment tree over the fragments: leaf i is node fragments_.size() + i, the parent of node k
+  // is k / 2. Each tombstone stands in the O(log n) nodes that together are its fragments. The
+  // sequences of node k, descending, are node_sequences_ from node_begins_[k] to node_begins_[k+1].
+  std::vector<size_t> node_begins_;
+  std::vector<uint64_t> node_sequences_;
 };
 
 std::string EncodeRangeTombstones(const std::vector<RangeTombstone>& tombstones);

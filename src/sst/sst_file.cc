@@ -210,17 +210,18 @@ void SstFile::CopyPointIndex() {
 
 arrow::Status SstFile::OpenTombstones() {
   ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadSection(kSectionRangeTombstones));
+  std::vector<RangeTombstone> list;
   if (bytes->size() > 0) {
     auto tombstones = DecodeRangeTombstones(View(*bytes));
     if (!tombstones.ok()) {
       return Damage(tombstones.status(), sections_.find(kSectionRangeTombstones)->second.offset);
     }
-    tombstone_list_ = tombstones.MoveValueUnsafe();
+    list = tombstones.MoveValueUnsafe();
   }
-  if (tombstone_list_.size() != meta_.range_tombstones) {
+  if (list.size() != meta_.range_tombstones) {
     return Damage("the file has another number of range tombstones than the manifest says");
   }
-  tombstones_ = RangeTombstoneSet(tombstone_list_);
+  tombstones_ = RangeTombstoneSet(std::move(list));
   return arrow::Status::OK();
 }
 

@@ -56,7 +56,6 @@ class SstFile {
   const RowLocator& locator() const { return locator_; }
   const BloomFilter& bloom_filter() const { return bloom_filter_; }
   const RangeTombstoneSet& tombstones() const { return tombstones_; }
-  const std::vector<RangeTombstone>& tombstone_list() const { return tombstone_list_; }
 
   /// Index of the column in the file's schema; -1 if the file has none.
   int sequence_column() const { return sequence_column_; }
@@ -187,7 +186,6 @@ class SstFile {
   std::atomic<int64_t> index_reads_{0};  // from the device, about
   BloomFilter bloom_filter_;
   RowLocator locator_;
-  std::vector<RangeTombstone> tombstone_list_;
   RangeTombstoneSet tombstones_;
 };
 

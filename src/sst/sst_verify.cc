@@ -162,7 +162,7 @@ Status Verifier::CheckMeta() {
     }
   }
   HiddenStatistics all = statistics_;
-  for (const RangeTombstone& tombstone : file_.tombstone_list()) {
+  for (const RangeTombstone& tombstone : file_.tombstones().tombstones()) {
     bounds.AddTombstone(tombstone);
     all.sequence_min = std::min(all.sequence_min, tombstone.sequence);
     all.sequence_max = std::max(all.sequence_max, tombstone.sequence);

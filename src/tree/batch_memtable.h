@@ -42,7 +42,7 @@ class BatchMemtable final : public Memtable {
   std::shared_ptr<const RangeTombstoneSet> range_tombstones() const override {
     return tombstones_.Set();
   }
-  bool has_range_tombstones() const override { return tombstones_.size() > 0; }
+  int64_t num_range_tombstones() const override { return tombstones_.size(); }
 
   int64_t bytes() const override {
     return batch_bytes_.load(std::memory_order_relaxed) + runs_.bytes() + tombstones_.bytes();

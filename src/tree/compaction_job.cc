@@ -130,7 +130,7 @@ arrow::Result<std::vector<FileMeta>> WriteRun(std::vector<std::unique_ptr<Sorted
   const uint64_t oldest_snapshot =
       context.snapshots.empty() ? kSequenceMax : context.snapshots.front();
   std::vector<RangeTombstone> kept;
-  for (RangeTombstone& tombstone : tombstones->Clip("", std::nullopt)) {
+  for (RangeTombstone& tombstone : tombstones->NeededBy(context.snapshots)) {
     if (!bottommost || tombstone.sequence > oldest_snapshot) kept.push_back(std::move(tombstone));
   }
   CompactOptions options;
@@ -233,9 +233,8 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
       deletes = deletes || file->meta().deletes > 0;
       if (file->meta().range_tombstones == 0) continue;
       ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
-      for (RangeTombstone& t : reader->range_tombstones().Clip("", std::nullopt)) {
-        tombstones.push_back(std::move(t));
-      }
+      const auto& some = reader->range_tombstones().tombstones();
+      tombstones.insert(tombstones.end(), some.begin(), some.end());
     }
   }
   RowLayout layout;

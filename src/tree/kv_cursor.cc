@@ -141,10 +141,7 @@ void KvCursor::FindStretch(std::string_view key) {
   }
   stretch_.begin = fragment.begin;
   stretch_.end = fragment.end;
-  // Newest first: the first one that the snapshot sees.
-  const auto seen = std::ranges::find_if(
-      fragment.sequences, [&](uint64_t sequence) { return sequence <= walk_.snapshot; });
-  if (seen != fragment.sequences.end()) stretch_.sequence = *seen;
+  stretch_.sequence = tombstones_->NewestVisible(fragment, walk_.snapshot);
 }
 
 WalkBound KvCursor::PlainBound() const {

@@ -72,7 +72,8 @@ class Memtable {
   /// Tombstones written so far (their sequences may be beyond the snapshot: ask with it). Never
   /// null.
   virtual std::shared_ptr<const RangeTombstoneSet> range_tombstones() const = 0;
-  virtual bool has_range_tombstones() const = 0;
+  virtual int64_t num_range_tombstones() const = 0;
+  bool has_range_tombstones() const { return num_range_tombstones() > 0; }
 
   /// Memory of rows and indexes, bytes.
   virtual int64_t bytes() const = 0;

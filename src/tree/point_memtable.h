@@ -78,7 +78,7 @@ class PointMemtable final : public Memtable {
   std::shared_ptr<const RangeTombstoneSet> range_tombstones() const override {
     return tombstones_.Set();
   }
-  bool has_range_tombstones() const override { return tombstones_.size() > 0; }
+  int64_t num_range_tombstones() const override { return tombstones_.size(); }
 
   /// The rows published so far in order, and where they are: for cursors. Both outlive the
   /// memtable.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <utility>
 
 #include <arrow/status.h>
@@ -20,12 +19,6 @@ void Keep(int64_t begin, int64_t end, std::vector<RowRange>* out) {
   } else {
     out->push_back({begin, end, false});
   }
-}
-
-uint64_t NewestVisible(const Fragment& fragment, uint64_t bound) {
-  const auto it = std::lower_bound(fragment.sequences.begin(), fragment.sequences.end(), bound,
-                                   std::greater<>());
-  return it == fragment.sequences.end() ? 0 : *it;
 }
 
 bool AllPuts(const uint8_t* kinds, int64_t begin, int64_t end) {
@@ -136,14 +129,14 @@ void Retention::SubtractCovered(const RowBatch& batch, std::vector<RowRange>* ra
 void Retention::KeepUncovered(const RowBatch& batch, const Fragment& fragment, RowRange rows,
                               std::vector<RowRange>* out) const {
   const auto covered = [&](uint64_t sequence) {
-    return NewestVisible(fragment, bounds_[StripeOf(sequence)]) > sequence;
+    return tombstones_->NewestVisible(fragment, bounds_[StripeOf(sequence)]) > sequence;
   };
   if (batch.sequences == nullptr) {
     if (!covered(batch.sequence)) Keep(rows.begin, rows.end, out);
     return;
   }
   if (single_version()) {
-    const uint64_t cover = NewestVisible(fragment, bounds_.back());
+    const uint64_t cover = tombstones_->NewestVisible(fragment, bounds_.back());
     if (cover == 0) return Keep(rows.begin, rows.end, out);
     if (cover > batch.sequence_max) return;
     for (int64_t i = rows.begin; i < rows.end; ++i) {

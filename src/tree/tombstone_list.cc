@@ -6,8 +6,9 @@
 namespace marble {
 
 void TombstoneList::Append(RangeTombstone tombstone) {
-  int64_t bytes = static_cast<int64_t>(2 * sizeof(RangeTombstone) + tombstone.begin.size());
-  if (tombstone.end.has_value()) bytes += static_cast<int64_t>(tombstone.end->size());
+  // Twice, for the list and the set; and what indexes the set.
+  int64_t bytes = static_cast<int64_t>(6 * sizeof(RangeTombstone) + 2 * tombstone.begin.size());
+  if (tombstone.end.has_value()) bytes += static_cast<int64_t>(2 * tombstone.end->size());
   tombstones_.Append(std::move(tombstone));
   bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
 }

@@ -19,7 +19,7 @@ bool Meets(const RangeTombstoneSet& tombstones, const EncodedRange& range, uint6
                                   return fragment.end.has_value() && *fragment.end <= range.lower;
                                 });
   for (; f != fragments.end() && (!range.upper.has_value() || f->begin < *range.upper); ++f) {
-    if (f->sequences.back() <= snapshot) return true;
+    if (tombstones.NewestVisible(*f, snapshot) > 0) return true;
   }
   return false;
 }

@@ -149,6 +149,25 @@ TEST_P(TableTest, ARangeThatEndsBeforeItBeginsDeletesNothing) {
   EXPECT_TRUE(Holds(*users_, Rows("[1, 2]", R"(["a", "b"])", "[1, 2]")));
 }
 
+TEST_P(TableTest, RangesThatAreDeletedAgainAndAgainCostNoMoreThanThemselves) {
+  // "All that is older", 6,000 times: the first keys are covered by all of them.
+  constexpr int64_t kDeletes = 6000;
+  ASSERT_OK(users_->Insert(Rows("[1, 3000, 6000]", R"(["a", "b", "c"])", "[1, 2, 3]")));
+  ASSERT_OK(database_->Flush());
+  std::shared_ptr<const Snapshot> middle;
+  for (int64_t end = 1; end <= kDeletes; ++end) {
+    ASSERT_OK(users_->DeleteRange({.lower = {}, .upper = {Number(end)}}));
+    if (end == 2000) {
+      ASSERT_OK_AND_ASSIGN(middle, database_->GetSnapshot());
+    }
+  }
+  ASSERT_OK(MoveRowsOnly());
+  EXPECT_TRUE(Holds(*users_, Rows("[6000]", R"(["c"])", "[3]")));
+  EXPECT_TRUE(Holds(*users_, Rows("[3000, 6000]", R"(["b", "c"])", "[2, 3]"), middle));
+  ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
+  EXPECT_LT(stats.file_bytes, 1 << 20);
+}
+
 TEST_P(TableTest, ASnapshotReadsTheSameRowsForEver) {
   const auto old_rows = Rows("[1, 2]", R"(["a", "b"])", "[1, 2]");
   ASSERT_OK(users_->Insert(old_rows));

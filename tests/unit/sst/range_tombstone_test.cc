@@ -124,6 +124,56 @@ TEST(RangeTombstoneSet, AgreesWithAskingEveryTombstone) {
   }
 }
 
+TEST(RangeTombstoneSet, WhatSnapshotsNeedCoversForThemAsAllDo) {
+  const std::vector<std::string> keys = AllKeys();
+  std::mt19937 random(4);
+  for (int round = 0; round < 400; ++round) {
+    const Tombstones tombstones = RandomTombstones(&random, keys, static_cast<int>(random() % 12));
+    std::vector<uint64_t> snapshots;
+    for (uint64_t snapshot = 1; snapshot < 20; ++snapshot) {
+      if (random() % 6 == 0) snapshots.push_back(snapshot);
+    }
+    const Tombstones needed = RangeTombstoneSet(tombstones).NeededBy(snapshots);
+    snapshots.push_back(kSequenceMax);
+    for (const std::string& key : keys) {
+      uint64_t before = 0;
+      for (const uint64_t snapshot : snapshots) {
+        // A row that a snapshot sees is hidden from it by the same tombstones, unless an older
+        // snapshot saw it as well.
+        const uint64_t cover = NaiveCover(tombstones, key, snapshot);
+        ASSERT_EQ(NaiveCover(needed, key, snapshot), cover);
+        size_t between = 0;
+        for (const RangeTombstone& t : needed) {
+          const bool covers = key >= t.begin && (!t.end.has_value() || key < *t.end);
+          if (covers && t.sequence > before && t.sequence <= snapshot) ++between;
+        }
+        ASSERT_LE(between, 1u);
+        before = snapshot;
+      }
+    }
+  }
+}
+
+TEST(RangeTombstoneSet, NestedTombstonesTakeLittleMoreMemoryThanThemselves) {
+  // "Delete all that is older" again and again: the first of n fragments is covered by n of them.
+  constexpr uint64_t kTombstones = 50'000;
+  const auto key = [](uint64_t i) { return std::to_string(1'000'000 + i); };
+  Tombstones tombstones;
+  for (uint64_t i = 1; i <= kTombstones; ++i) tombstones.push_back({"", key(i), i});
+  const RangeTombstoneSet set(std::move(tombstones));
+  EXPECT_EQ(set.fragments().size(), kTombstones);
+  EXPECT_EQ(set.CoveringSequence(key(700), kSequenceMax), kTombstones);
+  EXPECT_EQ(set.CoveringSequence(key(700), 1000), 1000u);
+  EXPECT_EQ(set.CoveringSequence(key(700), 701), 701u);
+  EXPECT_EQ(set.CoveringSequence(key(700), 700), 0u);
+  EXPECT_EQ(set.Clip(key(10), key(20)).size(), kTombstones - 10);
+  const RangeTombstoneSet now(set.NeededBy({}));
+  EXPECT_EQ(now.tombstones(), (Tombstones{{"", key(kTombstones), kTombstones}}));
+  const RangeTombstoneSet two(set.NeededBy({1000}));
+  EXPECT_EQ(two.tombstones(),
+            (Tombstones{{"", key(kTombstones), kTombstones}, {"", key(1000), 1000}}));
+}
+
 TEST(RangeTombstoneSet, ClipKeepsTheCoverInsideAndNothingOutside) {
   const std::vector<std::string> keys = AllKeys();
   std::mt19937 random(2);
