@@ -6,6 +6,7 @@
 #include <map>
 
 #include <marble/error.h>
+#include <marble/file_system.h>
 #include <marble/transfer.h>
 
 #include "command.h"
@@ -95,6 +96,8 @@ arrow::Status CreateTable(const std::shared_ptr<Database>& database, const std::
 arrow::Status Import(const Place& place, const ImportCommand& command) {
   Options opening;
   opening.create_if_missing = command.create;
+  // Before a database is made for it.
+  ARROW_RETURN_NOT_OK(DefaultFileSystem()->OpenReadable(command.file).status());
   ARROW_ASSIGN_OR_RAISE(auto database, Database::Open(place.database, opening));
   ImportOptions options;
   options.format = command.file_format();

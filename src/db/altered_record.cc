@@ -6,7 +6,6 @@
 #include <arrow/array/util.h>
 #include <arrow/util/key_value_metadata.h>
 
-#include "base/warn.h"
 #include "row/batch_checks.h"
 #include "row/batch_ops.h"
 #include "row/type_conversion.h"
@@ -176,15 +175,6 @@ Status Carry(const SchemaChange::Step& step, Draft* draft) {
   return Status::Invalid("unknown step of a schema change");
 }
 
-/// The options name the key; what the metadata says of it may be out of date now.
-std::shared_ptr<const arrow::KeyValueMetadata> MetadataWithoutKey(const arrow::Schema& schema) {
-  if (schema.metadata() == nullptr) return nullptr;
-  auto metadata = schema.metadata()->Copy();
-  const int index = metadata->FindKey(kPrimaryKeyMetadata);
-  if (index >= 0) WarnIfError(metadata->Delete(index));
-  return metadata;
-}
-
 /// Defaults follow the types of their columns.
 Status WidenDefaults(Draft* draft) {
   for (size_t i = 0; i < draft->ids.size(); ++i) {
@@ -213,7 +203,8 @@ Result<TableRecord> AlteredRecord(const TableRecord& record, const SchemaChange&
   for (const SchemaChange::Step& step : change.steps()) ARROW_RETURN_NOT_OK(Carry(step, &draft));
 
   TableRecord altered = record;
-  const arrow::Schema changed(draft.fields, MetadataWithoutKey(*schema));
+  // The options name the key; what the metadata says of it may be out of date now.
+  const arrow::Schema changed(draft.fields, MetadataWithoutKey(schema->metadata()));
   ARROW_ASSIGN_OR_RAISE(const std::vector<uint32_t> ids, ColumnIdsOf(record.schema));
   if (draft.ids == ids && changed.Equals(*schema, /*check_metadata=*/false)) return record;
   ARROW_ASSIGN_OR_RAISE(altered.schema.schema, SerializeSchema(changed));

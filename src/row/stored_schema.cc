@@ -13,6 +13,7 @@
 #include <arrow/util/key_value_metadata.h>
 #include <arrow/util/utf8.h>
 
+#include "base/warn.h"
 #include "row/batch_checks.h"
 #include "row/compute.h"
 #include "row/row_kind.h"
@@ -187,6 +188,16 @@ Result<ArrayPtr> ImportColumn(const ArrayPtr& array, const arrow::Field& stored_
 
 }  // namespace
 
+std::shared_ptr<const arrow::KeyValueMetadata> MetadataWithoutKey(
+    const std::shared_ptr<const arrow::KeyValueMetadata>& metadata) {
+  if (metadata == nullptr || !metadata->Contains(kPrimaryKeyMetadata)) return metadata;
+  auto without = metadata->Copy();
+  while (without->Contains(kPrimaryKeyMetadata)) {
+    WarnIfError(without->Delete(kPrimaryKeyMetadata));
+  }
+  return without;
+}
+
 Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
     const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options,
     SchemaIdentity identity) {
@@ -205,8 +216,10 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
     std::shared_ptr<arrow::Field>& field = fields[static_cast<size_t>(column)];
     field = field->WithNullable(false);
   }
-  schema->user_schema_ =
-      arrow::schema(std::move(fields), user_schema->endianness(), user_schema->metadata());
+  const bool names_the_key = PrimaryKeyOfMetadata(*user_schema) == options.primary_key;
+  schema->user_schema_ = arrow::schema(
+      std::move(fields), user_schema->endianness(),
+      names_the_key ? user_schema->metadata() : MetadataWithoutKey(user_schema->metadata()));
   ARROW_ASSIGN_OR_RAISE(schema->stored_schema_,
                         MakeStoredSchema(*schema->user_schema_, identity.column_ids));
   if (!key_columns.empty()) {
@@ -339,7 +352,12 @@ std::shared_ptr<arrow::Schema> StoredSchema::Project(const std::vector<int>& col
   arrow::FieldVector fields;
   fields.reserve(columns.size());
   for (const int column : columns) fields.push_back(user_schema_->field(column));
-  return arrow::schema(std::move(fields), user_schema_->metadata());
+  const auto is_there = [&](int column) {
+    return std::ranges::find(columns, column) != columns.end();
+  };
+  const bool has_key = codec_ != nullptr && std::ranges::all_of(codec_->columns(), is_there);
+  return arrow::schema(std::move(fields), has_key ? user_schema_->metadata()
+                                                  : MetadataWithoutKey(user_schema_->metadata()));
 }
 
 Result<std::string> SerializeSchema(const arrow::Schema& schema) {

@@ -28,6 +28,11 @@ namespace marble {
 /// Metadata of a user's schema: the key columns, comma-separated.
 inline constexpr char kPrimaryKeyMetadata[] = "marble.primary_key";
 
+/// Without it, where what it says may be wrong: of a part of the columns, of another key. nullptr
+/// is fine.
+std::shared_ptr<const arrow::KeyValueMetadata> MetadataWithoutKey(
+    const std::shared_ptr<const arrow::KeyValueMetadata>& metadata);
+
 /// Metadata of a stored schema's fields: the column's id, decimal.
 inline constexpr char kColumnIdMetadata[] = "marble.column_id";
 
@@ -53,7 +58,8 @@ class StoredSchema {
       const std::shared_ptr<arrow::Schema>& user_schema, TableOptions options,
       SchemaIdentity identity = {});
 
-  /// As the user gave it (key fields non-nullable).
+  /// As the user gave it, with key fields that are not nullable, and without metadata that name
+  /// another key.
   const std::shared_ptr<arrow::Schema>& user_schema() const { return user_schema_; }
   /// Same fields with stored types; each field's metadata has `marble.column_id`. No hidden
   /// columns.
@@ -101,7 +107,7 @@ class StoredSchema {
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToUser(
       const arrow::RecordBatch& batch, const std::vector<int>& columns,
       const std::shared_ptr<arrow::Schema>& schema) const;
-  /// User schema of a projection.
+  /// User schema of a projection; names the key only if all its columns are there.
   std::shared_ptr<arrow::Schema> Project(const std::vector<int>& columns) const;
 
  private:

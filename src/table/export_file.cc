@@ -29,8 +29,12 @@ arrow::Status CheckIsFree(FileSystem* fs, const std::string& path, bool overwrit
 /// A file under a temporary name, removed unless it is published.
 class TemporaryFile {
  public:
+  // Its name is not made of the file's, which may be as long as names can be.
   TemporaryFile(FileSystem* fs, const std::string& path)
-      : fs_(fs), path_(path), temporary_(path + "." + ToHex(RandomUuid()).substr(0, 16) + ".tmp") {}
+      : fs_(fs),
+        path_(path),
+        temporary_(ParentDirectory(path) + "/marble-" + ToHex(RandomUuid()).substr(0, 16) +
+                   ".tmp") {}
   ~TemporaryFile() {
     if (output_ == nullptr) return;
     output_.reset();  // closes it silently: what it holds is of no use

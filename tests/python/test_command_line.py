@@ -100,6 +100,12 @@ def test_a_wrong_command_line_is_status_2(path, tmp_path):
     assert "import" in run("--help")
 
 
+def test_a_file_that_is_not_there_leaves_no_database_behind(tmp_path):
+    found = run("import", tmp_path / "new", "t", tmp_path / "absent.csv", "--create", status=1)
+    assert "absent.csv" in found
+    assert not (tmp_path / "new").exists()
+
+
 def test_reading_takes_no_lock_and_importing_does(path, tmp_path):
     with marbledb.open(path):
         run("ls", path)

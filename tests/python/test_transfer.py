@@ -48,6 +48,12 @@ def test_an_export_replaces_a_file_only_if_told_to(people, tmp_path):
     assert people.export_file(tmp_path / "x.csv", limit=1, overwrite=True) == 1
 
 
+def test_an_exported_file_may_have_the_longest_name(people, tmp_path):
+    longest = "x" * 251 + ".csv"
+    assert people.export_file(tmp_path / longest) == 10
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [longest]
+
+
 def test_a_table_is_made_of_a_file(db, people, tmp_path):
     people.export_file(tmp_path / "x.csv")
     assert db.import_file("new", tmp_path / "x.csv", create=True, primary_key="id") == 10
@@ -220,3 +226,41 @@ def test_a_batch_of_many_rows_is_imported_into_run_ends_of_16_bits(tmp_path):
         table = db.create_table("t", pa.schema([("x", pa.run_end_encoded(pa.int16(), pa.int64()))]))
         assert table.import_file(tmp_path / "x.arrow") == 100_000
         assert len(table) == 100_000
+
+
+def test_a_schema_names_no_key_but_its_tables(db, tmp_path):
+    named = pa.schema(
+        [("id", pa.int64()), ("ts", pa.int64())], metadata={"marble.primary_key": "id"}
+    )
+    by_both = db.create_table("by_both", named, primary_key=["id", "ts"])
+    by_both.insert({"id": [1, 1], "ts": [1, 2]})
+    for name in ("x.arrow", "x.parquet"):
+        assert by_both.export_file(tmp_path / name) == 2
+        db.import_file(name, tmp_path / name, create=True)
+        assert db[name].count() == 2
+
+
+def test_a_part_of_the_columns_names_no_key(db, tmp_path):
+    named = pa.schema(
+        [("id", pa.int64()), ("ts", pa.int64())], metadata={"marble.primary_key": "id"}
+    )
+    table = db.create_table("t", named)
+    table.insert({"id": [1, 2], "ts": [1, 2]})
+    assert table.schema.metadata == {b"marble.primary_key": b"id"}
+    assert table.scan(["ts", "id"]).schema.metadata == {b"marble.primary_key": b"id"}
+    table.export_file(tmp_path / "x.parquet", ["ts"])
+    assert db.import_file("new", tmp_path / "x.parquet", create=True) == 2
+    assert db.create_table("w", table.scan(["ts"]).schema).primary_key == ()
+
+
+def test_an_interrupt_says_how_many_rows_were_committed(db, empty, people_schema, tmp_path):
+    empty.bulk_load(batch_of(people_schema, i * 50_000, 50_000) for i in range(10))
+    empty.export_file(tmp_path / "x.arrows")
+    target = db.create_table("target", people_schema, primary_key="id")
+
+    def interrupt(rows, size, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        target.import_file(tmp_path / "x.arrows", progress=interrupt)
+    assert caught.value.rows_committed == target.count() > 0
