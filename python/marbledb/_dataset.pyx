@@ -58,7 +58,7 @@ cdef class TableDataset(Dataset):
         if self.snapshot is not None:
             raise TypeError("a dataset of a snapshot cannot be pickled: a snapshot lives in one "
                             "process")
-        path = os.path.abspath(self.source.database.path)
+        path = self.source.database._real_path
         return _reopen, (path, self.source.name, self.shown, self._scan_options.get("filter"))
 
     cdef log(self, what, filter, columns):

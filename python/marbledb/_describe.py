@@ -1,5 +1,7 @@
 """What `print` shows of a database and of a table: facts that are known without reading rows."""
 
+from marbledb.errors import TableNotFound
+
 
 def _size(count):
     value = float(count)
@@ -29,9 +31,11 @@ def describe_table(table):
 
 def describe_database(database):
     """Path, and each table with its key and sizes."""
-    stats = database.stats()["tables"]
     lines = [repr(database)]
-    for name in database.tables():
-        key = ", ".join(database.table(name).primary_key)
-        lines.append(f"  {name}{f' (key {key})' if key else ''}: {_held(stats[name])}")
+    for name, stats in sorted(database.stats()["tables"].items()):
+        try:
+            key = ", ".join(database.table(name).primary_key)
+        except TableNotFound:
+            continue  # dropped a moment ago
+        lines.append(f"  {name}{f' (key {key})' if key else ''}: {_held(stats)}")
     return "\n".join(lines)

@@ -76,15 +76,19 @@ cdef class WriteBatch:
     def insert(self, table, data):
         """Adds rows to a table: upsert on keyed tables. `data` as in `Table.insert`."""
         cdef Table target = self.owner.table(table)
+        # Made before `where` is asked: other threads may run meanwhile.
+        cdef list batches = list(_convert.batches_of(data, target.schema, target.name))
         cdef string name = self.where(table)
-        for batch in _convert.batches_of(data, target.schema, target.name):
+        for batch in batches:
             self.batch.Insert(<string_view> name, pyarrow_unwrap_batch(batch))
 
     def delete_rows(self, table, keys):
         """Deletes rows of a keyed table by key. `keys` as in `Table.delete`."""
         cdef Table target = self.owner.table(table)
+        cdef list batches = list(
+            _convert.key_batches(keys, target.schema, target.primary_key, target.name))
         cdef string name = self.where(table)
-        for batch in _convert.key_batches(keys, target.schema, target.primary_key, target.name):
+        for batch in batches:
             self.batch.DeleteKeys(<string_view> name, pyarrow_unwrap_batch(batch))
 
     def delete_row_range(self, table, start=None, end=None):

@@ -60,7 +60,7 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
     options.log_segment_bytes = _convert.parse_size(log_segment_bytes)
     options.target_file_bytes = _convert.parse_size(target_file_bytes)
     options.level_base_bytes = _convert.parse_size(level_base_bytes)
-    options.background_threads = background_threads
+    options.background_threads = operator.index(background_threads)
     options.use_mappings = use_mappings
     options.auto_compaction = auto_compaction
     with nogil:
@@ -68,14 +68,18 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
     check(status)
     database.generation = ForkGeneration()
     database.is_read_only = read_only
+    database._real_path = os.path.realpath(os.fsdecode(path))
     _open_databases.add(database)
     return database
 
 
 def _open_for_reading(path):
-    """The database of `path` as it is open in this process, else one opened read-only."""
+    """The database of `path` as it is open for writing in this process, else one opened read-only.
+    (One that is open read-only shows the moment at which it was opened.)"""
+    cdef Database database
+    path = os.path.realpath(path)
     for database in list(_open_databases):
-        if not database.closed and os.path.realpath(database.path) == os.path.realpath(path):
+        if not database.closed and not database.is_read_only and database._real_path == path:
             return database
     return open(path, read_only=True)
 
@@ -138,6 +142,7 @@ cdef class Database:
     cdef shared_ptr[CDatabase] db
     cdef int generation
     cdef bint is_read_only
+    cdef readonly str _real_path  # of the directory, when it was opened
     cdef object __weakref__
 
     def __init__(self):
@@ -234,7 +239,7 @@ cdef class Database:
         options.point_lookup = <PointLookup> (
             <int> choice(_POINT_LOOKUP, point_lookup, "point_lookup"))
         options.block_bytes = _convert.parse_size(block_bytes)
-        options.block_rows_max = block_rows_max
+        options.block_rows_max = operator.index(block_rows_max)
         with nogil:
             status = self.db.get().CreateTable(c_name, c_schema, options)
         check_rows(status)

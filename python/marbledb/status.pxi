@@ -72,13 +72,16 @@ cdef inline string utf8(object text) except *:
     return (<str> text).encode("utf-8")
 
 
+_LONGEST_TIMEOUT = 1e9  # seconds: thirty years, which a clock of nanoseconds can count
+
+
 cdef inline double seconds(object timeout) except *:
     """A timeout for WriteOptions: None waits as long as it takes."""
     if timeout is None:
         return -1.0
-    if timeout < 0:
-        raise InvalidArgumentError("timeout must not be negative")
-    return timeout
+    if not timeout >= 0:  # nor what is no number
+        raise InvalidArgumentError(f"timeout must not be negative, but is {timeout}")
+    return min(timeout, _LONGEST_TIMEOUT)
 
 
 cdef int check_process(int generation) except -1:

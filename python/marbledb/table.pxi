@@ -243,7 +243,7 @@ cdef class Table:
             status = ImportFile(self.table, c_path, options, &result)
         try:
             check_transfer(status, raised)
-        except Exception as error:
+        except BaseException as error:  # an interrupt too
             error.rows_committed = result.rows
             raise
         return result.rows
@@ -586,4 +586,7 @@ cdef class Table:
 
     def stats(self):
         """Sizes of this table, as a dict: levels, files, rows and bytes in them, memory."""
-        return self.owner.stats()["tables"][self.name]
+        tables = self.owner.stats()["tables"]
+        if self.name not in tables:
+            raise TableNotFound(f"table '{self.name}' was dropped")
+        return tables[self.name]

@@ -18,6 +18,12 @@ constexpr char kStateTable[] = "__sabot_state__";
 
 Status NotOpen() { return Status::Closed("the backend is not open"); }
 
+// Why the engine has no answer; never NotFound, which would say that the key is absent.
+Status NoAnswer(const arrow::Status& status) {
+  if (!marble::IsNotFound(status)) return FromArrow(status);
+  return Status::Closed("the state is gone: " + status.message());
+}
+
 // An iterator, or a whole scan, over [start, end); the empty end is unbounded.
 class MarbleStateIterator final : public StateIterator {
  public:
@@ -68,6 +74,12 @@ bool IsSameDirectory(const std::string& a, const std::string& b) {
   const auto first = marble::DefaultFileSystem()->Identity(a);
   const auto second = marble::DefaultFileSystem()->Identity(b);
   return first.ok() && second.ok() && *first == *second;
+}
+
+// With a path that goes on meaning the open database when the working directory changes.
+arrow::Result<StorageConfig> WithLastingPath(StorageConfig config) {
+  ARROW_ASSIGN_OR_RAISE(config.path, marble::DefaultFileSystem()->Canonical(config.path));
+  return config;
 }
 
 // The agreements of this process. Marble itself compares what it opens a database with; what only
@@ -172,10 +184,11 @@ Status MarbleDbStateBackend::Open(const StorageConfig& config) {
     SABOT_RETURN_NOT_OK(
         OpenDatabase(config, config_, database_, &open_already, &database, &agreement));
     if (open_already) return Status::OK();
+    SABOT_ASSIGN_OR_RETURN(StorageConfig opened, WithLastingPath(config));
     SABOT_ASSIGN_OR_RETURN(state_, OpenState(database, config));
     database_ = std::move(database);
     agreement_ = std::move(agreement);
-    config_ = config;
+    config_ = std::move(opened);
     return Status::OK();
   });
 }
@@ -201,8 +214,9 @@ Status MarbleDbStateBackend::Put(const std::string& key, const std::string& valu
 Status MarbleDbStateBackend::Get(const std::string& key, std::string* value) {
   return Guarded([&]() -> Status {
     if (state_ == nullptr) return NotOpen();
-    SABOT_ASSIGN_OR_RETURN(const bool found, state_->Get(key, value));
-    if (found) return Status::OK();
+    const arrow::Result<bool> found = state_->Get(key, value);
+    if (!found.ok()) return NoAnswer(found.status());
+    if (*found) return Status::OK();
     // Short enough to need no allocation: misses are everyday.
     return Status::NotFound("no such key");
   });
@@ -284,9 +298,10 @@ Status MarbleDbStoreBackend::Open(const StorageConfig& config) {
     SABOT_RETURN_NOT_OK(
         OpenDatabase(config, config_, database_, &open_already, &database, &agreement));
     if (open_already) return Status::OK();
+    SABOT_ASSIGN_OR_RETURN(StorageConfig opened, WithLastingPath(config));
     database_ = std::move(database);
     agreement_ = std::move(agreement);
-    config_ = config;
+    config_ = std::move(opened);
     return Status::OK();
   });
 }
@@ -329,6 +344,8 @@ Status MarbleDbStoreBackend::CreateTable(const std::string& name,
 Status MarbleDbStoreBackend::DropTable(const std::string& name) {
   return Guarded([&]() -> Status {
     if (database_ == nullptr) return NotOpen();
+    // It belongs to the state backend, which may have this path open as well.
+    if (name == kStateTable) return Status::NotFound("there is no table '" + name + "'");
     SABOT_RETURN_NOT_OK(FromArrow(database_->DropTable(name)));
     ForgetBatches(name);
     return Status::OK();

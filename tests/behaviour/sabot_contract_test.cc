@@ -420,6 +420,21 @@ TEST(SabotMarbleTest, StateLivesInItsOwnTable) {
   std::vector<std::string> names;
   ASSERT_SABOT_OK(store->ListTables(&names));
   EXPECT_EQ(names, (std::vector<std::string>{"default"}));
+  EXPECT_TRUE(store->DropTable("__sabot_state__").IsNotFound());
+}
+
+TEST(SabotMarbleTest, AKeyIsNotCalledAbsentWhenTheTableOfTheStateWasDropped) {
+  TestDirectory directory;
+  StorageConfig config;
+  config.path = directory.path();
+  auto state = CreateStateBackend("marbledb");
+  ASSERT_SABOT_OK(state->Open(config));
+  ASSERT_SABOT_OK(state->Put("k", "v"));
+  ASSERT_OK_AND_ASSIGN(auto database,
+                       marble::Database::Open(directory.path(), ToMarbleOptions(config)));
+  ASSERT_OK(database->DropTable("__sabot_state__"));
+  std::string value;
+  EXPECT_TRUE(state->Get("k", &value).IsClosed());
 }
 
 }  // namespace

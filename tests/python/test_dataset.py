@@ -409,14 +409,30 @@ def test_pickles_are_opened_where_they_are_read(people):
     assert pickle.loads(data).to_table().equals(dataset.to_table())
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.map(count_pickled, [data]) == [5]
-    people.insert({"id": [10], "name": [None], "score": [None]})
+        people.insert({"id": [10], "name": [None], "score": [None]})
+        assert pool.map(count_pickled, [data]) == [6]
     assert pickle.loads(data).count_rows() == 6 and dataset.count_rows() == 5
     with people.database.snapshot() as snapshot, pytest.raises(TypeError, match="snapshot"):
         pickle.dumps(people.to_dataset(snapshot))
 
 
+kept = []  # by a worker
+
+
 def count_pickled(data):
-    return pickle.loads(data).count_rows()
+    kept.append(pickle.loads(data))
+    return kept[-1].count_rows()
+
+
+def test_a_pickle_means_the_same_after_a_change_of_directory(db_path, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with marbledb.open(db_path.name) as db:
+        table = db.create_table("t", pa.schema([("id", pa.int64())]))
+        table.insert({"id": [1]})
+        monkeypatch.chdir("elsewhere")
+        data = pickle.dumps(table.to_dataset())
+        assert pickle.loads(data).count_rows() == 1
 
 
 def test_damage_reaches_the_caller(db_path, rows):

@@ -435,3 +435,31 @@ def test_a_batch_of_a_dropped_store(db_path):
     del store
     gc.collect()
     assert reader.read_all().equals(rows) and rows["x"].to_pylist() == ["a", "b"]
+
+
+def test_a_reader_may_go_while_its_filter_calls_python(db_path):
+    """It waits for what is read ahead, which waits for the GIL."""
+    run(
+        """
+        import sys, time, pyarrow as pa, pyarrow.compute as pc, marbledb
+
+        def is_even(context, ids):
+            time.sleep(0.002)
+            return pc.equal(pc.bit_wise_and(ids, 1), 0)
+
+        pc.register_scalar_function(is_even, "is_even", {"summary": "", "description": ""},
+                                    {"ids": pa.int64()}, pa.bool_())
+        even = pc.Expression._call("is_even", [pc.field("id")])
+        with marbledb.open(sys.argv[1]) as db:
+            schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+            table = db.create_table("t", schema, "id", block_rows_max=1000)
+            table.insert({"id": list(range(40_000)), "text": ["x" * 1000] * 40_000})
+            db.flush()
+            for batches in range(1, 30):
+                reader = table.scan(filter=even, batch_rows_max=500)
+                for _ in range(batches):
+                    reader.read_next_batch()
+                del reader
+        """,
+        db_path,
+    )

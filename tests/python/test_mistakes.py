@@ -178,6 +178,7 @@ def test_bad_arguments_are_invalid_argument_errors(db, table, db_path):
         lambda: db.create_table("x", SCHEMA, compression="gzip"),
         lambda: db.create_table("x", SCHEMA, point_lookup=["bloom"]),
         lambda: table.insert([], timeout=-1),
+        lambda: table.insert([], timeout=float("nan")),
         lambda: table.scan(limit=-1),
         lambda: table.scan(batch_rows_max=0),
     ):
@@ -193,3 +194,25 @@ def test_a_key_type_that_cannot_be_leaves_no_table_behind(db):
         assert db.tables() == ["default"]
     for i, key_type in enumerate((pa.string(), pa.large_binary(), pa.binary_view())):
         db.kv(f"x{i}", key_type=key_type)[b"k"] = b"v"
+
+
+def test_numbers_of_things_are_not_cut_to_fit(db, tmp_path):
+    schema = pa.schema([("a", pa.int64())])
+    with pytest.raises(TypeError):
+        db.create_table("t", schema, block_rows_max=0.5)
+    with pytest.raises(TypeError):
+        marbledb.open(tmp_path / "other", background_threads=2.9)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_dropped_table_is_said_to_be_gone(db, table):
+    db.drop_table("t")
+    for use in (table.stats, lambda: str(table)):
+        with pytest.raises(marbledb.TableNotFound, match="'t'"):
+            use()
+    assert "default" in str(db)
+
+
+def test_a_timeout_may_be_infinite(table):
+    table.insert([{"id": 1, "n": 1}], timeout=float("inf"))
+    assert table.count() == 1

@@ -321,3 +321,62 @@ def test_bad_arguments_are_invalid_argument_errors():
     ):
         with pytest.raises(marbledb.InvalidArgumentError):
             call()
+
+
+@both
+def test_numbers_of_the_configuration_are_not_cut(kind, db_path):
+    for made in (SabotStateBackend(kind), SabotStoreBackend(kind)):
+        with pytest.raises(TypeError):
+            made.open(db_path, memtable_size_mb=1.9)
+        with pytest.raises(TypeError):
+            made.open(db_path, index_granularity=8192.5)
+    assert not db_path.exists()
+
+
+def test_open_again_after_a_change_of_directory(db_path, monkeypatch, tmp_path):
+    (tmp_path / "elsewhere" / db_path.name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with SabotStoreBackend() as store, MarbleDBStoreBackend(db_path.name) as direct:
+        store.open(db_path.name)
+        monkeypatch.chdir("elsewhere")
+        for backend in (store, direct):
+            with pytest.raises(marbledb.ConflictError):
+                backend.open(db_path.name)
+            backend.open(db_path)
+
+
+def test_the_state_is_no_table_of_the_store(db_path):
+    with SabotStateBackend() as state, SabotStoreBackend() as store:
+        state.open(db_path)
+        store.open(db_path)
+        state.put("k", b"v")
+        with pytest.raises(marbledb.TableNotFound):
+            store.drop_table("__sabot_state__")
+        assert state.get("k") == b"v"
+        with marbledb.open(db_path) as db:
+            db.drop_table("__sabot_state__")
+        with pytest.raises(marbledb.MarbleError):
+            state.get("k")
+
+
+def test_a_scan_reads_large_values_a_few_at_a_time(db_path):
+    with SabotStateBackend() as state:
+        state.open(db_path)
+        for i in range(64):
+            state.put(f"{i:02}", bytes(4 << 20))
+    with SabotStateBackend() as state:
+        state.open(db_path)
+        before, most = anonymous_memory(), 0
+        for _, value in state.scan():
+            assert len(value) == 4 << 20
+            most = max(most, anonymous_memory())
+        assert most - before < 100 << 20
+
+
+def anonymous_memory():
+    """Of this process, in bytes."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) << 10
+    raise AssertionError("no RssAnon")

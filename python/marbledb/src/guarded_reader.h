@@ -41,7 +41,14 @@ class GuardedReader : public arrow::RecordBatchReader {
   explicit GuardedReader(std::shared_ptr<arrow::RecordBatchReader> inner)
       : inner_(std::move(inner)), generation_(ForkGeneration()) {}
   ~GuardedReader() override {
-    if (generation_ != ForkGeneration()) Leak(inner_);
+    if (generation_ != ForkGeneration()) {
+      Leak(inner_);
+    } else if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) {
+      // It waits for what is read ahead, and a filter that calls Python waits for the GIL.
+      PyThreadState* const state = PyEval_SaveThread();
+      inner_.reset();
+      PyEval_RestoreThread(state);
+    }
   }
 
   std::shared_ptr<arrow::Schema> schema() const override { return inner_->schema(); }

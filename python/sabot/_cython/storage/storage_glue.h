@@ -117,10 +117,13 @@ inline arrow::Status EngineReader(const sabot::storage::StoreBackend& backend,
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-/// Moves up to `count` pairs out of an iterator, so that the GIL is released once for all of them.
+/// Moves pairs out of an iterator, so that the GIL is released once for all of them: up to `count`,
+/// or until they are as many bytes as nobody minds to have twice.
 inline Status TakePairs(sabot::storage::StateIterator& iterator, size_t count, Pairs* pairs) {
+  constexpr size_t kBytesMax = 128 * 1024;
   pairs->clear();
-  while (pairs->size() < count && iterator.Valid()) {
+  for (size_t bytes = 0; pairs->size() < count && bytes < kBytesMax && iterator.Valid();) {
+    bytes += iterator.key().size() + iterator.value().size();
     pairs->emplace_back(iterator.key(), iterator.value());
     iterator.Next();
   }

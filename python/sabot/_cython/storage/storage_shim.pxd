@@ -110,7 +110,7 @@ cdef extern from "storage_glue.h" namespace "sabot_python" nogil:
         size_t size() const
         pair[string, string]& operator[](size_t index)
 
-    CStorageStatus TakePairs(CStateIterator& iterator, size_t count, Pairs* pairs)
+    CStorageStatus TakePairs(CStateIterator& iterator, size_t count, Pairs* pairs) except +
 
     cdef cppclass OptionalValues:
         size_t size() const

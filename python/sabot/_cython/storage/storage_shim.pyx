@@ -7,7 +7,9 @@ also at interpreter exit and after a fork. Errors are those of `marbledb.errors`
 """
 
 import atexit
+import operator
 import os
+import sys
 import weakref
 
 # Before anything that links Arrow: checks pyarrow's version and loads libmarble.
@@ -64,7 +66,11 @@ cdef int check_process(int generation) except -1:
 
 def _close_all():
     for backend in list(_open_backends):
-        backend.close()
+        try:
+            backend.close()
+        except _errors.MarbleError as error:
+            # The data are in the log; the next open replays them. The others are closed as well.
+            print(f"sabot: closing a storage backend at exit: {error}", file=sys.stderr)
 
 
 def _after_fork_in_child():
@@ -110,10 +116,10 @@ cdef CStorageConfig config_of(path, memtable_size_mb, enable_bloom_filter, enabl
                               index_granularity) except *:
     cdef CStorageConfig config
     config.path = os.fsencode(path)
-    config.memtable_size_mb = memtable_size_mb
+    config.memtable_size_mb = operator.index(memtable_size_mb)
     config.enable_bloom_filter = enable_bloom_filter
     config.enable_sparse_index = enable_sparse_index
-    config.index_granularity = index_granularity
+    config.index_granularity = operator.index(index_granularity)
     return config
 
 
@@ -135,6 +141,9 @@ cdef class SabotStateBackend:
     def __dealloc__(self):
         if self.generation != ForkGeneration():
             Leak(self.backend)
+        else:
+            with nogil:  # the last of its handles flushes and closes the database
+                self.backend.reset()
 
     @property
     def backend_type(self):
@@ -342,6 +351,9 @@ cdef class SabotStoreBackend:
     def __dealloc__(self):
         if self.generation != ForkGeneration():
             Leak(self.backend)
+        else:
+            with nogil:  # the last of its handles flushes and closes the database
+                self.backend.reset()
 
     @property
     def backend_type(self):

@@ -54,6 +54,7 @@ class MarbleDBStoreBackend:
         self._path = db_path
         self._open_config, self._table_config = _open_arguments(config)
         self._database = None
+        self._open_path = None
 
     def __enter__(self):
         if self._database is None and self._path is not None:
@@ -76,9 +77,10 @@ class MarbleDBStoreBackend:
         if path is None:
             raise marbledb.InvalidArgumentError("no path: give one to open() or to the constructor")
         if self._database is not None:
-            if _real_path(path) != _real_path(self._path):
+            if _real_path(path) != self._open_path:
                 raise marbledb.ConflictError("the backend is open with another path")
             return
+        self._open_path = _real_path(path)  # the working directory may change
         self._database = marbledb.open(path, **self._open_config)
         self._path = path
 
