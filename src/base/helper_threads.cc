@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <cfenv>
 #include <system_error>
 #include <utility>
 
@@ -37,6 +38,8 @@ void HelperThreads::Stop() {
 
 void HelperThreads::Loop() {
   static_cast<void>(pthread_setname_np(pthread_self(), "marble-read"));
+  // Not that of the thread it was started from, which may treat denormal numbers as zero.
+  static_cast<void>(std::fesetenv(FE_DFL_ENV));
   std::unique_lock lock(mutex_);
   while (!stopped_) {
     if (tasks_.empty()) {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <cfenv>
 #include <chrono>
 #include <system_error>
 
@@ -55,6 +56,8 @@ void OpenDatabase::ThreadLoop(int thread) {
   // For people who look at a process from outside; a name that is not set is no loss.
   static_cast<void>(
       pthread_setname_np(pthread_self(), thread == 0 ? "marble-flush" : "marble-work"));
+  // Not that of the thread it was started from, which may treat denormal numbers as zero.
+  static_cast<void>(std::fesetenv(FE_DFL_ENV));
   MutexLock lock(&mutex_);
   while (!stop_jobs_.load()) {
     // That lets go of the mutex, so that what is waited for below may have come.

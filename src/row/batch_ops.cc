@@ -133,7 +133,7 @@ int64_t ColumnBytes(const ArrayData& data, int64_t offset, int64_t length) {
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
-    arrow::MemoryPool* pool) {
+    arrow::MemoryPool* pool, Helpers* helpers) {
   if (slices.size() == 1 && !slices[0].descending) {
     const RowSlice& slice = slices[0];
     const arrow::RecordBatch& source = *sources[static_cast<size_t>(slice.source)];
@@ -148,7 +148,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
   }
   ARROW_ASSIGN_OR_RAISE(const RowSelection selection,
                         RowSelection::FromSlices(slices, sources.size(), pool));
-  return GatherRows(schema, sources, selection, pool);
+  return GatherRows(schema, sources, selection, pool, helpers);
 }
 
 arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& batch,

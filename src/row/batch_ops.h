@@ -12,6 +12,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 
+#include "base/helper_threads.h"
 #include "row/key_encoding.h"
 #include "row/row_batch.h"
 
@@ -27,12 +28,13 @@ struct RowSlice {
 };
 
 /// One batch of the rows of `slices`, in order. All sources have `schema`. A single ascending slice
-/// is returned without a copy. Memory comes from `pool`. TypeError for columns that are not of a
+/// is returned without a copy. Memory comes from `pool`. Of many rows `helpers` gather some of the
+/// columns, unless they are nullptr. TypeError for columns that are not of a
 /// stored type, CapacityError where 32-bit offsets do not reach; both name the column.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
-    arrow::MemoryPool* pool);
+    arrow::MemoryPool* pool, Helpers* helpers = nullptr);
 
 /// A batch sorted by key with one row per key.
 struct SortedRows {

@@ -1,6 +1,8 @@
 // Gathering by type: finds the buffers of the sources and calls the kernels. See gather.h.
 #include "row/gather.h"
 
+#include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include <arrow/array/data.h>
@@ -8,6 +10,7 @@
 #include <arrow/util/checked_cast.h>
 
 #include "base/check.h"
+#include "base/early_work.h"
 #include "row/gather_kernels.h"
 
 namespace marble {
@@ -303,6 +306,62 @@ Result<std::shared_ptr<ArrayData>> GatherColumn(const std::shared_ptr<arrow::Dat
 /// Below this many rows a slice costs more as a slice than as words.
 constexpr int64_t kShortSlice = 4;
 
+/// Fewer rows are gathered before a helper has begun.
+constexpr int64_t kSharedRowsMin = 4096;
+
+/// The columns of a batch, each gathered by whoever comes next.
+class ColumnsInTurn {
+ public:
+  ColumnsInTurn(const arrow::Schema& schema,
+                std::span<const std::shared_ptr<arrow::RecordBatch>> sources,
+                const RowSelection& selection, arrow::MemoryPool* pool)
+      : schema_(schema),
+        sources_(sources),
+        selection_(selection),
+        pool_(pool),
+        gathered_(static_cast<size_t>(schema.num_fields())) {
+    // The larger ones first, so that nobody is left alone with one at the end.
+    for (int i = 0; i < schema.num_fields(); ++i) order_.push_back(i);
+    std::stable_partition(order_.begin(), order_.end(), [&](int i) {
+      return !arrow::is_fixed_width(schema.field(i)->type()->id());
+    });
+  }
+
+  /// By any number of threads at once.
+  Status GatherUntilNoneIsLeft() {
+    for (size_t i = next_++; i < order_.size(); i = next_++) {
+      ARROW_RETURN_NOT_OK(GatherOne(order_[i]));
+    }
+    return Status::OK();
+  }
+  std::vector<std::shared_ptr<ArrayData>> gathered() && { return std::move(gathered_); }
+
+ private:
+  Status GatherOne(int i) {
+    Columns columns;
+    columns.reserve(sources_.size());
+    for (const auto& source : sources_) {
+      const ArrayData* data = source->column_data(i).get();
+      columns.push_back({data, data->offset});
+    }
+    auto column = GatherColumn(schema_.field(i)->type(), columns, selection_, pool_);
+    if (!column.ok()) {
+      return column.status().WithMessage("column '", schema_.field(i)->name(),
+                                         "': ", column.status().message());
+    }
+    gathered_[static_cast<size_t>(i)] = column.MoveValueUnsafe();
+    return Status::OK();
+  }
+
+  const arrow::Schema& schema_;
+  const std::span<const std::shared_ptr<arrow::RecordBatch>> sources_;
+  const RowSelection& selection_;
+  arrow::MemoryPool* const pool_;
+  std::vector<int> order_;
+  std::atomic<size_t> next_{0};  // of order_
+  std::vector<std::shared_ptr<ArrayData>> gathered_;
+};
+
 }  // namespace
 
 Result<RowSelection> RowSelection::FromSlices(std::span<const RowSlice> slices, size_t num_sources,
@@ -348,24 +407,17 @@ RowSelection RowSelection::FromIndices(std::span<const uint64_t> indices) {
 Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, const RowSelection& selection,
-    arrow::MemoryPool* pool) {
-  std::vector<std::shared_ptr<ArrayData>> gathered;
-  gathered.reserve(static_cast<size_t>(schema->num_fields()));
-  Columns columns(sources.size());
-  for (int i = 0; i < schema->num_fields(); ++i) {
-    for (size_t s = 0; s < sources.size(); ++s) {
-      const ArrayData* data = sources[s]->column_data(i).get();
-      columns[s] = {data, data->offset};
-    }
-    Result<std::shared_ptr<ArrayData>> column =
-        GatherColumn(schema->field(i)->type(), columns, selection, pool);
-    if (!column.ok()) {
-      return column.status().WithMessage("column '", schema->field(i)->name(),
-                                         "': ", column.status().message());
-    }
-    gathered.push_back(column.MoveValueUnsafe());
+    arrow::MemoryPool* pool, Helpers* helpers) {
+  ColumnsInTurn columns(*schema, sources, selection, pool);
+  if (helpers != nullptr && schema->num_fields() > 1 && selection.num_rows() >= kSharedRowsMin) {
+    EarlyWork<Status> helped([&columns] { return columns.GatherUntilNoneIsLeft(); }, helpers);
+    const Status own = columns.GatherUntilNoneIsLeft();
+    ARROW_RETURN_NOT_OK(helped.Take());
+    ARROW_RETURN_NOT_OK(own);
+  } else {
+    ARROW_RETURN_NOT_OK(columns.GatherUntilNoneIsLeft());
   }
-  return arrow::RecordBatch::Make(schema, selection.num_rows(), std::move(gathered));
+  return arrow::RecordBatch::Make(schema, selection.num_rows(), std::move(columns).gathered());
 }
 
 }  // namespace marble

@@ -12,6 +12,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 
+#include "base/helper_threads.h"
+
 namespace marble {
 
 struct RowSlice;
@@ -42,11 +44,12 @@ class RowSelection {
   std::span<const RowSlice> slices_;
 };
 
-/// The selected rows of `sources` (all of `schema`), copied into memory of `pool`. TypeError for a
-/// type that is not a stored one; CapacityError if 32-bit offsets do not reach.
+/// The selected rows of `sources` (all of `schema`), copied into memory of `pool`, some columns by
+/// `helpers` unless they are nullptr. TypeError for a type that is not a stored one; CapacityError
+/// if 32-bit offsets do not reach.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, const RowSelection& selection,
-    arrow::MemoryPool* pool);
+    arrow::MemoryPool* pool, Helpers* helpers = nullptr);
 
 }  // namespace marble

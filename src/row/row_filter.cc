@@ -63,6 +63,12 @@ struct Interval {
   T high;
 };
 
+/// Not in threads that treat denormal numbers as zero, as libraries of linear algebra may ask for.
+bool DenormalsCount() {
+  const volatile double smallest = std::numeric_limits<double>::denorm_min();
+  return smallest > 0;
+}
+
 /// What compares with `value` so; nullopt if that is no interval.
 template <typename T>
 std::optional<Interval<T>> IntervalOf(Comparison comparison, T value) {
@@ -82,6 +88,8 @@ std::optional<Interval<T>> IntervalOf(Comparison comparison, T value) {
   if (strict) {
     if constexpr (is_float) {
       value = std::nextafter(value, end);
+      // Where denormal numbers count as zero, zero would be in the interval.
+      if (std::abs(value) < Limits::min() && !DenormalsCount()) return std::nullopt;
     } else {
       value =
           comparison == Comparison::kLess ? static_cast<T>(value - 1) : static_cast<T>(value + 1);
@@ -147,11 +155,11 @@ std::optional<NumberRange> AsRange(NumberType type, const ColumnComparison& comp
   return std::nullopt;
 }
 
-/// Clears the bits of rows where `column` is null.
-void KeepValid(const arrow::ArrayData& column, uint8_t* bits) {
+/// Clears the bits, from bit `first` on, of rows where `column` is null.
+void KeepValid(const arrow::ArrayData& column, int64_t first, uint8_t* bits) {
   if (!column.MayHaveNulls() || column.buffers[0] == nullptr) return;
-  arrow::internal::BitmapAnd(bits, 0, column.buffers[0]->data(), column.offset, column.length, 0,
-                             bits);
+  arrow::internal::BitmapAnd(bits, first, column.buffers[0]->data(), column.offset, column.length,
+                             first, bits);
 }
 
 }  // namespace
@@ -230,11 +238,11 @@ arrow::Result<Selection> RowFilter::Select(const arrow::RecordBatch& batch) cons
     if (selection.rows == 0) break;
     KeepInRange(term.range, column.buffers[1]->data() + column.offset * width, selection.rows,
                 reinterpret_cast<uint64_t*>(bits));
-    KeepValid(column, bits);
+    KeepValid(column, 0, bits);
   }
   if (rest_.has_value()) {
     const bool any = ranges_.empty() || arrow::internal::CountSetBits(bits, 0, selection.rows) > 0;
-    if (any) ARROW_RETURN_NOT_OK(KeepByArrow(batch, bits));
+    if (any) ARROW_RETURN_NOT_OK(KeepByArrow(batch, 0, bits));
     if (!any) return selection;
   }
   selection.count = arrow::internal::CountSetBits(bits, 0, selection.rows);
@@ -242,14 +250,22 @@ arrow::Result<Selection> RowFilter::Select(const arrow::RecordBatch& batch) cons
   return selection;
 }
 
-arrow::Status RowFilter::KeepByArrow(const arrow::RecordBatch& batch, uint8_t* bits) const {
+arrow::Status RowFilter::KeepByArrow(const arrow::RecordBatch& batch, int64_t first,
+                                     uint8_t* bits) const {
   const int64_t rows = batch.num_rows();
-  ARROW_ASSIGN_OR_RAISE(const auto input, schema_->ToUser(batch, columns_, user_columns_));
+  if (rows == 0) return arrow::Status::OK();
+  const auto input = schema_->ToUser(batch, columns_, user_columns_);
+  if (input.status().IsCapacityError() && rows > 1) {
+    // More words than a dictionary's indices can number, or more rows than run ends can.
+    ARROW_RETURN_NOT_OK(KeepByArrow(*batch.Slice(0, rows / 2), first, bits));
+    return KeepByArrow(*batch.Slice(rows / 2), first + rows / 2, bits);
+  }
+  ARROW_RETURN_NOT_OK(input.status());
   // The columns that the filter does not name are not read; something has to stand in their places.
   std::vector<arrow::Datum> values(schema_->user_schema()->num_fields(),
                                    arrow::Datum(std::make_shared<arrow::NullScalar>()));
   for (size_t i = 0; i < columns_.size(); ++i) {
-    values[columns_[i]] = input->column(static_cast<int>(i));
+    values[columns_[i]] = (*input)->column(static_cast<int>(i));
   }
   ARROW_ASSIGN_OR_RAISE(
       const arrow::Datum datum,
@@ -257,13 +273,12 @@ arrow::Status RowFilter::KeepByArrow(const arrow::RecordBatch& batch, uint8_t* b
   if (datum.is_scalar()) {
     const auto& answer = datum.scalar_as<arrow::BooleanScalar>();
     const bool keep = answer.is_valid && answer.value;
-    if (!keep) std::memset(bits, 0, static_cast<size_t>((rows + 63) / 64) * 8);
+    if (!keep) arrow::bit_util::SetBitsTo(bits, first, rows, false);
     return arrow::Status::OK();
   }
   const arrow::ArrayData& mask = *datum.array();
-  if (rows == 0) return arrow::Status::OK();
-  arrow::internal::BitmapAnd(bits, 0, mask.buffers[1]->data(), mask.offset, rows, 0, bits);
-  KeepValid(mask, bits);
+  arrow::internal::BitmapAnd(bits, first, mask.buffers[1]->data(), mask.offset, rows, first, bits);
+  KeepValid(mask, first, bits);
   return arrow::Status::OK();
 }
 

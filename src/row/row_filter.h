@@ -55,8 +55,8 @@ class RowFilter {
   RowFilter() = default;
   int PositionOf(int column) const;
   std::optional<RangeTerm> AsRangeTerm(const arrow::compute::Expression& term) const;
-  /// Clears the bits of the rows that rest_ does not keep.
-  arrow::Status KeepByArrow(const arrow::RecordBatch& batch, uint8_t* bits) const;
+  /// Clears the bits, from bit `first` on, of the rows that rest_ does not keep.
+  arrow::Status KeepByArrow(const arrow::RecordBatch& batch, int64_t first, uint8_t* bits) const;
 
   std::shared_ptr<const StoredSchema> schema_;
   arrow::compute::Expression filter_;

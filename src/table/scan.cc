@@ -198,13 +198,9 @@ class ScanReader final : public arrow::RecordBatchReader {
 
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     out->reset();
-    while (source_ != nullptr && rows_left_ != 0) {
-      ARROW_ASSIGN_OR_RAISE(auto next, source_->Next());
-      if (!next.has_value()) break;
-      ARROW_ASSIGN_OR_RAISE(*out, Produce(*next));
-      if (*out != nullptr) return arrow::Status::OK();
-    }
-    return Close();
+    // What comes behind rows that could not be delivered is no result.
+    if (failed_.ok()) failed_ = ReadOrFail(out);
+    return failed_;
   }
 
   arrow::Status Close() override {
@@ -213,6 +209,31 @@ class ScanReader final : public arrow::RecordBatchReader {
   }
 
  private:
+  arrow::Status ReadOrFail(std::shared_ptr<arrow::RecordBatch>* out) {
+    while (source_ != nullptr && rows_left_ != 0) {
+      ARROW_ASSIGN_OR_RAISE(const auto next, NextRows());
+      if (!next.has_value()) break;
+      auto produced = Produce(*next);
+      if (produced.status().IsCapacityError() && next->num_rows() > 1) {
+        // More words than a dictionary's indices can number, or more rows than run ends can.
+        const int64_t half = next->num_rows() / 2;
+        parts_.push_back(next->Slice(half, next->num_rows() - half));
+        parts_.push_back(next->Slice(0, half));
+        continue;
+      }
+      ARROW_ASSIGN_OR_RAISE(*out, std::move(produced));
+      if (*out != nullptr) return arrow::Status::OK();
+    }
+    return Close();
+  }
+
+  arrow::Result<std::optional<RowBatch>> NextRows() {
+    if (parts_.empty()) return source_->Next();
+    std::optional<RowBatch> part = std::move(parts_.back());
+    parts_.pop_back();
+    return part;
+  }
+
   // The rows of a batch of read columns that belong to the result; nullptr if there are none.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Produce(const RowBatch& batch) {
     ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan_, batch));
@@ -229,8 +250,9 @@ class ScanReader final : public arrow::RecordBatchReader {
       ARROW_ASSIGN_OR_RAISE(output, Gather(stored_schema_, {&output, 1}, selection.Slices(rows),
                                            arrow::default_memory_pool()));
     }
+    ARROW_ASSIGN_OR_RAISE(output, plan_.schema->ToUser(*output, plan_.output_columns, schema_));
     if (rows_left_ >= 0) rows_left_ -= rows;
-    return plan_.schema->ToUser(*output, plan_.output_columns, schema_);
+    return output;
   }
 
   const std::shared_ptr<DatabaseCore> core_;
@@ -240,6 +262,8 @@ class ScanReader final : public arrow::RecordBatchReader {
   const std::shared_ptr<arrow::Schema> stored_schema_;
   int64_t rows_left_;  // negative = no limit
   std::unique_ptr<SortedReader> source_;
+  std::vector<RowBatch> parts_;  // of a batch that was too large, the next one last
+  arrow::Status failed_;
 };
 
 }  // namespace

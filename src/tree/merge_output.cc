@@ -54,8 +54,8 @@ arrow::Result<RowBatch> MergeOutput::Finish() {
     Clear();
     return out;
   }
-  ARROW_ASSIGN_OR_RAISE(out.columns,
-                        Gather(options_.schema, source_columns_, slices_, options_.pool));
+  ARROW_ASSIGN_OR_RAISE(out.columns, Gather(options_.schema, source_columns_, slices_,
+                                            options_.pool, options_.helpers));
   out.filtered = std::ranges::all_of(sources_, [](const RowBatch& rows) { return rows.filtered; });
   if (options_.with_keys && options_.key_column >= 0) {
     out.keys = KeysOf(out.columns->column_data(options_.key_column));

@@ -28,6 +28,8 @@ class MergeOutput {
     /// The column whose bytes are the keys; -1 if keys are encoded otherwise.
     int key_column = -1;
     arrow::MemoryPool* pool = nullptr;
+    /// Gather some of the columns; nullptr for none.
+    Helpers* helpers = nullptr;
   };
   explicit MergeOutput(Options options) : options_(std::move(options)) {}
 

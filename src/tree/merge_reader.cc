@@ -21,15 +21,21 @@ constexpr int64_t kStretchBytes = 256 * 1024;
 /// they go each batch costs more than its few rows.
 constexpr int64_t kLoneStretchRows = 128;
 
+/// What a read gathers is looked at next: several such batches are in flight, and should be found
+/// in the processor's cache.
+constexpr int64_t kReadBatchBytes = 4 << 20;
+
 /// When a gathered batch is complete, by bytes. Whatever rows are taken from batches whose sum is
 /// below `light`, 32-bit offsets of the gathered batch suffice and an estimate will do. Rows of
 /// larger batches are counted exactly.
 struct ByteLimits {
-  explicit ByteLimits(int64_t batch_bytes_max, size_t sources)
-      : output(std::clamp<int64_t>(batch_bytes_max, 1, kMergeBatchBytes)),
-        superseded(2 * output),
-        heavy_rows(8 * output),
-        heavy_batch(16 * output / static_cast<int64_t>(sources + 1)) {}
+  ByteLimits(int64_t batch_bytes_max, int64_t output_max, size_t sources)
+      : base(std::clamp<int64_t>(batch_bytes_max, 1, kMergeBatchBytes)),
+        output(std::min(base, output_max)),
+        superseded(2 * base),
+        heavy_rows(8 * base),
+        heavy_batch(16 * base / static_cast<int64_t>(sources + 1)) {}
+  int64_t base;
   int64_t output;       // gathered, an estimate
   int64_t superseded;   // of batches that are kept only because rows of them were taken
   int64_t heavy_rows;   // gathered from heavy batches, exactly
@@ -48,13 +54,13 @@ class Merger : public SortedReader {
  public:
   Merger(std::vector<std::unique_ptr<SortedReader>> sources, Retention retention,
          MergeOutput::Options output, bool reverse, int64_t rows_first, int64_t rows_max,
-         int64_t bytes_max)
+         ByteLimits limits)
       : retention_(std::move(retention)),
         output_(std::move(output)),
         reverse_(reverse),
         rows_max_(std::max<int64_t>(rows_max, 1)),
         target_(rows_first > 0 ? std::min(rows_first, rows_max_) : rows_max_),
-        limits_(bytes_max, sources.size()) {
+        limits_(limits) {
     for (size_t i = 0; i < sources.size(); ++i) {
       inputs_.push_back(
           std::make_unique<MergeInput>(std::move(sources[i]), static_cast<int>(i), reverse));
@@ -163,7 +169,7 @@ arrow::Result<std::optional<RowBatch>> Merger::NextOrFail() {
   } else {
     return out;
   }
-  target_ = std::min(target_ * 2, rows_max_);
+  target_ = target_ > rows_max_ / 2 ? rows_max_ : 2 * target_;
   return out;
 }
 
@@ -478,10 +484,11 @@ arrow::Result<std::unique_ptr<SortedReader>> MergeForRead(
   output.schema = std::move(options.schema);
   output.with_keys = options.want_keys && !reverse;
   output.pool = options.pool != nullptr ? options.pool : arrow::default_memory_pool();
+  output.helpers = options.helpers;
+  const ByteLimits limits(options.batch_bytes_max, kReadBatchBytes, sources.size());
   return std::make_unique<Merger>(
       std::move(sources), Retention::ForRead(options.snapshot, std::move(options.tombstones)),
-      std::move(output), reverse, options.batch_rows_first, options.batch_rows_max,
-      options.batch_bytes_max);
+      std::move(output), reverse, options.batch_rows_first, options.batch_rows_max, limits);
 }
 
 arrow::Result<std::unique_ptr<SortedReader>> MergeForCompaction(
@@ -494,9 +501,10 @@ arrow::Result<std::unique_ptr<SortedReader>> MergeForCompaction(
   output.single_version = retention.single_version();
   output.key_column = options.key_column;
   output.pool = options.pool != nullptr ? options.pool : arrow::default_memory_pool();
+  const ByteLimits limits(options.batch_bytes_max, kMergeBatchBytes, sources.size());
   return std::make_unique<Merger>(std::move(sources), std::move(retention), std::move(output),
                                   /*reverse=*/false, /*rows_first=*/0, options.batch_rows_max,
-                                  options.batch_bytes_max);
+                                  limits);
 }
 
 }  // namespace marble

@@ -31,8 +31,8 @@ struct MergeReadOptions {
   /// Of all sources together; nullptr or empty if there is none.
   std::shared_ptr<const RangeTombstoneSet> tombstones;
   int64_t batch_rows_max = 128 * 1024;
-  /// About so many bytes are gathered into a batch; from huge rows up to eight times as many, or
-  /// one row.
+  /// About so many bytes at most are gathered into a batch (4 MiB do in any case); from huge rows
+  /// up to eight times as many, or one row.
   int64_t batch_bytes_max = kMergeBatchBytes;
   /// Deliver the first batches small (a seek wants few rows), doubling up to batch_rows_max; 0 =
   /// off.
@@ -41,6 +41,8 @@ struct MergeReadOptions {
   /// there are no tombstones and its keys are unique.
   bool want_keys = true;
   arrow::MemoryPool* pool = nullptr;
+  /// Gather some of the columns; nullptr for none.
+  Helpers* helpers = nullptr;
 };
 
 /// Visible rows in key order (descending if reverse). Where one source covers a stretch of keys

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "tree/early_read.h"
+#include "base/early_work.h"
 #include "tree/merge_reader.h"
 #include "tree/run_reader.h"
 #include "tree/table_view.h"
@@ -44,7 +44,7 @@ class ViewReader : public SortedReader {
   const std::unique_ptr<SortedReader> reader_;
   Helpers* const helpers_;
   int64_t batches_ = 0;                                                    // delivered
-  std::optional<EarlyRead<arrow::Result<std::optional<RowBatch>>>> next_;  // uses reader_
+  std::optional<EarlyWork<arrow::Result<std::optional<RowBatch>>>> next_;  // uses reader_
 };
 
 arrow::Result<std::unique_ptr<SortedReader>> OpenSource(
@@ -148,7 +148,6 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
         [&](const Source& source) { return Concerns(source, request.range, request.snapshot); });
   }
   std::vector<std::unique_ptr<SortedReader>> readers;
-  Helpers* merge_helpers = nullptr;
   if (view->schema->is_append()) {
     if (request.direction == Direction::kForward) std::reverse(sources.begin(), sources.end());
     readers.push_back(std::make_unique<Concatenation>(std::move(sources), std::move(request)));
@@ -159,7 +158,7 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
     // gives those of blocks with several versions of a key unasked).
     const bool lone_run = sources.size() == 1 && sources[0].run != nullptr;
     if (!lone_run || options.tombstones != nullptr) request.want_keys = true;
-    if (!lone_run) merge_helpers = request.helpers;
+    if (!lone_run) options.helpers = request.helpers;
     const auto filter = std::move(request.filter);
     const std::vector<bool> hide_nothing = HideNothing(sources, request.range);
     for (size_t i = 0; i < sources.size(); ++i) {
@@ -169,6 +168,7 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
       readers.push_back(std::move(reader));
     }
   }
+  Helpers* const merge_helpers = options.helpers;
   ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> merged,
                         MergeForRead(std::move(readers), std::move(options)));
   return std::make_unique<ViewReader>(std::move(view), std::move(merged), merge_helpers);

@@ -6,8 +6,8 @@
 #include <tuple>
 #include <vector>
 
+#include "base/early_work.h"
 #include "row/gather_rows.h"
-#include "tree/early_read.h"
 
 namespace marble {
 namespace {
@@ -169,7 +169,7 @@ class RunReader : public SortedReader {
   arrow::Status end_;
   GroupRows read_;   // the group whose rows are given out
   size_t next_ = 0;  // of its batches
-  std::deque<EarlyRead<GroupRows>> groups_;
+  std::deque<EarlyWork<GroupRows>> groups_;
 };
 
 /// The blocks to be read next; nullopt at the end.

@@ -1,5 +1,8 @@
 // What scans promise: the asked columns of the rows that the filter keeps, in order, up to a limit.
+#include <xmmintrin.h>
+
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -249,6 +252,50 @@ TEST_P(ScanTest, AFilterDoesNotFailOfRowsThatNobodySees) {
   large.snapshot = before;
   ASSERT_OK_AND_ASSIGN(const int64_t then, table->Count(large));
   EXPECT_EQ(then, 2);
+}
+
+TEST_P(ScanTest, AfterAnErrorNoFurtherRowsCome) {
+  ScanOptions options;
+  options.batch_rows_max = 10;
+  options.filter = cp::greater(cp::call("divide", {cp::literal(int64_t{100}), cp::field_ref("id")}),
+                               cp::literal(int64_t{0}));
+  ASSERT_OK_AND_ASSIGN(auto reader, keyed_->Scan(options));
+  EXPECT_FALSE(reader->Next().ok()) << "the first id is 0";
+  EXPECT_FALSE(reader->Next().ok());
+}
+
+TEST_P(ScanTest, BatchesMayBeAsLargeAsNumbersGo) {
+  for (const bool reverse : {false, true}) {
+    for (const auto& table : {keyed_, appended_}) {
+      ScanOptions options;
+      options.reverse = reverse;
+      ASSERT_OK_AND_ASSIGN(auto expected, ScanAll(*table, options));
+      options.batch_rows_max = std::numeric_limits<int64_t>::max();
+      ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*table, options));
+      EXPECT_TRUE(SameRows(*expected, *found));
+    }
+  }
+}
+
+TEST_P(ScanTest, ZeroIsNotPositiveWhereDenormalNumbersCountAsZero) {
+  const auto schema =
+      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("x", arrow::float64())});
+  ASSERT_OK(database_->CreateTable("signs", schema, {.primary_key = {"id"}}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "signs"));
+  ASSERT_OK_AND_ASSIGN(auto rows, BatchFromJson(schema, {"[1, 2, 3]", "[-1.0, 0.0, 1.0]"}));
+  ASSERT_OK(table->Insert(rows));
+  const unsigned int usual = _mm_getcsr();
+  _mm_setcsr(usual | 0x8040);  // both bits: of operands and of results
+  ScanOptions positive;
+  positive.filter = cp::greater(cp::field_ref("x"), cp::literal(0.0));
+  const auto above = table->Count(positive);
+  positive.filter = cp::less(cp::field_ref("x"), cp::literal(0.0));
+  const auto below = table->Count(positive);
+  _mm_setcsr(usual);
+  ASSERT_OK(above.status());
+  EXPECT_EQ(*above, 1);
+  ASSERT_OK(below.status());
+  EXPECT_EQ(*below, 1);
 }
 
 TEST_P(ScanTest, AFilterThatIsRandomIsAppliedOnce) {

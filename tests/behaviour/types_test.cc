@@ -5,6 +5,7 @@
 
 #include <arrow/array/concatenate.h>
 #include <arrow/compute/cast.h>
+#include <arrow/compute/expression.h>
 
 #include "support/settled.h"
 
@@ -256,6 +257,68 @@ TEST_P(TypesTest, KeysOfEveryTypeOrderAndFindTheirRows) {
       EXPECT_TRUE(SameRows(rows->Slice(1), found));
     }
   }
+}
+
+TEST_P(TypesTest, ADictionaryIsReadThoughItsIndicesNumberFewWords) {
+  // 300 words in all, of which 8-bit indices number 128.
+  const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
+  const auto schema =
+      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("word", type)});
+  ASSERT_OK(database_->CreateTable("t", schema, {.primary_key = {"id"}}));
+  for (int part = 0; part < 3; ++part) {
+    std::string ids = "[";
+    std::string words = "[";
+    std::string indices = "[";
+    for (int i = 0; i < 100; ++i) {
+      const std::string comma = i == 0 ? "" : ", ";
+      ids += comma + std::to_string(100 * part + i);
+      words += comma + "\"w" + std::to_string(100 * part + i) + "\"";
+      indices += comma + std::to_string(i);
+    }
+    ASSERT_OK_AND_ASSIGN(auto id, arrow::json::ArrayFromJSONString(arrow::int64(), ids + "]"));
+    ASSERT_OK_AND_ASSIGN(auto word,
+                         arrow::json::DictArrayFromJSONString(type, indices + "]", words + "]"));
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+    ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 100, {id, word})));
+  }
+  ASSERT_OK(Settle(&database_, GetParam()));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+  ScanOptions options;
+  ASSERT_OK_AND_ASSIGN(auto all, ScanAll(*table, options));
+  ASSERT_EQ(all->num_rows(), 300);
+  ASSERT_OK(all->ValidateFull());
+  options.filter =
+      arrow::compute::equal(arrow::compute::field_ref("word"), arrow::compute::literal("w222"));
+  ASSERT_OK_AND_ASSIGN(const int64_t one, table->Count(options));
+  EXPECT_EQ(one, 1);
+  ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*table, options));
+  ASSERT_EQ(found->num_rows(), 1);
+  ASSERT_OK_AND_ASSIGN(auto id, found->column(0)->GetScalar(0));
+  EXPECT_TRUE(id->Equals(arrow::Int64Scalar(222)));
+}
+
+TEST_P(TypesTest, RunsAreReadThoughTheirEndsNumberFewRows) {
+  const auto type = arrow::run_end_encoded(arrow::int16(), arrow::int64());
+  const auto schema = arrow::schema({arrow::field("run", type)});
+  ASSERT_OK(database_->CreateTable("t", schema));
+  ASSERT_OK_AND_ASSIGN(auto ends, arrow::json::ArrayFromJSONString(arrow::int16(), "[30000]"));
+  for (const char* value : {"[1]", "[2]", "[3]"}) {
+    ASSERT_OK_AND_ASSIGN(auto values, arrow::json::ArrayFromJSONString(arrow::int64(), value));
+    ASSERT_OK_AND_ASSIGN(auto run, arrow::RunEndEncodedArray::Make(30000, ends, values));
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+    ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 30000, {run})));
+  }
+  ASSERT_OK(Settle(&database_, GetParam()));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+  ASSERT_OK_AND_ASSIGN(auto reader, table->Scan());
+  int64_t rows = 0;
+  for (;;) {
+    ASSERT_OK_AND_ASSIGN(auto batch, reader->Next());
+    if (batch == nullptr) break;
+    ASSERT_OK(batch->ValidateFull());
+    rows += batch->num_rows();
+  }
+  EXPECT_EQ(rows, 90000);
 }
 
 TEST_P(TypesTest, ViewsAndDictionariesOfTextCanBeKeys) {

@@ -1,7 +1,8 @@
-// A read that another thread may do before its result is wanted.
+// Work that another thread may do before its result is wanted.
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,22 +12,22 @@
 
 namespace marble {
 
-/// `T` is what the read gives. Owned and used by one thread.
+/// `T` is what the work gives. Owned and used by one thread.
 template <typename T>
-class EarlyRead {
+class EarlyWork {
  public:
   using Work = std::function<T()>;
 
-  /// Asks `helpers` to do `work`, which must not throw; nullptr leaves it to Take.
-  EarlyRead(Work work, Helpers* helpers) : shared_(std::make_shared<Shared>(std::move(work))) {
+  /// Asks `helpers` to do `work`; nullptr leaves it to Take.
+  EarlyWork(Work work, Helpers* helpers) : shared_(std::make_shared<Shared>(std::move(work))) {
     if (helpers != nullptr) helpers->Help([shared = shared_] { shared->RunUnlessBegun(); });
   }
-  EarlyRead(const EarlyRead&) = delete;
-  EarlyRead& operator=(const EarlyRead&) = delete;
+  EarlyWork(const EarlyWork&) = delete;
+  EarlyWork& operator=(const EarlyWork&) = delete;
 
   /// What nobody has begun is not done any more; what somebody has is waited for, so that nothing
   /// that `work` holds is in use afterwards.
-  ~EarlyRead() {
+  ~EarlyWork() {
     if (shared_->Begin()) {
       shared_->work = nullptr;
     } else {
@@ -35,10 +36,12 @@ class EarlyRead {
     }
   }
 
-  /// The result, once. Never waits for a free helper: work that has not begun is done here.
+  /// The result, once, or what the work threw. Never waits for a free helper: work that has not
+  /// begun is done here.
   T Take() {
     shared_->RunUnlessBegun();
     shared_->WaitUntilDone();
+    if (shared_->thrown != nullptr) std::rethrow_exception(shared_->thrown);
     return *std::exchange(shared_->result, std::nullopt);
   }
 
@@ -55,7 +58,11 @@ class EarlyRead {
     }
     void RunUnlessBegun() {
       if (!Begin()) return;
-      result.emplace(work());
+      try {
+        result.emplace(work());
+      } catch (...) {  // on a helper's thread it would end the process
+        thrown = std::current_exception();
+      }
       work = nullptr;  // with what it holds, before anybody goes on
       state.store(State::kDone);
       state.notify_all();
@@ -65,6 +72,7 @@ class EarlyRead {
     std::atomic<State> state{State::kWaiting};
     Work work;
     std::optional<T> result;
+    std::exception_ptr thrown;
   };
 
   const std::shared_ptr<Shared> shared_;

@@ -1,8 +1,9 @@
-#include "tree/early_read.h"
+#include "base/early_work.h"
 
 #include <chrono>
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -37,10 +38,10 @@ void WaitForAll(HelperThreads* threads) {
   done->get_future().wait();
 }
 
-TEST(EarlyRead, IsDoneByAHelper) {
+TEST(EarlyWork, IsDoneByAHelper) {
   HelperThreads threads(1);
   std::thread::id worker;
-  EarlyRead<int> read(
+  EarlyWork<int> read(
       [&] {
         worker = std::this_thread::get_id();
         return 7;
@@ -51,14 +52,14 @@ TEST(EarlyRead, IsDoneByAHelper) {
   EXPECT_NE(worker, std::this_thread::get_id());
 }
 
-TEST(EarlyRead, IsDoneByWhoWantsItIfNobodyHasBegun) {
+TEST(EarlyWork, IsDoneByWhoWantsItIfNobodyHasBegun) {
   HelperThreads threads(1);
   Gate gate;
   threads.Help([&] { gate.Hold(); });
   gate.WaitUntilHeld();
   int done = 0;
   {
-    EarlyRead<int> read([&] { return ++done; }, &threads);
+    EarlyWork<int> read([&] { return ++done; }, &threads);
     EXPECT_EQ(read.Take(), 1);
   }
   gate.Release();
@@ -66,16 +67,16 @@ TEST(EarlyRead, IsDoneByWhoWantsItIfNobodyHasBegun) {
   EXPECT_EQ(done, 1);
 }
 
-TEST(EarlyRead, IsDoneByWhoWantsItIfThereAreNoHelpersOrTheyHaveStopped) {
+TEST(EarlyWork, IsDoneByWhoWantsItIfThereAreNoHelpersOrTheyHaveStopped) {
   HelperThreads threads(1);
   threads.Stop();
   for (Helpers* helpers : {static_cast<Helpers*>(nullptr), static_cast<Helpers*>(&threads)}) {
-    EarlyRead<std::thread::id> read([] { return std::this_thread::get_id(); }, helpers);
+    EarlyWork<std::thread::id> read([] { return std::this_thread::get_id(); }, helpers);
     EXPECT_EQ(read.Take(), std::this_thread::get_id());
   }
 }
 
-TEST(EarlyRead, IsNotDoneOnceItWasDropped) {
+TEST(EarlyWork, IsNotDoneOnceItWasDropped) {
   HelperThreads threads(1);
   Gate gate;
   threads.Help([&] { gate.Hold(); });
@@ -83,7 +84,7 @@ TEST(EarlyRead, IsNotDoneOnceItWasDropped) {
   bool done = false;
   const auto held = std::make_shared<int>(1);
   {
-    EarlyRead<int> read([&done, held] { return done = true; }, &threads);
+    EarlyWork<int> read([&done, held] { return done = true; }, &threads);
     EXPECT_EQ(held.use_count(), 2);
   }
   EXPECT_EQ(held.use_count(), 1) << "the queue keeps what the dropped work holds";
@@ -92,13 +93,13 @@ TEST(EarlyRead, IsNotDoneOnceItWasDropped) {
   EXPECT_FALSE(done);
 }
 
-TEST(EarlyRead, ThatIsUnderWayIsWaitedForWhenItIsDropped) {
+TEST(EarlyWork, ThatIsUnderWayIsWaitedForWhenItIsDropped) {
   HelperThreads threads(1);
   Gate begun;
   std::atomic<bool> done{false};
   std::thread release;
   {
-    EarlyRead<int> read(
+    EarlyWork<int> read(
         [&] {
           begun.Hold();
           done.store(true);
@@ -115,12 +116,23 @@ TEST(EarlyRead, ThatIsUnderWayIsWaitedForWhenItIsDropped) {
   release.join();
 }
 
-TEST(EarlyRead, ManyGiveEachItsOwnResultWhoeverDoesThem) {
+TEST(EarlyWork, WhatItThrowsReachesWhoeverTakesIt) {
+  HelperThreads threads(1);
+  const auto fail = []() -> int { throw std::runtime_error("no memory"); };
+  for (Helpers* helpers : {static_cast<Helpers*>(nullptr), static_cast<Helpers*>(&threads)}) {
+    EarlyWork<int> taken(fail, helpers);
+    EarlyWork<int> dropped(fail, helpers);
+    WaitForAll(&threads);
+    EXPECT_THROW(taken.Take(), std::runtime_error);
+  }
+}
+
+TEST(EarlyWork, ManyGiveEachItsOwnResultWhoeverDoesThem) {
   HelperThreads threads(2);
   for (int round = 0; round < 2000; ++round) {
-    std::vector<std::unique_ptr<EarlyRead<std::vector<int>>>> reads;
+    std::vector<std::unique_ptr<EarlyWork<std::vector<int>>>> reads;
     for (int i = 0; i < 4; ++i) {
-      reads.push_back(std::make_unique<EarlyRead<std::vector<int>>>(
+      reads.push_back(std::make_unique<EarlyWork<std::vector<int>>>(
           [round, i] { return std::vector<int>{round, i}; }, &threads));
     }
     for (int i = 0; i < 3; ++i) {
