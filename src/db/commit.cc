@@ -38,7 +38,7 @@ bool HasRows(const Operation& op) {
 
 /// Commits are limited to 4 GiB.
 constexpr uint64_t kCommitBytesMax = uint64_t{4} << 30;
-/// Range tombstones of a memtable: the first read after each one indexes all of them anew.
+/// Range tombstones of a memtable: reads after new ones index all of them anew.
 constexpr int64_t kRangeTombstonesMax = 4096;
 /// Point operations whose place in the memtable is fetched while earlier ones are carried out.
 constexpr size_t kPrefetchAhead = 12;
@@ -47,7 +47,7 @@ constexpr size_t kPrefetchAhead = 12;
 /// `is_long` of commits that can fill one by themselves.
 bool IsOverfull(const Operation& op, bool is_long, const Memtable& memtable) {
   if (op.kind == OperationKind::kDeleteRange) {
-    return memtable.num_range_tombstones() >= kRangeTombstonesMax;
+    return memtable.range_tombstones().size() >= kRangeTombstonesMax;
   }
   return is_long && memtable.bytes() >= Environment::kMemtableBytesMost;
 }

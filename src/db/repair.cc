@@ -167,7 +167,7 @@ class Repairer {
         request.columns.push_back(i);
       }
       ARROW_ASSIGN_OR_RAISE(logged, table.memtable->NewReader(request));
-      add_tombstones(*table.memtable->range_tombstones());
+      add_tombstones(*table.memtable->range_tombstones().Set());
     }
     // Without the manifest the row ids of an append table's files are not those of its log.
     const bool behind = table.schema->is_append() && !report_->manifest_was_whole;

@@ -101,7 +101,7 @@ arrow::Status BatchMemtable::InsertRows(uint64_t sequence, const SortedRows& row
 
 arrow::Status BatchMemtable::DeleteRange(RangeTombstone tombstone) {
   const uint64_t sequence = tombstone.sequence;
-  tombstones_.Append(std::move(tombstone));
+  range_tombstones_.Append(std::move(tombstone));
   NoteSequence(sequence);
   return arrow::Status::OK();
 }

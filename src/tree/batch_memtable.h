@@ -13,7 +13,6 @@
 #include "tree/batch_rows.h"
 #include "tree/memtable.h"
 #include "tree/sorted_runs.h"
-#include "tree/tombstone_list.h"
 
 namespace marble {
 
@@ -39,15 +38,11 @@ class BatchMemtable final : public Memtable {
   /// Keys are searched for, not hashed.
   void Prefetch(uint64_t /*hash*/) const override {}
   arrow::Result<std::unique_ptr<SortedReader>> NewReader(const ReadRequest& request) const override;
-  std::shared_ptr<const RangeTombstoneSet> range_tombstones() const override {
-    return tombstones_.Set();
-  }
-  int64_t num_range_tombstones() const override { return tombstones_.size(); }
 
   int64_t bytes() const override {
-    return batch_bytes_.load(std::memory_order_relaxed) + runs_.bytes() + tombstones_.bytes();
+    return batch_bytes_.load(std::memory_order_relaxed) + runs_.bytes() + range_tombstones_.bytes();
   }
-  int64_t entries() const override { return store_->rows() + tombstones_.size(); }
+  int64_t entries() const override { return store_->rows() + range_tombstones_.size(); }
   bool has_deletes() const override { return has_deletes_.load(std::memory_order_acquire); }
   uint64_t first_row_id() const override {
     return store_->size() == 0 ? 0 : (*store_)[0].first_row_id;
@@ -65,7 +60,6 @@ class BatchMemtable final : public Memtable {
   const std::shared_ptr<const StoredSchema> schema_;
   arrow::MemoryPool* const pool_;
   const std::shared_ptr<BatchStore> store_;
-  TombstoneList tombstones_;
   std::atomic<int64_t> batch_bytes_{0};
   std::atomic<bool> has_deletes_{false};
   mutable RunCache<BatchStore> runs_;

@@ -180,7 +180,7 @@ arrow::Result<std::vector<FileMeta>> FlushMemtable(const Memtable& memtable,
   if (memtable.sequence_min() == memtable.sequence_max()) {
     layout.constant_sequence = memtable.sequence_min();
   }
-  return WriteRun(std::move(sources), memtable.range_tombstones(), bottommost, layout,
+  return WriteRun(std::move(sources), memtable.range_tombstones().Set(), bottommost, layout,
                   EncodedRange(), 2 * context.target_file_bytes, context);
 }
 

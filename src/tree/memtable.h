@@ -18,9 +18,9 @@
 
 #include "row/batch_ops.h"
 #include "row/stored_schema.h"
-#include "sst/range_tombstone.h"
 #include "sst/sst_reader.h"
 #include "tree/sorted_reader.h"
+#include "tree/tombstone_list.h"
 
 namespace marble {
 
@@ -69,11 +69,8 @@ class Memtable {
   /// batches' use: batches keep what they need alive themselves.
   virtual arrow::Result<std::unique_ptr<SortedReader>> NewReader(
       const ReadRequest& request) const = 0;
-  /// Tombstones written so far (their sequences may be beyond the snapshot: ask with it). Never
-  /// null.
-  virtual std::shared_ptr<const RangeTombstoneSet> range_tombstones() const = 0;
-  virtual int64_t num_range_tombstones() const = 0;
-  bool has_range_tombstones() const { return num_range_tombstones() > 0; }
+  /// Those written so far (their sequences may be beyond the snapshot: ask with it).
+  const TombstoneList& range_tombstones() const { return range_tombstones_; }
 
   /// Memory of rows and indexes, bytes.
   virtual int64_t bytes() const = 0;
@@ -100,6 +97,8 @@ class Memtable {
     }
     sequence_max_.store(sequence, std::memory_order_release);
   }
+
+  TombstoneList range_tombstones_;
 
  private:
   std::atomic<uint64_t> sequence_min_{0};

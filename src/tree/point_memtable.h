@@ -18,7 +18,6 @@
 #include "tree/memtable.h"
 #include "tree/record_index.h"
 #include "tree/sorted_runs.h"
-#include "tree/tombstone_list.h"
 
 namespace marble {
 
@@ -75,10 +74,6 @@ class PointMemtable final : public Memtable {
                                                 uint64_t snapshot) const override;
   void Prefetch(uint64_t hash) const override { index_.Prefetch(hash); }
   arrow::Result<std::unique_ptr<SortedReader>> NewReader(const ReadRequest& request) const override;
-  std::shared_ptr<const RangeTombstoneSet> range_tombstones() const override {
-    return tombstones_.Set();
-  }
-  int64_t num_range_tombstones() const override { return tombstones_.size(); }
 
   /// The rows published so far in order, and where they are: for cursors. Both outlive the
   /// memtable.
@@ -88,9 +83,9 @@ class PointMemtable final : public Memtable {
   const std::shared_ptr<RecordStore>& store() const { return store_; }
 
   int64_t bytes() const override {
-    return store_->bytes() + index_.bytes() + runs_.bytes() + tombstones_.bytes();
+    return store_->bytes() + index_.bytes() + runs_.bytes() + range_tombstones_.bytes();
   }
-  int64_t entries() const override { return store_->rows() + tombstones_.size(); }
+  int64_t entries() const override { return store_->rows() + range_tombstones_.size(); }
   bool has_deletes() const override { return has_deletes_.load(std::memory_order_acquire); }
 
  private:
@@ -108,7 +103,6 @@ class PointMemtable final : public Memtable {
   arrow::MemoryPool* const pool_;
   const std::shared_ptr<RecordStore> store_;
   RecordIndex index_;
-  TombstoneList tombstones_;
   std::atomic<bool> has_deletes_{false};
   mutable RunCache<RecordStore> runs_;
 };

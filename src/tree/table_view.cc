@@ -35,8 +35,7 @@ const TableFile* FileToAsk(const Run& run, std::string_view key, uint64_t snapsh
 }
 
 uint64_t CoveringIn(const Memtable& memtable, std::string_view key, uint64_t snapshot) {
-  if (!memtable.has_range_tombstones()) return 0;
-  return memtable.range_tombstones()->CoveringSequence(key, snapshot);
+  return memtable.range_tombstones().CoveringSequence(key, snapshot);
 }
 
 uint64_t CoveringIn(const TableFile& file, const SstReader& reader, std::string_view key,

@@ -34,7 +34,7 @@ arrow::Result<TombstonesPtr> CollectTombstones(std::span<const Source> sources,
   };
   for (const Source& source : sources) {
     if (source.memtable != nullptr) {
-      consider(source.memtable->range_tombstones());
+      consider(source.memtable->range_tombstones().Set());
       continue;
     }
     if (!source.run->has_range_tombstones()) continue;

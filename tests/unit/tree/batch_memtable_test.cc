@@ -254,8 +254,8 @@ TEST_F(BatchMemtableTest, RangeTombstonesAreKeptBesideTheRows) {
   Start();
   MARBLE_ASSERT_OK(Insert({1, 2, 3}));
   MARBLE_ASSERT_OK(memtable_->DeleteRange({KeyOf(2), KeyOf(3), 2}));
-  EXPECT_EQ(memtable_->range_tombstones()->CoveringSequence(KeyOf(2), kSequenceMax), 2u);
-  EXPECT_EQ(memtable_->range_tombstones()->CoveringSequence(KeyOf(3), kSequenceMax), 0u);
+  EXPECT_EQ(memtable_->range_tombstones().Set()->CoveringSequence(KeyOf(2), kSequenceMax), 2u);
+  EXPECT_EQ(memtable_->range_tombstones().Set()->CoveringSequence(KeyOf(3), kSequenceMax), 0u);
   EXPECT_EQ(memtable_->entries(), 4);
   EXPECT_EQ(memtable_->sequence_max(), 2u);
   ExpectReadsLikeModel();

@@ -89,7 +89,7 @@ TEST_F(PointMemtableTest, StartsEmptyAndTakesNoMemory) {
   EXPECT_TRUE(memtable_->empty());
   EXPECT_EQ(memtable_->bytes(), 0);
   EXPECT_EQ(Get("a"), std::nullopt);
-  EXPECT_TRUE(memtable_->range_tombstones()->empty());
+  EXPECT_TRUE(memtable_->range_tombstones().Set()->empty());
   ExpectReadsLikeModel();
 }
 
@@ -380,19 +380,41 @@ TEST_F(PointMemtableTest, AReaderThatGetsNoMemoryChangesNothing) {
   }
 }
 
+TEST(TombstoneListTest, AnswersAsTheSetWhetherOrNotAllAreIndexed) {
+  TombstoneList list;
+  EXPECT_EQ(list.CoveringSequence("m", kSequenceMax), 0u);
+  for (uint64_t sequence = 1; sequence <= 200; ++sequence) {
+    const std::string begin = std::to_string(sequence * 37 % 101);
+    const bool bounded = sequence % 5 != 0;
+    list.Append({begin, bounded ? std::optional(begin + "5") : std::nullopt, sequence});
+    std::vector<uint64_t> answers;
+    for (int key = 0; key < 30; ++key) {
+      for (const uint64_t snapshot : {sequence / 2, sequence, kSequenceMax}) {
+        answers.push_back(list.CoveringSequence(std::to_string(key * 7), snapshot));
+      }
+    }
+    const auto set = sequence % 3 == 0 ? list.Set() : nullptr;
+    for (size_t i = 0; set != nullptr && i < answers.size(); ++i) {
+      const uint64_t snapshots[] = {sequence / 2, sequence, kSequenceMax};
+      const std::string key = std::to_string(i / 3 * 7);
+      ASSERT_EQ(answers[i], set->CoveringSequence(key, snapshots[i % 3])) << key;
+    }
+  }
+}
+
 TEST_F(PointMemtableTest, RangeTombstonesAreKeptBesideTheRows) {
   Start();
   Put("b", "v");
-  const auto before = memtable_->range_tombstones();
+  const auto before = memtable_->range_tombstones().Set();
   MARBLE_ASSERT_OK(memtable_->DeleteRange({"a", "c", ++sequence_}));
   MARBLE_ASSERT_OK(memtable_->DeleteRange({"x", std::nullopt, ++sequence_}));
   EXPECT_TRUE(before->empty());
-  const auto tombstones = memtable_->range_tombstones();
+  const auto tombstones = memtable_->range_tombstones().Set();
   EXPECT_EQ(tombstones->CoveringSequence("b", kSequenceMax), 2u);
   EXPECT_EQ(tombstones->CoveringSequence("b", 1), 0u);
   EXPECT_EQ(tombstones->CoveringSequence("c", kSequenceMax), 0u);
   EXPECT_EQ(tombstones->CoveringSequence("zz", kSequenceMax), 3u);
-  EXPECT_EQ(memtable_->range_tombstones(), tombstones);
+  EXPECT_EQ(memtable_->range_tombstones().Set(), tombstones);
   EXPECT_EQ(memtable_->entries(), 3);
   EXPECT_EQ(memtable_->sequence_max(), 3u);
   EXPECT_FALSE(memtable_->has_deletes()) << "no row is a delete";

@@ -79,7 +79,7 @@ TEST(MemtableThreads, GetsAndScansOfAKeyValueMemtableSeeTheirSnapshotWhileItIsWr
     if (!found.found) return;
     ASSERT_EQ(found.sequence, expected);
     ASSERT_EQ(found.value, std::to_string(expected));
-    ASSERT_EQ(memtable->range_tombstones()->CoveringSequence("x", snapshot),
+    ASSERT_EQ(memtable->range_tombstones().Set()->CoveringSequence("x", snapshot),
               snapshot / 1000 * 1000);
   };
   const auto scan = [&] {
