@@ -111,12 +111,7 @@ class LogDumper {
       *status = edit.status();
       if (edit.ok()) DumpEdit(*edit, &out);
     }
-    if (status->IsNotImplemented()) {
-      *status = IncompatibleFormatError(path_, status->message());
-    } else if (!status->ok() && DetailOf(*status) == nullptr) {
-      *status =
-          CorruptionError(path_, static_cast<int64_t>(record.begin.offset), status->message());
-    }
+    *status = StatusOfRecord(*status, path_, record.begin.offset);
     return out;
   }
 

@@ -314,12 +314,11 @@ class Planner {
           return arrow::Status::OK();
         });
     ++report_->log_records;
-    const arrow::Status& status = read.ok() ? failed : read;
-    if (status.ok() || status.IsOutOfMemory()) return status;
     const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
-    if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
-    report_->findings.push_back(FindingOf(
-        CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message()), path));
+    const arrow::Status status =
+        StatusOfRecord(read.ok() ? failed : read, path, record.begin.offset);
+    if (status.ok() || status.IsOutOfMemory() || IsIncompatibleFormat(status)) return status;
+    report_->findings.push_back(FindingOf(status, path));
     return arrow::Status::OK();
   }
 

@@ -103,15 +103,7 @@ class DatabaseVerifier {
     const arrow::Status status = ReadCommitRecord(record.payload, record.header.count, visit);
     if (status.ok() || status.IsOutOfMemory()) return status;
     const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
-    if (status.IsNotImplemented()) {
-      Add(FindingOf(IncompatibleFormatError(path, status.message()), path));
-    } else if (DetailOf(status) != nullptr) {
-      Add(FindingOf(status, path));
-    } else {
-      Add(FindingOf(
-          CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message()),
-          path));
-    }
+    Add(FindingOf(StatusOfRecord(status, path, record.begin.offset), path));
     return arrow::Status::OK();
   }
 
