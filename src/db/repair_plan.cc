@@ -289,17 +289,21 @@ class Planner {
         return RecoverLog(survey_.fs, survey_.directory, state, visit).status();
       }
       if (judged.status().IsOutOfMemory()) return judged.status();
-      report_->findings.push_back(FindingOf(judged.status(), LogDirectory(survey_.directory)));
-      Note(
-          "the log is damaged: commits behind the damage were saved where they are intact, so that"
-          " the result is not a state that the database ever had");
+      AddLogDamage(FindingOf(judged.status(), LogDirectory(survey_.directory)));
     }
     const uint64_t first = survey_.manifest_is_whole() ? survey_.manifest->state.log_start : 0;
-    return WalkIntactLog(survey_, first, visit, [this](Finding finding) {
-      const bool known = std::ranges::any_of(
-          report_->findings, [&](const Finding& other) { return other.file == finding.file; });
-      if (!known) report_->findings.push_back(std::move(finding));
-    });
+    return WalkIntactLog(survey_, first, visit,
+                         [this](Finding finding) { AddLogDamage(std::move(finding)); });
+  }
+
+  /// The first of each file.
+  void AddLogDamage(Finding finding) {
+    const bool known = std::ranges::any_of(
+        report_->findings, [&](const Finding& other) { return other.file == finding.file; });
+    if (!known) report_->findings.push_back(std::move(finding));
+    Note(
+        "the log is damaged: commits behind the damage were saved where they are intact, so that"
+        " the result is not a state that the database ever had");
   }
 
   arrow::Status ReplayRecord(const LogRecord& record) {
