@@ -75,7 +75,12 @@ class LogDumper {
   arrow::Status DumpRecords(LogReader* reader, Document* records) {
     arrow::Status damage;
     while (true) {
-      ARROW_ASSIGN_OR_RAISE(const auto record, reader->FindAfter(end_));
+      ARROW_ASSIGN_OR_RAISE(auto record, reader->FindAfter(end_));
+      if (record != nullptr && record->begin.offset != end_) {
+        // A process may have written it, and all before it, since the bytes here were read.
+        reader->Refresh();
+        ARROW_ASSIGN_OR_RAISE(record, reader->FindAfter(end_));
+      }
       if (record == nullptr) return damage;
       if (record->begin.offset != end_ && damage.ok()) {
         damage = CorruptionError(path_, static_cast<int64_t>(end_),
