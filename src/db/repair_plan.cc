@@ -67,10 +67,21 @@ class Planner {
 
   arrow::Status TakeManifest() {
     for (const auto& [id, known] : survey_.manifest->state.tables) {
-      ARROW_ASSIGN_OR_RAISE(TablePlan * table, AddTable(known.record));
-      table->flushed_sequence = known.flushed_sequence;
-      for (const auto& [number, file] : known.files) table->files[number] = file.meta;
+      ARROW_RETURN_NOT_OK(TakeKnownTable(known.record));
+      const auto table = plan_.tables.find(id);
+      if (table == plan_.tables.end()) continue;
+      table->second.flushed_sequence = known.flushed_sequence;
+      for (const auto& [number, file] : known.files) table->second.files[number] = file.meta;
     }
+    return arrow::Status::OK();
+  }
+
+  /// A table of the manifest; a finding if nothing can be made of it, as the others are saved.
+  arrow::Status TakeKnownTable(const TableRecord& record) {
+    const arrow::Status added = AddTable(record).status();
+    if (added.ok() || added.IsOutOfMemory()) return added;
+    Drop(UnusableTable(record.name, ManifestPath(survey_.directory, survey_.manifest_number),
+                       added));
     return arrow::Status::OK();
   }
 
@@ -138,13 +149,19 @@ class Planner {
     ARROW_RETURN_NOT_OK(DescribeFiles(&described));
     for (auto& [number, file] : described) {
       const SstIdentity& identity = file.tail.identity;
+      const std::string path = SstPath(survey_.directory, number);
       if (!identity.table_id.has_value() || file.schema == nullptr) {
-        const std::string path = SstPath(survey_.directory, number);
         Drop(FindingOf(CorruptionError(path, -1, "the footer does not say which table it is of"),
                        path));
         continue;
       }
-      ARROW_ASSIGN_OR_RAISE(TablePlan * table, TableOf(*identity.table_id, described));
+      const auto planned = TableOf(*identity.table_id, described);
+      if (planned.status().IsOutOfMemory()) return planned.status();
+      if (!planned.ok()) {
+        Drop(UnusableTable(identity.table_name, path, planned.status()));
+        continue;
+      }
+      TablePlan* table = *planned;
       newest_in_files_[*identity.table_id] =
           std::max(newest_in_files_[*identity.table_id], file.meta.sequence_max);
       const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
@@ -158,7 +175,7 @@ class Planner {
     }
     if (survey_.manifest.has_value()) {
       for (const auto& [id, known] : survey_.manifest->state.tables) {
-        if (!plan_.tables.contains(id)) ARROW_RETURN_NOT_OK(AddTable(known.record).status());
+        if (!plan_.tables.contains(id)) ARROW_RETURN_NOT_OK(TakeKnownTable(known.record));
       }
     }
     Note(
@@ -450,6 +467,14 @@ class Planner {
 };
 
 }  // namespace
+
+Finding UnusableTable(const std::string& name, const std::string& file,
+                      const arrow::Status& status) {
+  Finding finding = FindingOf(CorruptionError(file, -1, status.message()), file);
+  finding.what += "; nothing of this table was saved";
+  finding.table = name;
+  return finding;
+}
 
 arrow::Result<RepairPlan> MakeRepairPlan(const Survey& survey, RepairReport* report) {
   return Planner(survey, report).Run();
