@@ -274,5 +274,76 @@ TEST(DamagedLog, FilesThatADamagedRecordMayAttachAreNotCalledStray) {
   })) << reports.verified.ToText();
 }
 
+/// The files of a database without manifest whose first SSTable has lost its end. `work` fills the
+/// append table "journal".
+template <typename Work>
+FileBytes JournalWithoutItsFirstFile(Work work) {
+  MemoryFileSystem fs;
+  FileBytes files = FilesAfter(On(&fs), &fs, [&work](const std::shared_ptr<Database>& db) {
+    ASSERT_OK(db->CreateTable("journal", NumberSchema()));
+    work(db, *Table::Open(db, "journal"));
+  });
+  LoseManifest(&files);
+  const auto first =
+      std::ranges::find_if(files, [](const auto& file) { return file.first.ends_with(".arrow"); });
+  first->second.back() ^= 1;
+  return files;
+}
+
+arrow::Result<std::set<int64_t>> NumbersIn(FileSystem* fs, int64_t* rows) {
+  ARROW_ASSIGN_OR_RAISE(const auto db, Database::Open("/new", On(fs)));
+  ARROW_ASSIGN_OR_RAISE(const auto table, Table::Open(db, "journal"));
+  ARROW_ASSIGN_OR_RAISE(const auto all, test::ScanAll(*table));
+  *rows = all->num_rows();
+  std::set<int64_t> numbers;
+  for (const auto& chunk : all->column(0)->chunks()) {
+    const auto& values = static_cast<const arrow::Int64Array&>(*chunk);
+    for (int64_t i = 0; i < values.length(); ++i) numbers.insert(values.Value(i));
+  }
+  return numbers;
+}
+
+TEST(DamagedLog, WithoutManifestItGivesRowsBackThatAnAppendTablesLostFileHad) {
+  // Files of one operation have no sequence numbers, those of several have.
+  for (const int operations : {1, 5}) {
+    SCOPED_TRACE(operations);
+    Reports reports;
+    Look(JournalWithoutItsFirstFile([operations](const auto& db, const auto& journal) {
+           for (int file = 0; file < 3; ++file) {
+             for (int i = 0; i < operations; ++i) {
+               const int begin = 1000 * file + 100 * i;
+               ASSERT_OK(journal->Insert(Numbers(begin, begin + 100)));
+             }
+             ASSERT_OK(db->Flush());
+           }
+           ASSERT_OK(journal->Insert(Numbers(9000, 9100)));
+         }),
+         &reports);
+    SCOPED_TRACE(reports.repaired.ToText());
+    int64_t rows = 0;
+    ASSERT_OK_AND_ASSIGN(const auto numbers, NumbersIn(&reports.fs, &rows));
+    EXPECT_EQ(numbers.size(), 300u * operations + 100);
+    EXPECT_EQ(rows, 300 * operations + 100);  // none twice
+    EXPECT_TRUE(HasNote(reports.repaired, "taken from the log stand behind"));
+  }
+}
+
+TEST(DamagedLog, WithoutManifestWhatMayBeInACompactedFileIsLeftOutWithANote) {
+  Reports reports;
+  Look(JournalWithoutItsFirstFile([](const auto& db, const auto& journal) {
+         TableOptions other;
+         ASSERT_OK(db->CreateTable("other", NumberSchema(), other));
+         ASSERT_OK((*Table::Open(db, "other"))->Insert(Numbers(0, 1)));
+         ASSERT_OK(db->Flush());  // the file that loses its end
+         for (int i = 0; i < 4; ++i) {
+           ASSERT_OK(journal->Insert(Numbers(100 * i, 100 * i + 100)));
+           ASSERT_OK(db->Flush());
+         }
+         ASSERT_OK(db->Compact("journal"));
+       }),
+       &reports);
+  EXPECT_TRUE(HasNote(reports.repaired, "do not tell how far back")) << reports.repaired.ToText();
+}
+
 }  // namespace
 }  // namespace marble
