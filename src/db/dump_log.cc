@@ -75,7 +75,12 @@ class LogDumper {
   arrow::Status DumpRecords(LogReader* reader, Document* records) {
     arrow::Status damage;
     while (true) {
-      ARROW_ASSIGN_OR_RAISE(const auto record, reader->FindAfter(end_));
+      ARROW_ASSIGN_OR_RAISE(auto record, reader->FindAfter(end_));
+      if (record != nullptr && record->begin.offset != end_) {
+        // A process may have written it, and all before it, since the bytes here were read.
+        reader->Refresh();
+        ARROW_ASSIGN_OR_RAISE(record, reader->FindAfter(end_));
+      }
       if (record == nullptr) return damage;
       if (record->begin.offset != end_ && damage.ok()) {
         damage = CorruptionError(path_, static_cast<int64_t>(end_),
@@ -111,12 +116,7 @@ class LogDumper {
       *status = edit.status();
       if (edit.ok()) DumpEdit(*edit, &out);
     }
-    if (status->IsNotImplemented()) {
-      *status = IncompatibleFormatError(path_, status->message());
-    } else if (!status->ok() && DetailOf(*status) == nullptr) {
-      *status =
-          CorruptionError(path_, static_cast<int64_t>(record.begin.offset), status->message());
-    }
+    *status = StatusOfRecord(*status, path_, record.begin.offset);
     return out;
   }
 

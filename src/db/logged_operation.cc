@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include <marble/error.h>
+
 #include "base/coding.h"
 #include "sst/body_compression.h"
 
@@ -83,6 +85,15 @@ arrow::Result<int64_t> ReplayRows(uint64_t sequence, const LoggedOperation& op,
   const RowKind kind = op.kind == OperationKind::kInsertRows ? RowKind::kPut : RowKind::kDelete;
   ARROW_RETURN_NOT_OK(memtable->InsertRows(sequence, rows, kind, op.first_row_id));
   return rows.columns->num_rows();
+}
+
+arrow::Status StatusOfRecord(const arrow::Status& status, const std::string& path,
+                             uint64_t offset) {
+  if (status.ok() || DetailOf(status) != nullptr || status.IsIOError() || status.IsOutOfMemory()) {
+    return status;
+  }
+  if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
+  return CorruptionError(path, static_cast<int64_t>(offset), status.message());
 }
 
 }  // namespace marble

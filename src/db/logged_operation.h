@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <arrow/result.h>
 
@@ -34,5 +35,10 @@ arrow::Result<SortedRows> LoggedRows(const LoggedOperation& op, const StoredSche
 /// Returns how many rows there were.
 arrow::Result<int64_t> ReplayRows(uint64_t sequence, const LoggedOperation& op,
                                   const StoredSchema& schema, Memtable* memtable);
+
+/// What is wrong with a record that verifies, but is refused with `status` by who reads its
+/// operations: damage of the file at `offset`, or a newer version's. Errors that name a file, and
+/// those of memory and devices, stay what they are.
+arrow::Status StatusOfRecord(const arrow::Status& status, const std::string& path, uint64_t offset);
 
 }  // namespace marble

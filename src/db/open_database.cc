@@ -45,7 +45,7 @@ OpenDatabase::~OpenDatabase() {
 
 arrow::Status OpenDatabase::CreateTable(const std::string& name,
                                         const std::shared_ptr<arrow::Schema>& schema,
-                                        const TableOptions& options) {
+                                        const TableOptions& options, TableOrigin origin) {
   ARROW_RETURN_NOT_OK(CheckTableName(name));
   ARROW_ASSIGN_OR_RAISE(const auto stored, InTable(name, StoredSchema::Make(schema, options)));
   MutexLock lock(&mutex_);
@@ -60,6 +60,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
     return ConflictError("table '" + name + "' exists with another schema or key");
   }
   for (const auto& field : schema->fields()) {
+    if (origin == TableOrigin::kRepaired) break;
     const arrow::Status status = CheckNewColumn(*field);
     if (!status.ok()) return status.WithMessage("table '", name, "': ", status.message());
   }

@@ -42,6 +42,9 @@ enum class SyncScope : uint8_t {
   kSegment,  // the segment that was asked for, so that writers of the next are not held up
 };
 
+/// Whose schema a new table has: tables of older versions may have columns that are refused now.
+enum class TableOrigin : uint8_t { kNew, kRepaired };
+
 class OpenDatabase : public DatabaseCore {
  public:
   static arrow::Result<std::shared_ptr<OpenDatabase>> Open(const std::string& directory,
@@ -53,7 +56,7 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status Close();
 
   arrow::Status CreateTable(const std::string& name, const std::shared_ptr<arrow::Schema>& schema,
-                            const TableOptions& options);
+                            const TableOptions& options, TableOrigin origin = TableOrigin::kNew);
   arrow::Status DropTable(const std::string& name);
   arrow::Status AlterTable(const std::string& name, const SchemaChange& change);
   std::vector<std::string> ListTables() const;

@@ -193,13 +193,9 @@ arrow::Status OpenDatabase::Replay() {
     arrow::Status status = ReadCommitRecord(
         record.payload, record.header.count,
         [&](const LoggedOperation& op) { return ReplayOperation(sequence++, op, record); });
-    if (status.ok() || DetailOf(status) != nullptr || status.IsIOError() ||
-        status.IsOutOfMemory()) {
-      return status;
-    }
+    if (status.ok()) return status;
     const std::string path = LogSegmentPath(environment_.directory, record.begin.segment);
-    if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
-    return CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message());
+    return StatusOfRecord(status, path, record.begin.offset);
   };
   ARROW_ASSIGN_OR_RAISE(
       recovered_, RecoverLog(environment_.fs, environment_.directory, manifest_state_, visit));

@@ -83,7 +83,12 @@ class Repairer {
     std::set<std::string> names;
     for (auto& [id, table] : plan_.tables) {
       RepairedTable result;
-      ARROW_ASSIGN_OR_RAISE(result.name, CreateTable(table, &names));
+      const arrow::Status created = CreateTable(table, &names).Value(&result.name);
+      if (IsOfTheTable(created)) {
+        report_->findings.push_back(UnusableTable(table.record.name, survey_.directory, created));
+        continue;
+      }
+      ARROW_RETURN_NOT_OK(created);
       ARROW_RETURN_NOT_OK(SaveTable(table, &result));
       if (result.rows_lost > 0) NoteLoss(result.name);
       report_->tables.push_back(std::move(result));
@@ -98,18 +103,26 @@ class Repairer {
                              " instead, also such as had been deleted");
   }
 
+  /// Is it this table that the new database refuses?
+  static bool IsOfTheTable(const arrow::Status& created) {
+    return IsConflict(created) || created.IsInvalid() || created.IsTypeError();
+  }
+
   /// Tables of names that are none, or are taken, get another one.
   arrow::Result<std::string> CreateTable(const TablePlan& table, std::set<std::string>* names) {
     std::string name = table.record.name;
     const auto create = [&] {
-      return database_->CreateTable(name, table.schema->user_schema(), table.schema->options());
+      return database_->CreateTable(name, table.schema->user_schema(), table.schema->options(),
+                                    TableOrigin::kRepaired);
     };
     arrow::Status created = names->contains(name) ? ConflictError("taken") : create();
-    if (!created.ok() && (IsConflict(created) || created.IsInvalid())) {
+    if (IsConflict(created) || created.IsInvalid()) {
       name = "recovered_" + std::to_string(table.record.id);
+      while (names->contains(name)) name += "_";
       created = create();
+      ARROW_RETURN_NOT_OK(created);
       report_->notes.push_back("table '" + table.record.name + "' is named '" + name +
-                               "' now: another one has its name");
+                               "' now: another one has its name, or it is none");
     }
     ARROW_RETURN_NOT_OK(created);
     names->insert(name);

@@ -1,6 +1,7 @@
 #include "db/repair_plan.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <arrow/util/key_value_metadata.h>
@@ -10,12 +11,16 @@
 #include "base/checksum.h"
 #include "db/log_recovery.h"
 #include "db/logged_operation.h"
+#include "db/sequence_spans.h"
 #include "sst/sst_describe.h"
 #include "tree/file_names.h"
 
 namespace marble {
 
 namespace {
+
+/// Of files that were written in bulk, as DescribeSst gives it.
+constexpr uint64_t kBulkSequence = 1;
 
 class Planner {
  public:
@@ -67,10 +72,21 @@ class Planner {
 
   arrow::Status TakeManifest() {
     for (const auto& [id, known] : survey_.manifest->state.tables) {
-      ARROW_ASSIGN_OR_RAISE(TablePlan * table, AddTable(known.record));
-      table->flushed_sequence = known.flushed_sequence;
-      for (const auto& [number, file] : known.files) table->files[number] = file.meta;
+      ARROW_RETURN_NOT_OK(TakeKnownTable(known.record));
+      const auto table = plan_.tables.find(id);
+      if (table == plan_.tables.end()) continue;
+      table->second.flushed_sequence = known.flushed_sequence;
+      for (const auto& [number, file] : known.files) table->second.files[number] = file.meta;
     }
+    return arrow::Status::OK();
+  }
+
+  /// A table of the manifest; a finding if nothing can be made of it, as the others are saved.
+  arrow::Status TakeKnownTable(const TableRecord& record) {
+    const arrow::Status added = AddTable(record).status();
+    if (added.ok() || added.IsOutOfMemory()) return added;
+    Drop(UnusableTable(record.name, ManifestPath(survey_.directory, survey_.manifest_number),
+                       added));
     return arrow::Status::OK();
   }
 
@@ -138,18 +154,24 @@ class Planner {
     ARROW_RETURN_NOT_OK(DescribeFiles(&described));
     for (auto& [number, file] : described) {
       const SstIdentity& identity = file.tail.identity;
+      const std::string path = SstPath(survey_.directory, number);
       if (!identity.table_id.has_value() || file.schema == nullptr) {
-        const std::string path = SstPath(survey_.directory, number);
         Drop(FindingOf(CorruptionError(path, -1, "the footer does not say which table it is of"),
                        path));
         continue;
       }
-      ARROW_ASSIGN_OR_RAISE(TablePlan * table, TableOf(*identity.table_id, described));
-      newest_in_files_[*identity.table_id] =
-          std::max(newest_in_files_[*identity.table_id], file.meta.sequence_max);
+      const auto planned = TableOf(*identity.table_id, described);
+      if (planned.status().IsOutOfMemory()) return planned.status();
+      if (!planned.ok()) {
+        Drop(UnusableTable(identity.table_name, path, planned.status()));
+        continue;
+      }
+      TablePlan* table = *planned;
       const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
       table->files[number] = known != nullptr ? *known : file.meta;
-      if (known == nullptr && file.meta.constant_sequence == 1 && !table->schema->is_append()) {
+      ARROW_RETURN_NOT_OK(AddSpan(*table, table->files[number], known != nullptr));
+      const bool bulk = file.meta.constant_sequence == kBulkSequence;
+      if (known == nullptr && bulk && !table->schema->is_append()) {
         Note("table '" + table->record.name + "': which rows are newer, those of file " +
              SstFileName(number) +
              " or those of other files, is not known: others, and deletes in the log, were "
@@ -158,7 +180,7 @@ class Planner {
     }
     if (survey_.manifest.has_value()) {
       for (const auto& [id, known] : survey_.manifest->state.tables) {
-        if (!plan_.tables.contains(id)) ARROW_RETURN_NOT_OK(AddTable(known.record).status());
+        if (!plan_.tables.contains(id)) ARROW_RETURN_NOT_OK(TakeKnownTable(known.record));
       }
     }
     Note(
@@ -166,6 +188,41 @@ class Planner {
         " replaced, may be back if the files that did it were merged away, are lost or damaged, and"
         " so may dropped tables");
     return arrow::Status::OK();
+  }
+
+  /// Which operations a file has; `known`: the manifest tells. One that was written in bulk has its
+  /// own alone, which ReplayAttach knows.
+  arrow::Status AddSpan(const TablePlan& table, const FileMeta& meta, bool known) {
+    SequenceSpans& spans = spans_[table.record.id];
+    if (known || !table.schema->is_append()) {
+      spans.Add(meta.sequence_min, meta.sequence_max);
+    } else if (!meta.constant_sequence.has_value()) {
+      ARROW_ASSIGN_OR_RAISE(const auto lowest, LowestSequence(table, meta));
+      if (lowest.has_value()) spans.Add(*lowest, meta.sequence_max);
+    } else if (meta.constant_sequence != kBulkSequence) {
+      spans.AddWithoutLowest(meta.sequence_max, meta.rows);
+    }
+    return arrow::Status::OK();
+  }
+
+  /// Of the rows of an append table's file that can be read: they ascend with it. nullopt if none
+  /// can.
+  arrow::Result<std::optional<uint64_t>> LowestSequence(const TablePlan& table,
+                                                        const FileMeta& meta) const {
+    const auto schema = table.schemas.Find(meta.schema_version);
+    if (schema == nullptr) return std::nullopt;
+    SstReaderOptions options = survey_.ReaderOptions(schema, meta.number);
+    options.uuid = plan_.uuid;
+    options.hash_seed = plan_.hash_seed;
+    options.rows_only = true;
+    const auto reader = SstReader::Open(options, meta);
+    if (reader.status().IsOutOfMemory()) return reader.status();
+    for (int64_t block = 0; reader.ok() && block < (*reader)->num_blocks(); ++block) {
+      const auto rows = (*reader)->ReadBlock(block, {}, /*want_keys=*/false);
+      if (rows.status().IsOutOfMemory()) return rows.status();
+      if (rows.ok()) return rows->SequenceAt(0);
+    }
+    return std::nullopt;
   }
 
   /// The manifest's record of the file if its readable part has one.
@@ -289,17 +346,48 @@ class Planner {
         return RecoverLog(survey_.fs, survey_.directory, state, visit).status();
       }
       if (judged.status().IsOutOfMemory()) return judged.status();
-      report_->findings.push_back(FindingOf(judged.status(), LogDirectory(survey_.directory)));
-      Note(
-          "the log is damaged: commits behind the damage were saved where they are intact, so that"
-          " the result is not a state that the database ever had");
+      AddLogDamage(FindingOf(judged.status(), LogDirectory(survey_.directory)));
     }
     const uint64_t first = survey_.manifest_is_whole() ? survey_.manifest->state.log_start : 0;
-    return WalkIntactLog(survey_, first, visit, [this](Finding finding) {
-      const bool known = std::ranges::any_of(
-          report_->findings, [&](const Finding& other) { return other.file == finding.file; });
-      if (!known) report_->findings.push_back(std::move(finding));
-    });
+    ARROW_RETURN_NOT_OK(TellSpans(first));
+    return WalkIntactLog(survey_, first, visit,
+                         [this](Finding finding) { AddLogDamage(std::move(finding)); });
+  }
+
+  /// Tells how many rows those operations have which the files may have alone.
+  arrow::Status TellSpans(uint64_t first) {
+    const bool unsure =
+        std::ranges::any_of(spans_, [](const auto& item) { return item.second.has_unsure(); });
+    if (!unsure) return arrow::Status::OK();
+    const auto visit = [this](const LogRecord& record) {
+      uint64_t sequence = record.header.first_sequence;
+      const arrow::Status read =
+          ReadCommitRecord(record.payload, record.header.count,
+                           [&](const LoggedOperation& op) { return TellSpan(sequence++, op); });
+      return read.IsOutOfMemory() ? read : arrow::Status::OK();
+    };
+    // What is damaged is told when the log is replayed.
+    return WalkIntactLog(survey_, first, visit, [](const Finding&) {});
+  }
+
+  arrow::Status TellSpan(uint64_t sequence, const LoggedOperation& op) {
+    const auto spans = spans_.find(op.table);
+    if (spans == spans_.end() || !spans->second.IsUnsureOf(sequence) || op.message == nullptr) {
+      return arrow::Status::OK();
+    }
+    const auto rows = LoggedBatch(op, *plan_.tables.at(op.table).schema);
+    if (rows.ok()) spans->second.Tell(sequence, static_cast<uint64_t>((*rows)->num_rows()));
+    return rows.status().IsOutOfMemory() ? rows.status() : arrow::Status::OK();
+  }
+
+  /// The first of each file.
+  void AddLogDamage(Finding finding) {
+    const bool known = std::ranges::any_of(
+        report_->findings, [&](const Finding& other) { return other.file == finding.file; });
+    if (!known) report_->findings.push_back(std::move(finding));
+    Note(
+        "the log is damaged: commits behind the damage were saved where they are intact, so that"
+        " the result is not a state that the database ever had");
   }
 
   arrow::Status ReplayRecord(const LogRecord& record) {
@@ -314,12 +402,11 @@ class Planner {
           return arrow::Status::OK();
         });
     ++report_->log_records;
-    const arrow::Status& status = read.ok() ? failed : read;
-    if (status.ok() || status.IsOutOfMemory()) return status;
     const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
-    if (status.IsNotImplemented()) return IncompatibleFormatError(path, status.message());
-    report_->findings.push_back(FindingOf(
-        CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message()), path));
+    const arrow::Status status =
+        StatusOfRecord(read.ok() ? failed : read, path, record.begin.offset);
+    if (status.ok() || status.IsOutOfMemory() || IsIncompatibleFormat(status)) return status;
+    report_->findings.push_back(FindingOf(status, path));
     return arrow::Status::OK();
   }
 
@@ -372,17 +459,27 @@ class Planner {
   /// rows of append tables must not come twice, and rows from before a change of the schema, which
   /// flushes, cannot be read in the present one.
   bool IsInFiles(uint64_t sequence, const TablePlan& table) {
-    if (survey_.manifest_is_whole()) return false;
-    const bool changed = table.schema->version() > 0;
-    if (!changed && !table.schema->is_append()) return false;
-    const auto known = newest_in_files_.find(table.record.id);
-    if (known == newest_in_files_.end() || sequence > known->second) return false;
-    if (changed) {
-      Note("table '" + table.record.name +
-           "': its schema had been changed; of the log only what is newer than all its files was"
-           " taken");
+    const auto spans = spans_.find(table.record.id);
+    if (spans == spans_.end() || sequence > spans->second.highest()) return false;
+    const std::string name = "table '" + table.record.name + "': ";
+    if (table.schema->version() > 0) {
+      Note(name +
+           "its schema had been changed; of the log only what is newer than all its files was"
+           " taken, and what lost or damaged files had was not");
+      return true;
     }
-    return true;
+    if (!table.schema->is_append()) return false;
+    const SequenceSpans::Answer answer = spans->second.Has(sequence);
+    if (answer == SequenceSpans::Answer::kNo) {
+      Note(name +
+           "rows of lost or damaged files that were taken from the log stand behind those of other"
+           " files");
+    } else if (answer == SequenceSpans::Answer::kPerhaps) {
+      Note(name +
+           "some of its files do not tell how far back their rows go; older operations in the log"
+           " were taken for theirs, and if other files with these are lost, they are as well");
+    }
+    return answer != SequenceSpans::Answer::kNo;
   }
 
   arrow::Status ReplayCreate(const TableRecord& record) {
@@ -442,11 +539,19 @@ class Planner {
   const Survey& survey_;
   RepairReport* const report_;
   RepairPlan plan_;
-  std::map<uint32_t, uint64_t> newest_in_files_;
+  std::map<uint32_t, SequenceSpans> spans_;  // by table, without a whole manifest
   std::map<uint32_t, Finding> unknown_;  // by table: operations that belong to none that is known
 };
 
 }  // namespace
+
+Finding UnusableTable(const std::string& name, const std::string& file,
+                      const arrow::Status& status) {
+  Finding finding = FindingOf(CorruptionError(file, -1, status.message()), file);
+  finding.what += "; nothing of this table was saved";
+  finding.table = name;
+  return finding;
+}
 
 arrow::Result<RepairPlan> MakeRepairPlan(const Survey& survey, RepairReport* report) {
   return Planner(survey, report).Run();

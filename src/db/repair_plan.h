@@ -33,6 +33,10 @@ struct RepairPlan {
   std::map<uint32_t, TablePlan> tables;
 };
 
+/// A table that nothing can be made of: a finding about `file`, which tells of it.
+Finding UnusableTable(const std::string& name, const std::string& file,
+                      const arrow::Status& status);
+
 /// Decides from the manifest, or without it from what the files say of themselves, and replays the
 /// log. Findings, notes and counts go to `report`.
 arrow::Result<RepairPlan> MakeRepairPlan(const Survey& survey, RepairReport* report);

@@ -154,6 +154,113 @@ class Surveyor {
   FileSystem* const fs_;
 };
 
+/// One pass over the segments of a damaged log.
+class IntactLogWalk {
+ public:
+  IntactLogWalk(const Survey& survey, const std::function<arrow::Status(const LogRecord&)>& visit,
+                const std::function<void(Finding)>& gap)
+      : survey_(survey), visit_(visit), gap_(gap) {}
+
+  arrow::Status Run(uint64_t first) {
+    const auto& segments = survey_.log_sizes;
+    // Without the manifest nobody says which segments before those that are there were let go of.
+    oldest_ = first == 0 && !segments.empty() ? segments.begin()->first : first;
+    for (auto segment = segments.lower_bound(first); segment != segments.end(); ++segment) {
+      ARROW_RETURN_NOT_OK(WalkSegment(segment->first));
+    }
+    if (survey_.manifest_is_whole()) CheckSynced(survey_.manifest->state.durable_through);
+    return arrow::Status::OK();
+  }
+
+ private:
+  arrow::Status WalkSegment(uint64_t number) {
+    const std::string path = Path(number);
+    auto reader = Open(number);
+    if (reader.status().IsOutOfMemory()) return reader.status();
+    if (!reader.ok()) {
+      Lose(FindingOf(reader.status(), path));
+      return arrow::Status::OK();
+    }
+    const uint64_t predecessor = (*reader)->header().predecessor;
+    if (predecessor >= oldest_ && !survey_.log_sizes.contains(predecessor)) {
+      Lose(FindingOf(CorruptionError(Path(predecessor), -1,
+                                     "segment " + std::to_string(number) +
+                                         " follows this log segment, but it is missing"),
+                     Path(predecessor)));
+    }
+    uint64_t end = kLogHeaderBytes;
+    while (true) {
+      auto found = (*reader)->FindAfter(end);
+      if (found.status().IsOutOfMemory()) return found.status();
+      if (!found.ok()) {
+        Lose(FindingOf(found.status(), path));
+        return arrow::Status::OK();
+      }
+      if (*found == nullptr) break;
+      const LogRecord& record = **found;
+      if (record.begin.offset != end) {
+        Lose(DamageAt({number, end}, "a log record is damaged and valid ones follow it"));
+      }
+      CheckSequence(record);
+      ARROW_RETURN_NOT_OK(visit_(record));
+      end = record.end.offset;
+    }
+    ends_[number] = end;
+    return arrow::Status::OK();
+  }
+
+  /// Every record's sequence follows the one before. If not, and nothing in its segment tells what
+  /// is missing, that was the end of the segment before.
+  void CheckSequence(const LogRecord& record) {
+    const uint64_t sequence = record.header.first_sequence;
+    if (next_sequence_ != 0 && sequence > next_sequence_ && !ends_.empty()) {
+      Lose(DamageAt({ends_.rbegin()->first, ends_.rbegin()->second},
+                    "log records behind this place are damaged or missing: sequence " +
+                        std::to_string(sequence) + " follows " +
+                        std::to_string(next_sequence_ - 1)));
+    }
+    next_sequence_ = sequence + record.header.count;
+  }
+
+  /// No later record vouches for the last one, but the manifest may.
+  void CheckSynced(const LogPosition& durable) {
+    const auto end = ends_.find(durable.segment);
+    if (end != ends_.end() && end->second < durable.offset) {
+      Lose(DamageAt({end->first, end->second}, "a log record that was synced is damaged"));
+    } else if (durable.segment >= oldest_ && !survey_.log_sizes.contains(durable.segment)) {
+      Lose(FindingOf(CorruptionError(Path(durable.segment), -1,
+                                     "this log segment was synced, but it is missing"),
+                     Path(durable.segment)));
+    }
+  }
+
+  /// Tells of damage. What is missing up to the next record is told by that.
+  void Lose(Finding finding) {
+    gap_(std::move(finding));
+    next_sequence_ = 0;
+  }
+
+  Finding DamageAt(const LogPosition& at, const std::string& what) const {
+    const std::string path = Path(at.segment);
+    return FindingOf(CorruptionError(path, static_cast<int64_t>(at.offset), what), path);
+  }
+
+  std::string Path(uint64_t number) const { return LogSegmentPath(survey_.directory, number); }
+
+  arrow::Result<std::unique_ptr<LogReader>> Open(uint64_t number) const {
+    ARROW_ASSIGN_OR_RAISE(auto file, survey_.fs->OpenReadable(Path(number)));
+    const Uuid* uuid = survey_.manifest.has_value() ? &survey_.manifest->state.uuid : nullptr;
+    return LogReader::Open(std::move(file), Path(number), LogFileKind::kSegment, uuid, number);
+  }
+
+  const Survey& survey_;
+  const std::function<arrow::Status(const LogRecord&)>& visit_;
+  const std::function<void(Finding)>& gap_;
+  uint64_t oldest_ = 0;                // the first segment that should be there
+  std::map<uint64_t, uint64_t> ends_;  // by segment: where its last good record ends
+  uint64_t next_sequence_ = 0;         // of the record that must come next; 0: not known
+};
+
 }  // namespace
 
 bool Survey::clean() const {
@@ -241,46 +348,7 @@ void DescribeBounds(const StoredSchema& schema, const FileMeta& meta, Finding* f
 arrow::Status WalkIntactLog(const Survey& survey, uint64_t first,
                             const std::function<arrow::Status(const LogRecord&)>& visit,
                             const std::function<void(Finding)>& gap) {
-  const Uuid* uuid = survey.manifest.has_value() ? &survey.manifest->state.uuid : nullptr;
-  for (const auto& [number, size] : survey.log_sizes) {
-    if (number < first) continue;
-    const std::string path = LogSegmentPath(survey.directory, number);
-    auto file = survey.fs->OpenReadable(path);
-    if (!file.ok()) {
-      gap(FindingOf(file.status(), path));
-      continue;
-    }
-    auto reader = LogReader::Open(std::move(*file), path, LogFileKind::kSegment, uuid, number);
-    if (!reader.ok()) {
-      gap(FindingOf(reader.status(), path));
-      continue;
-    }
-    const uint64_t predecessor = (*reader)->header().predecessor;
-    if (first > 0 && predecessor >= first && !survey.log_sizes.contains(predecessor)) {
-      const std::string missing = LogSegmentPath(survey.directory, predecessor);
-      gap(FindingOf(CorruptionError(missing, -1,
-                                    "segment " + std::to_string(number) +
-                                        " follows this log segment, but it is missing"),
-                    missing));
-    }
-    uint64_t end = kLogHeaderBytes;
-    while (true) {
-      auto found = (*reader)->FindAfter(end);
-      if (!found.ok()) {
-        gap(FindingOf(found.status(), path));
-        break;
-      }
-      if (*found == nullptr) break;
-      if ((*found)->begin.offset != end) {
-        gap(FindingOf(CorruptionError(path, static_cast<int64_t>(end),
-                                      "a log record is damaged and valid ones follow it"),
-                      path));
-      }
-      ARROW_RETURN_NOT_OK(visit(**found));
-      end = (*found)->end.offset;
-    }
-  }
-  return arrow::Status::OK();
+  return IntactLogWalk(survey, visit, gap).Run(first);
 }
 
 }  // namespace marble

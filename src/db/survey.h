@@ -63,9 +63,11 @@ std::string KeyText(const StoredSchema& schema, std::string_view key);
 /// The bounds of a whole file, as text, into `finding`.
 void DescribeBounds(const StoredSchema& schema, const FileMeta& meta, Finding* finding);
 
-/// Calls `visit` for each record from segment `first` on that verifies, whatever lies between them,
-/// and `gap` for each place where bytes that verify follow bytes that do not, and for segments that
-/// cannot be read. In order of position.
+/// Calls `visit` for each record from segment `first` (0: the oldest there is) on that verifies,
+/// whatever lies between them, and `gap` for each place where records are damaged or missing: bytes
+/// that verify follow bytes that do not, or sequence numbers do not follow each other, or less is
+/// there than the manifest knows to be synced; and for segments that cannot be read or are missing.
+/// In order of position.
 arrow::Status WalkIntactLog(const Survey& survey, uint64_t first,
                             const std::function<arrow::Status(const LogRecord&)>& visit,
                             const std::function<void(Finding)>& gap);

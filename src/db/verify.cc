@@ -73,10 +73,13 @@ class DatabaseVerifier {
     if (finding.table.empty()) finding.table = table;
     report_.findings.push_back(std::move(finding));
   }
-  bool Has(const std::string& file) const {
-    return std::ranges::any_of(report_.findings, [&](const Finding& finding) {
-      return finding.is_damage() && finding.file == file;
+  /// Of the log, in which one place often makes others: the first of each file.
+  void AddLogDamage(Finding finding) {
+    log_is_whole_ = false;
+    const bool known = std::ranges::any_of(report_.findings, [&](const Finding& other) {
+      return other.is_damage() && other.file == finding.file;
     });
+    if (!known) Add(std::move(finding));
   }
 
   arrow::Status MakeSchemas() {
@@ -98,20 +101,19 @@ class DatabaseVerifier {
   /// Sizes and names of what a record refers to, and its bytes as operations.
   arrow::Status CheckRecord(const LogRecord& record) {
     ++report_.log_records;
+    checked_ = record.end;
     uint64_t sequence = record.header.first_sequence;
-    const auto visit = [&](const LoggedOperation& op) { return CheckOperation(sequence++, op); };
-    const arrow::Status status = ReadCommitRecord(record.payload, record.header.count, visit);
+    arrow::Status failed;  // of the first operation that means nothing: the others do
+    const auto visit = [&](const LoggedOperation& op) {
+      const arrow::Status checked = CheckOperation(sequence++, op);
+      if (failed.ok() || checked.IsOutOfMemory()) failed = checked;
+      return arrow::Status::OK();
+    };
+    const arrow::Status read = ReadCommitRecord(record.payload, record.header.count, visit);
+    const arrow::Status& status = read.ok() ? failed : read;
     if (status.ok() || status.IsOutOfMemory()) return status;
     const std::string path = LogSegmentPath(survey_.directory, record.begin.segment);
-    if (status.IsNotImplemented()) {
-      Add(FindingOf(IncompatibleFormatError(path, status.message()), path));
-    } else if (DetailOf(status) != nullptr) {
-      Add(FindingOf(status, path));
-    } else {
-      Add(FindingOf(
-          CorruptionError(path, static_cast<int64_t>(record.begin.offset), status.message()),
-          path));
-    }
+    AddLogDamage(FindingOf(StatusOfRecord(status, path, record.begin.offset), path));
     return arrow::Status::OK();
   }
 
@@ -129,6 +131,7 @@ class DatabaseVerifier {
     const auto table = state_.tables.find(op.table);
     if (table == state_.tables.end()) {
       if (op.table < state_.next_table_id) return arrow::Status::OK();  // dropped since
+      if (!unknown_.insert(op.table).second) return arrow::Status::OK();
       return arrow::Status::Invalid("an operation on the unknown table ", op.table);
     }
     if (op.kind == OperationKind::kDropTable) {
@@ -165,27 +168,28 @@ class DatabaseVerifier {
       stray.what = "a log segment that is no longer needed";
       Add(std::move(stray));
     }
-    const auto visit = [this](const LogRecord& record) { return CheckRecord(record); };
     if (LogIsOver()) return arrow::Status::OK();
-    uint64_t first = 0;
-    if (survey_.manifest_is_whole()) {
-      first = state_.log_start;
-      const ManifestState before = state_;
-      auto log = RecoverLog(survey_.fs, survey_.directory, before, visit);
-      if (log.ok()) {
-        if (log->cut_bytes > 0) NoteCutTail(log->cut_bytes);
-        return arrow::Status::OK();
-      }
-      if (log.status().IsOutOfMemory()) return log.status();
-      Add(FindingOf(log.status(), LogDirectory(survey_.directory)));
-      SuspectManifest();
+    const auto gap = [this](Finding finding) { AddLogDamage(std::move(finding)); };
+    if (!survey_.manifest_is_whole()) {
+      // What its records mean, the tables' schemas would tell.
+      const auto pass = [](const LogRecord&) { return arrow::Status::OK(); };
+      return WalkIntactLog(survey_, 0, pass, gap);
     }
-    // Once one place is damaged, the other segments are looked at by themselves.
-    return WalkIntactLog(
-        survey_, first, [](const LogRecord&) { return arrow::Status::OK(); },
-        [this](Finding finding) {
-          if (!Has(finding.file)) Add(std::move(finding));
-        });
+    const ManifestState before = state_;
+    const auto visit = [this](const LogRecord& record) { return CheckRecord(record); };
+    auto log = RecoverLog(survey_.fs, survey_.directory, before, visit);
+    if (log.ok()) {
+      if (log->cut_bytes > 0) NoteCutTail(log->cut_bytes);
+      return arrow::Status::OK();
+    }
+    if (log.status().IsOutOfMemory()) return log.status();
+    AddLogDamage(FindingOf(log.status(), LogDirectory(survey_.directory)));
+    SuspectManifest();
+    // A repair saves what stands behind the damage, so that is checked as well.
+    const auto go_on = [this](const LogRecord& record) {
+      return record.begin < checked_ ? arrow::Status::OK() : CheckRecord(record);
+    };
+    return WalkIntactLog(survey_, before.log_start, go_on, gap);
   }
 
   /// A manifest that lost its last records asks for segments that were let go of long ago.
@@ -296,7 +300,8 @@ class DatabaseVerifier {
   }
 
   void NameOrphans() {
-    if (!survey_.manifest_is_whole()) return;
+    // Records that cannot be read may attach files.
+    if (!survey_.manifest_is_whole() || !log_is_whole_) return;
     for (const auto& [number, size] : survey_.sst_sizes) {
       if (named_.contains(number)) continue;
       Finding finding;
@@ -312,6 +317,9 @@ class DatabaseVerifier {
   ManifestState state_;
   std::map<uint32_t, TableSchemas> schemas_;
   std::set<uint64_t> named_;
+  std::set<uint32_t> unknown_;  // tables that the log has operations on, and nobody knows
+  LogPosition checked_;         // behind the last record of the log that was looked at
+  bool log_is_whole_ = true;
   VerifyProgress progress_;
   VerifyReport report_;
 };

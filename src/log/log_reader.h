@@ -49,6 +49,10 @@ class LogReader {
   /// where it was. Corruption when the bytes pretend to more records than an honest file could.
   arrow::Result<std::unique_ptr<LogRecord>> FindAfter(uint64_t offset);
 
+  /// What comes next is read anew: of a file that is being written, the bytes that were read before
+  /// may be older than those behind them.
+  void Refresh() { piece_ = nullptr; }
+
  private:
   LogReader() = default;
   /// Makes piece_ hold [offset, offset + length), which must lie in the file.

@@ -1,7 +1,10 @@
 // Dumps of every kind of file: what they show, in text and JSON, and of damaged ones what can be
 // read.
 
+#include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include <marble/dump.h>
 
@@ -108,6 +111,65 @@ TEST_F(DumpTest, OfADamagedLogWhatCanBeReadIsShown) {
   EXPECT_GE(DetailOf(dump.status)->offset(), 64);
   EXPECT_HAS(dump.text, "key10005");
   EXPECT_HAS(dump.text, "damage: ");
+}
+
+/// Calls `between` once, after a large read.
+class InterruptedFileSystem : public MemoryFileSystem {
+ public:
+  std::function<void()> between;
+
+  arrow::Result<std::shared_ptr<ReadableFile>> OpenReadable(const std::string& path) override {
+    ARROW_ASSIGN_OR_RAISE(auto file, MemoryFileSystem::OpenReadable(path));
+    return std::make_shared<File>(std::move(file), &between);
+  }
+
+ private:
+  class File : public ReadableFile {
+   public:
+    File(std::shared_ptr<ReadableFile> file, std::function<void()>* between)
+        : file_(std::move(file)), between_(between) {}
+    int64_t size() const override { return file_->size(); }
+    arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t offset, int64_t length) override {
+      auto bytes = file_->Read(offset, length);
+      if (length >= 1 << 20 && *between_) std::exchange(*between_, nullptr)();
+      return bytes;
+    }
+    arrow::Status ReadInto(int64_t offset, int64_t length, void* out) override {
+      return file_->ReadInto(offset, length, out);
+    }
+    arrow::Result<std::shared_ptr<arrow::Buffer>> Map() override { return file_->Map(); }
+
+   private:
+    const std::shared_ptr<ReadableFile> file_;
+    std::function<void()>* const between_;
+  };
+};
+
+TEST(DumpOfALiveLog, WhatIsWrittenMeanwhileIsNoDamageAndIsShown) {
+  InterruptedFileSystem fs;
+  Options database_options;
+  database_options.file_system = &fs;
+  ASSERT_OK_AND_ASSIGN(const auto db, Database::Open("/db", database_options));
+  ASSERT_OK_AND_ASSIGN(const auto kv, KeyValue::Open(db));
+  const auto put = [&kv](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      ASSERT_OK(kv->Put("key" + std::to_string(i), std::string(10000, 'v')));
+    }
+  };
+  put(0, 10);
+  fs.between = [&put] { put(10, 310); };  // three of the pieces that it is read in
+  ASSERT_OK_AND_ASSIGN(const auto segments, fs.List("/db/wal"));
+  const auto segment = std::ranges::find_if(
+      segments, [](const DirectoryEntry& file) { return !file.name.starts_with("spare"); });
+  ASSERT_NE(segment, segments.end());
+  DumpOptions options;
+  options.file_system = &fs;
+  ASSERT_OK_AND_ASSIGN(const Dump dump, DumpFile("/db/wal/" + segment->name, options));
+  ASSERT_FALSE(fs.between);
+  ASSERT_OK(dump.status);
+  EXPECT_HAS(dump.text, "(key=key0)");
+  EXPECT_HAS(dump.text, "(key=key150)");
+  EXPECT_HAS(dump.text, "(key=key309)");
 }
 
 TEST_F(DumpTest, HostileBytesGiveAnErrorAndNoCrash) {
