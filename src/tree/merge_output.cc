@@ -27,67 +27,8 @@ bool AnyKeyTwice(const EncodedKeys& keys) {
   return false;
 }
 
-}  // namespace
-
-void MergeOutput::Adopt(MergeInput* input) {
-  if (input->output_round == round_) return;
-  input->output_round = round_;
-  input->output_source = static_cast<int32_t>(sources_.size());
-  sources_.push_back(input->batch);
-  source_columns_.push_back(input->batch.columns);
-}
-
-void MergeOutput::Clear() {
-  sources_.clear();
-  source_columns_.clear();
-  slices_.clear();
-  rows_ = 0;
-  bytes_ = 0;
-  superseded_bytes_ = 0;
-  ++round_;
-}
-
-arrow::Result<RowBatch> MergeOutput::Finish() {
-  RowBatch out;
-  if (slices_.size() == 1 && !slices_[0].descending) {
-    out = PassThrough(sources_[slices_[0].source], slices_[0].start, slices_[0].length);
-    Clear();
-    return out;
-  }
-  ARROW_ASSIGN_OR_RAISE(out.columns, Gather(options_.schema, source_columns_, slices_,
-                                            options_.pool, options_.helpers));
-  out.filtered = std::ranges::all_of(sources_, [](const RowBatch& rows) { return rows.filtered; });
-  if (options_.with_keys && options_.key_column >= 0) {
-    out.keys = KeysOf(out.columns->column_data(options_.key_column));
-  } else if (options_.with_keys) {
-    ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources_, slices_, rows_, options_.pool));
-  }
-  if (options_.with_versions) {
-    ARROW_RETURN_NOT_OK(GatherVersions(sources_, slices_, rows_, options_.pool, &out));
-    out.unique_keys = false;  // not known: Simplify looks
-    Simplify(&out);
-  }
-  Clear();
-  return out;
-}
-
-RowBatch MergeOutput::PassThrough(const RowBatch& batch, int64_t start, int64_t length) const {
-  RowBatch out = start == 0 && length == batch.num_rows() ? batch : batch.Slice(start, length);
-  if (!options_.with_keys) out.keys = EncodedKeys();
-  if (options_.with_versions) {
-    Simplify(&out);
-    return out;
-  }
-  out.sequences = nullptr;
-  out.sequence = 0;
-  out.sequence_max = 0;
-  out.kinds = nullptr;
-  out.unique_keys = true;  // a read delivers one version of a key
-  return out;
-}
-
 /// Drops hidden columns that say nothing and finds out whether keys are unique.
-void MergeOutput::Simplify(RowBatch* out) const {
+void Simplify(const MergeOutputOptions& options, RowBatch* out) {
   const int64_t rows = out->num_rows();
   if (out->sequences != nullptr) {
     const auto [low, high] = std::minmax_element(out->sequences, out->sequences + rows);
@@ -103,7 +44,73 @@ void MergeOutput::Simplify(RowBatch* out) const {
   if (out->kinds != nullptr && std::all_of(out->kinds, out->kinds + rows, is_put)) {
     out->kinds = nullptr;
   }
-  out->unique_keys = out->unique_keys || options_.single_version || !AnyKeyTwice(out->keys);
+  out->unique_keys = out->unique_keys || options.single_version || !AnyKeyTwice(out->keys);
+}
+
+}  // namespace
+
+arrow::Result<RowBatch> ChosenRows::Gather() && {
+  if (batch_.has_value()) return *std::move(batch_);
+  RowBatch out;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> columns;
+  columns.reserve(sources_.size());
+  for (const RowBatch& source : sources_) columns.push_back(source.columns);
+  ARROW_ASSIGN_OR_RAISE(out.columns, marble::Gather(options_->schema, columns, slices_,
+                                                    options_->pool, options_->helpers));
+  out.filtered = std::ranges::all_of(sources_, [](const RowBatch& rows) { return rows.filtered; });
+  if (options_->with_keys && options_->key_column >= 0) {
+    out.keys = KeysOf(out.columns->column_data(options_->key_column));
+  } else if (options_->with_keys) {
+    ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources_, slices_, rows_, options_->pool));
+  }
+  if (options_->with_versions) {
+    ARROW_RETURN_NOT_OK(GatherVersions(sources_, slices_, rows_, options_->pool, &out));
+    out.unique_keys = false;  // not known: Simplify looks
+    Simplify(*options_, &out);
+  }
+  return out;
+}
+
+void MergeOutput::Adopt(MergeInput* input) {
+  if (input->output_round == round_) return;
+  input->output_round = round_;
+  input->output_source = static_cast<int32_t>(sources_.size());
+  sources_.push_back(input->batch);
+}
+
+void MergeOutput::Clear() {
+  sources_.clear();
+  slices_.clear();
+  rows_ = 0;
+  bytes_ = 0;
+  superseded_bytes_ = 0;
+  ++round_;
+}
+
+ChosenRows MergeOutput::Take() {
+  const size_t slices = slices_.size();
+  const bool is_whole = slices == 1 && !slices_[0].descending;
+  ChosenRows chosen =
+      is_whole ? PassThrough(sources_[slices_[0].source], slices_[0].start, slices_[0].length)
+               : ChosenRows(&options_, std::move(sources_), std::move(slices_), rows_);
+  Clear();
+  slices_.reserve(slices);  // the next batch will be much like this one
+  return chosen;
+}
+
+ChosenRows MergeOutput::PassThrough(const RowBatch& batch, int64_t start, int64_t length) const {
+  RowBatch out = start == 0 && length == batch.num_rows() ? batch : batch.Slice(start, length);
+  if (!options_.with_keys) out.keys = EncodedKeys();
+  if (options_.with_versions) {
+    Simplify(options_, &out);
+    return ChosenRows(std::move(out));
+  }
+  out.sequences = nullptr;
+  out.sequence = 0;
+  out.sequence_max = 0;
+  out.kinds = nullptr;
+  out.unique_keys = true;  // a read delivers one version of a key
+  return ChosenRows(std::move(out));
 }
 
 }  // namespace marble

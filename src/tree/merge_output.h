@@ -1,9 +1,11 @@
-// The batch that a merge is putting together: slices of source batches, gathered when it is
-// complete. Keeps the source batches alive until then. Owned by the merge, used by one thread.
+// The batch that a merge is putting together: slices of source batches, which are gathered when it
+// is complete.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <arrow/memory_pool.h>
@@ -15,22 +17,46 @@
 
 namespace marble {
 
+struct MergeOutputOptions {
+  std::shared_ptr<arrow::Schema> schema;
+  /// Rows come in ascending order and their keys are wanted.
+  bool with_keys = true;
+  /// Sequences and kinds are wanted.
+  bool with_versions = false;
+  /// At most one row a key is added.
+  bool single_version = true;
+  /// The column whose bytes are the keys; -1 if keys are encoded otherwise.
+  int key_column = -1;
+  arrow::MemoryPool* pool = nullptr;
+  /// Gather some of the columns; nullptr for none.
+  Helpers* helpers = nullptr;
+};
+
+/// Rows that a merge has chosen, and not copied yet. Keeps the source batches alive.
+class ChosenRows {
+ public:
+  /// A batch that needs no copy, in the form in which it is to be delivered.
+  explicit ChosenRows(RowBatch batch) : batch_(std::move(batch)) {}
+  /// `options` must outlive it.
+  ChosenRows(const MergeOutputOptions* options, std::vector<RowBatch> sources,
+             std::vector<RowSlice> slices, int64_t rows)
+      : options_(options), sources_(std::move(sources)), slices_(std::move(slices)), rows_(rows) {}
+
+  /// The batch, once. On any thread, also while the merge chooses others.
+  arrow::Result<RowBatch> Gather() &&;
+
+ private:
+  std::optional<RowBatch> batch_;
+  const MergeOutputOptions* options_ = nullptr;
+  std::vector<RowBatch> sources_;
+  std::vector<RowSlice> slices_;
+  int64_t rows_ = 0;
+};
+
+/// Owned by the merge, used by one thread.
 class MergeOutput {
  public:
-  struct Options {
-    std::shared_ptr<arrow::Schema> schema;
-    /// Rows come in ascending order and their keys are wanted.
-    bool with_keys = true;
-    /// Sequences and kinds are wanted.
-    bool with_versions = false;
-    /// At most one row a key is added.
-    bool single_version = true;
-    /// The column whose bytes are the keys; -1 if keys are encoded otherwise.
-    int key_column = -1;
-    arrow::MemoryPool* pool = nullptr;
-    /// Gather some of the columns; nullptr for none.
-    Helpers* helpers = nullptr;
-  };
+  using Options = MergeOutputOptions;
   explicit MergeOutput(Options options) : options_(std::move(options)) {}
 
   int64_t rows() const { return rows_; }
@@ -57,9 +83,9 @@ class MergeOutput {
   /// Forgets rows and sources.
   void Clear();
   /// The collected rows; leaves the output empty.
-  arrow::Result<RowBatch> Finish();
-  /// Rows [start, start + length) of `batch`, not copied, in the form that Finish delivers.
-  RowBatch PassThrough(const RowBatch& batch, int64_t start, int64_t length) const;
+  ChosenRows Take();
+  /// Rows [start, start + length) of `batch`, not copied.
+  ChosenRows PassThrough(const RowBatch& batch, int64_t start, int64_t length) const;
 
  private:
   void AddRows(int32_t source, int64_t start, int64_t count, bool descending) {
@@ -80,11 +106,9 @@ class MergeOutput {
     }
     slices_.push_back({source, descending, start, count});
   }
-  void Simplify(RowBatch* out) const;
 
   const Options options_;
   std::vector<RowBatch> sources_;
-  std::vector<std::shared_ptr<arrow::RecordBatch>> source_columns_;
   std::vector<RowSlice> slices_;
   int64_t rows_ = 0;
   int64_t bytes_ = 0;

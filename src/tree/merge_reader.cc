@@ -50,7 +50,7 @@ struct Version {
   bool hidden;
 };
 
-class Merger : public SortedReader {
+class Merger : public MergedReader {
  public:
   Merger(std::vector<std::unique_ptr<SortedReader>> sources, Retention retention,
          MergeOutput::Options output, bool reverse, int64_t rows_first, int64_t rows_max,
@@ -68,10 +68,18 @@ class Merger : public SortedReader {
   }
 
   arrow::Result<std::optional<RowBatch>> Next() override {
+    ARROW_ASSIGN_OR_RAISE(auto chosen, NextChosen());
+    if (!chosen.has_value()) return std::nullopt;
+    auto batch = (*std::move(chosen)).Gather();
+    failed_ = batch.status();
+    return batch;
+  }
+
+  arrow::Result<std::optional<ChosenRows>> NextChosen() override {
     ARROW_RETURN_NOT_OK(failed_);
-    auto next = NextOrFail();
-    failed_ = next.status();
-    return next;
+    auto chosen = ChooseOrFail();
+    failed_ = chosen.status();
+    return chosen;
   }
 
  private:
@@ -82,9 +90,9 @@ class Merger : public SortedReader {
     int64_t length = 0;
   };
 
-  arrow::Result<std::optional<RowBatch>> NextOrFail();
+  arrow::Result<std::optional<ChosenRows>> ChooseOrFail();
   arrow::Status Start();
-  RowBatch CutStretch();
+  ChosenRows CutStretch();
 
   template <bool kReverse>
   arrow::Status Fill();
@@ -157,13 +165,13 @@ arrow::Status Merger::Start() {
   return arrow::Status::OK();
 }
 
-arrow::Result<std::optional<RowBatch>> Merger::NextOrFail() {
+arrow::Result<std::optional<ChosenRows>> Merger::ChooseOrFail() {
   if (!started_) ARROW_RETURN_NOT_OK(Start());
   if (!stretch_.has_value()) ARROW_RETURN_NOT_OK(reverse_ ? Fill<true>() : Fill<false>());
-  std::optional<RowBatch> out;
+  std::optional<ChosenRows> out;
   if (output_.rows() > 0) {
     heavy_bytes_ = 0;
-    ARROW_ASSIGN_OR_RAISE(out, output_.Finish());
+    out = output_.Take();
   } else if (stretch_.has_value()) {
     out = CutStretch();
   } else {
@@ -173,9 +181,9 @@ arrow::Result<std::optional<RowBatch>> Merger::NextOrFail() {
   return out;
 }
 
-RowBatch Merger::CutStretch() {
+ChosenRows Merger::CutStretch() {
   const int64_t length = std::min(target_, stretch_->length);
-  RowBatch out = output_.PassThrough(stretch_->batch, stretch_->start, length);
+  ChosenRows out = output_.PassThrough(stretch_->batch, stretch_->start, length);
   stretch_->start += length;
   stretch_->length -= length;
   if (stretch_->length == 0) stretch_.reset();
@@ -477,7 +485,7 @@ void Merger::CloseIfFull() {
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<SortedReader>> MergeForRead(
+arrow::Result<std::unique_ptr<MergedReader>> MergeForRead(
     std::vector<std::unique_ptr<SortedReader>> sources, MergeReadOptions options) {
   const bool reverse = options.direction == Direction::kReverse;
   MergeOutput::Options output;

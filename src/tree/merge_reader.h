@@ -17,6 +17,7 @@
 #include <arrow/result.h>
 
 #include "sst/range_tombstone.h"
+#include "tree/merge_output.h"
 #include "tree/sorted_reader.h"
 
 namespace marble {
@@ -45,10 +46,18 @@ struct MergeReadOptions {
   Helpers* helpers = nullptr;
 };
 
+/// A reader that tells which rows come before they are copied.
+class MergedReader : public SortedReader {
+ public:
+  /// The next batch as Next would give it, to be gathered on any thread while the reader lives;
+  /// nullopt at the end.
+  virtual arrow::Result<std::optional<ChosenRows>> NextChosen() = 0;
+};
+
 /// Visible rows in key order (descending if reverse). Where one source covers a stretch of keys
 /// alone and needs no filtering, its batches pass through as zero-copy slices. `keys` of the
 /// delivered batches are set when ascending.
-arrow::Result<std::unique_ptr<SortedReader>> MergeForRead(
+arrow::Result<std::unique_ptr<MergedReader>> MergeForRead(
     std::vector<std::unique_ptr<SortedReader>> sources, MergeReadOptions options);
 
 struct CompactOptions {

@@ -15,36 +15,64 @@
 namespace marble {
 namespace {
 
+/// Keeps the view that a reader works on.
+class ViewReader : public SortedReader {
+ public:
+  ViewReader(std::shared_ptr<const TableView> view, std::unique_ptr<SortedReader> reader)
+      : view_(std::move(view)), reader_(std::move(reader)) {}
+
+  arrow::Result<std::optional<RowBatch>> Next() override { return reader_->Next(); }
+
+ private:
+  const std::shared_ptr<const TableView> view_;
+  const std::unique_ptr<SortedReader> reader_;
+};
+
 /// Batches from the second one on and with at least so many rows have the next one made early: a
 /// read of few rows ends before, and a hand-over between threads costs nothing beside them.
 constexpr int64_t kLoneBatches = 1;
 constexpr int64_t kEarlyRowsMin = 4096;
 
-/// Keeps the view that a reader works on.
-class ViewReader : public SortedReader {
+/// Has helpers gather the next batch, and choose the rows of the one behind it, while the caller is
+/// busy with the one before.
+class AheadReader : public SortedReader {
  public:
-  /// `helpers` make the next batch while the caller is busy with the one before; nullptr for none.
-  ViewReader(std::shared_ptr<const TableView> view, std::unique_ptr<SortedReader> reader,
-             Helpers* helpers)
-      : view_(std::move(view)), reader_(std::move(reader)), helpers_(helpers) {}
+  AheadReader(std::unique_ptr<MergedReader> reader, Helpers* helpers)
+      : reader_(std::move(reader)), helpers_(helpers) {}
 
   arrow::Result<std::optional<RowBatch>> Next() override {
-    auto batch = next_.has_value() ? next_->Take() : reader_->Next();
+    ARROW_RETURN_NOT_OK(failed_);
+    auto batch = next_.has_value() ? next_->Take() : MakeNext(/*ahead=*/false);
     next_.reset();
-    if (helpers_ == nullptr || !batch.ok() || !batch->has_value()) return batch;
+    failed_ = batch.status();
+    if (!batch.ok() || !batch->has_value()) return batch;
     ++batches_;
     if (batches_ > kLoneBatches && (*batch)->num_rows() >= kEarlyRowsMin) {
-      next_.emplace([this] { return reader_->Next(); }, helpers_);
+      next_.emplace([this] { return MakeNext(/*ahead=*/true); }, helpers_);
     }
     return batch;
   }
 
  private:
-  const std::shared_ptr<const TableView> view_;
-  const std::unique_ptr<SortedReader> reader_;
+  using Batch = arrow::Result<std::optional<RowBatch>>;
+  using Chosen = arrow::Result<std::optional<ChosenRows>>;
+
+  /// One at a time, by whoever does it. `ahead`: a helper is asked to choose the rows after these.
+  Batch MakeNext(bool ahead) {
+    Chosen chosen = chosen_.has_value() ? chosen_->Take() : reader_->NextChosen();
+    chosen_.reset();
+    ARROW_RETURN_NOT_OK(chosen.status());
+    if (!chosen->has_value()) return std::nullopt;
+    if (ahead) chosen_.emplace([this] { return reader_->NextChosen(); }, helpers_);
+    return (**std::move(chosen)).Gather();
+  }
+
+  const std::unique_ptr<MergedReader> reader_;
   Helpers* const helpers_;
-  int64_t batches_ = 0;                                                    // delivered
-  std::optional<EarlyWork<arrow::Result<std::optional<RowBatch>>>> next_;  // uses reader_
+  int64_t batches_ = 0;  // delivered
+  arrow::Status failed_;
+  std::optional<EarlyWork<Chosen>> chosen_;  // uses reader_
+  std::optional<EarlyWork<Batch>> next_;     // uses all of these
 };
 
 arrow::Result<std::unique_ptr<SortedReader>> OpenSource(
@@ -168,10 +196,15 @@ arrow::Result<std::unique_ptr<SortedReader>> ReadRange(std::shared_ptr<const Tab
       readers.push_back(std::move(reader));
     }
   }
-  Helpers* const merge_helpers = options.helpers;
-  ARROW_ASSIGN_OR_RAISE(std::unique_ptr<SortedReader> merged,
-                        MergeForRead(std::move(readers), std::move(options)));
-  return std::make_unique<ViewReader>(std::move(view), std::move(merged), merge_helpers);
+  Helpers* const helpers = options.helpers;
+  ARROW_ASSIGN_OR_RAISE(auto merged, MergeForRead(std::move(readers), std::move(options)));
+  std::unique_ptr<SortedReader> reader;
+  if (helpers == nullptr) {
+    reader = std::move(merged);
+  } else {
+    reader = std::make_unique<AheadReader>(std::move(merged), helpers);
+  }
+  return std::make_unique<ViewReader>(std::move(view), std::move(reader));
 }
 
 }  // namespace marble
