@@ -51,7 +51,7 @@ arrow::Result<arrow::ipc::IpcWriteOptions> IpcOptions(Compression compression,
 }
 
 int64_t BlockRowsMax(const TableOptions& table) {
-  return table.block_rows_max > 0 ? table.block_rows_max : std::numeric_limits<int64_t>::max();
+  return table.block_rows_max > 0 ? std::min(table.block_rows_max, kBlockRowsMax) : kBlockRowsMax;
 }
 
 class SstWriterImpl final : public SstWriter {

@@ -47,8 +47,8 @@ class SstWriter {
   virtual ~SstWriter() = default;
 
   /// Rows that continue the order; `columns` must be all stored columns. Cut into blocks of about
-  /// block_bytes (and block_rows_max); all versions of a key go to one block (across Add calls
-  /// too).
+  /// block_bytes (and block_rows_max, or kBlockRowsMax); all versions of a key go to one block
+  /// (across Add calls too).
   virtual arrow::Status Add(const RowBatch& rows) = 0;
   /// Any order; kept in the file's range tombstone section and widening its bounds.
   virtual void AddRangeTombstone(const RangeTombstone& tombstone) = 0;

@@ -276,11 +276,15 @@ arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const Out
   for (int64_t at = 0; status.ok() && at < rows.columns->num_rows(); at += kRowsAtOnce) {
     RowBatch part;
     part.columns = rows.columns->Slice(at, kRowsAtOnce);
-    part.keys = append ? EncodeRowIds(first_row_id + static_cast<uint64_t>(at), part.num_rows())
-                       : rows.keys.Slice(at, part.num_rows());
     part.sequence = kBulkSequence;
     part.sequence_max = kBulkSequence;
-    status = cutter.Add(part);
+    if (append) {
+      status = EncodeRowIds(first_row_id + static_cast<uint64_t>(at), part.num_rows(), context.pool)
+                   .Value(&part.keys);
+    } else {
+      part.keys = rows.keys.Slice(at, part.num_rows());
+    }
+    if (status.ok()) status = cutter.Add(part);
   }
   if (status.ok()) {
     auto files = cutter.Finish();
