@@ -149,7 +149,8 @@ class Planner {
           std::max(newest_in_files_[*identity.table_id], file.meta.sequence_max);
       const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
       table->files[number] = known != nullptr ? *known : file.meta;
-      if (known == nullptr && file.meta.constant_sequence == 1 && !table->schema->is_append()) {
+      const bool bulk = file.meta.constant_sequence == 1 && file.meta.sequence_max == 1;
+      if (known == nullptr && bulk && !table->schema->is_append()) {
         Note("table '" + table->record.name + "': which rows are newer, those of file " +
              SstFileName(number) +
              " or those of other files, is not known: others, and deletes in the log, were "

@@ -79,6 +79,7 @@ arrow::Result<SstDescription> DescribeSst(FileSystem* fs, const std::string& pat
   });
   out.status = FillFromBlockIndex(&pages, out.tail.sections.find(kSectionBlockIndex)->second,
                                   has_sequences, &out.meta);
+  out.meta.sequence_max = std::max(out.meta.sequence_max, out.tail.identity.newest_sequence);
   const auto tombstones = out.tail.sections.find(kSectionRangeTombstones);
   if (tombstones != out.tail.sections.end() && out.status.ok()) {
     out.status = CountTombstones(&pages, tombstones->second, &out.meta);

@@ -29,7 +29,7 @@ struct SstDescription {
 
 /// Reads the tail and the block index, whose pages are checked. An error if the tail is damaged.
 /// A file without a `_sequence` column is given the sequence of its block index, which is 1 for one
-/// that was written in bulk.
+/// that was written in bulk, and the lowest of its rows where a compaction gave up their own ones.
 arrow::Result<SstDescription> DescribeSst(FileSystem* fs, const std::string& path);
 
 }  // namespace marble

@@ -326,6 +326,9 @@ void SstWriterImpl::AppendMetadata(const SectionDirectory& directory) {
   metadata_->Append(kMetadataTableId, std::to_string(options_.table_id));
   metadata_->Append(kMetadataTableName, options_.table_name);
   metadata_->Append(kMetadataKeyColumns, KeyColumnsText(*options_.schema));
+  if (options_.newest_sequence.has_value()) {
+    metadata_->Append(kMetadataNewestSequence, std::to_string(*options_.newest_sequence));
+  }
   metadata_->Append(kMetadataSections, EncodeSectionDirectory(directory));
 }
 

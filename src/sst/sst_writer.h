@@ -34,6 +34,9 @@ struct SstWriterOptions {
   std::string table_name;
   /// Set: no `_sequence` column, this is the rows' sequence number.
   std::optional<uint64_t> constant_sequence;
+  /// Where `constant_sequence` stands for sequences that differed: the highest of them. Without the
+  /// manifest nothing else tells how far the file goes in its table's log.
+  std::optional<uint64_t> newest_sequence;
   /// Write a `_kind` column. Without it a row that is no put is a programming error.
   bool with_kinds = false;
   /// Append tables: row id of the first row.
