@@ -92,10 +92,8 @@ Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,
                         const SstReader& rows_only) {
   Finding finding = FindingOf(status, path);
   finding.rows = 0;
-  const uint64_t deletes = rows_only.meta().range_tombstones;
-  if (rows_only.range_tombstones().empty() && deletes > 0) {
-    finding.what +=
-        "; what its " + std::to_string(deletes) + " range deletes had hidden may be back";
+  if (rows_only.range_tombstones().empty() && rows_only.meta().range_tombstones > 0) {
+    finding.what += "; what its range deletes had hidden may be back";
   } else {
     finding.what += " (rows do not need it: it serves looking them up)";
   }

@@ -23,7 +23,7 @@ struct SstDescription {
   FileMeta meta;
   /// Stored columns and key; nullptr if the footer does not say which columns are the key.
   std::shared_ptr<const StoredSchema> schema;
-  /// Damage of what lies before the tail: rows, sequences and tombstones are not known then.
+  /// Damage of the block index: rows, sequences and tombstones are not known then.
   arrow::Status status;
 };
 
