@@ -54,9 +54,9 @@ class Repairer {
     report_->findings = survey_.findings;
     std::erase_if(report_->findings, [](const Finding& f) { return !f.is_damage(); });
     report_->manifest_was_whole = survey_.manifest_is_whole();
-    ARROW_RETURN_NOT_OK(RefuseNewerVersions());
+    ARROW_RETURN_NOT_OK(RefuseNewerVersions(report_->findings));
     ARROW_ASSIGN_OR_RAISE(plan_, MakeRepairPlan(survey_, report_));
-    ARROW_RETURN_NOT_OK(RefuseNewerVersions());
+    ARROW_RETURN_NOT_OK(RefuseNewerVersions(report_->findings));
     Options options;
     options.file_system = survey_.fs;
     ARROW_ASSIGN_OR_RAISE(database_, AcquireDatabase(target_, options));
@@ -70,8 +70,8 @@ class Repairer {
 
  private:
   /// What a newer version wrote is not damaged: only that version can tell what must be saved.
-  arrow::Status RefuseNewerVersions() const {
-    for (const Finding& finding : report_->findings) {
+  static arrow::Status RefuseNewerVersions(const std::vector<Finding>& findings) {
+    for (const Finding& finding : findings) {
       if (finding.kind == FindingKind::kIncompatible) {
         return IncompatibleFormatError(finding.file, finding.what);
       }
@@ -121,6 +121,7 @@ class Repairer {
     ARROW_ASSIGN_OR_RAISE(auto state, database_->FindTable(result->name));
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto rows, reader->Next());
+      ARROW_RETURN_NOT_OK(RefuseNewerVersions(lost_));
       if (!rows.has_value()) break;
       Operation operation;
       operation.kind = OperationKind::kInsertRows;
@@ -154,9 +155,8 @@ class Repairer {
       add_tombstones(reader->range_tombstones());
       const std::string name = table.record.name;
       const std::string path = SstPath(survey_.directory, file->first);
-      sources.push_back(NewSalvageReader(reader, table.schema, [this, name, path](Finding finding) {
+      sources.push_back(NewSalvageReader(reader, path, table.schema, [this, name](Finding finding) {
         finding.table = name;
-        if (finding.file.empty()) finding.file = path;
         lost_.push_back(std::move(finding));
       }));
     }
