@@ -200,22 +200,18 @@ class Repairer {
         survey_.ReaderOptions(schema != nullptr ? schema : table.schema, meta.number);
     options.uuid = plan_.uuid;
     options.hash_seed = plan_.hash_seed;
-    arrow::Result<std::shared_ptr<SstReader>> reader =
-        CorruptionError(options.path, -1, "its schema is not known");
-    if (schema != nullptr) reader = SstReader::Open(options, meta);
-    if (reader.ok()) {
+    OpenedForSalvage file{CorruptionError(options.path, -1, "its schema is not known"), nullptr};
+    if (schema != nullptr) file = OpenForSalvage(options, meta);
+    if (file.status.IsOutOfMemory() || IsIncompatibleFormat(file.status)) return file.status;
+    if (file.reader != nullptr) {
       ++result->files;
-      return InPresentSchema(*reader, table, *schema);
+      if (!file.status.ok()) {
+        report_->findings.push_back(RowsOnlyFinding(file.status, options.path, *file.reader));
+        report_->findings.back().table = table.record.name;
+      }
+      return InPresentSchema(std::move(file.reader), table, *schema);
     }
-    if (!CanBeRowsOnly(reader.status())) return reader.status();
-    options.rows_only = true;
-    if (auto rows_only = SstReader::Open(options, meta); schema != nullptr && rows_only.ok()) {
-      ++result->files;
-      report_->findings.push_back(RowsOnlyFinding(reader.status(), options.path, **rows_only));
-      report_->findings.back().table = table.record.name;
-      return InPresentSchema(*rows_only, table, *schema);
-    }
-    Finding finding = FindingOf(reader.status(), options.path);
+    Finding finding = FindingOf(file.status, options.path);
     finding.table = table.record.name;
     DescribeBounds(*table.schema, meta, &finding);
     if (!survey_.sst_sizes.contains(meta.number)) finding.kind = FindingKind::kMissing;

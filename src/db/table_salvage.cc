@@ -100,8 +100,15 @@ std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
   return std::make_unique<SalvageReader>(std::move(file), path, std::move(schema), std::move(lost));
 }
 
-bool CanBeRowsOnly(const arrow::Status& opened) {
-  return !opened.IsOutOfMemory() && !IsIncompatibleFormat(opened);
+OpenedForSalvage OpenForSalvage(SstReaderOptions options, const FileMeta& meta) {
+  auto whole = SstReader::Open(options, meta);
+  if (whole.ok()) return {arrow::Status::OK(), *std::move(whole)};
+  const arrow::Status status = whole.status();
+  if (status.IsOutOfMemory() || IsIncompatibleFormat(status)) return {status, nullptr};
+  options.rows_only = true;
+  auto rows = SstReader::Open(std::move(options), meta);
+  if (rows.status().IsOutOfMemory()) return {rows.status(), nullptr};
+  return {status, std::move(rows).ValueOr(nullptr)};
 }
 
 Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,

@@ -25,8 +25,14 @@ std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
                                                std::shared_ptr<const StoredSchema> schema,
                                                std::function<void(Finding)> lost);
 
-/// May the rows of a file that cannot be opened be readable all the same (SstReaderOptions)?
-bool CanBeRowsOnly(const arrow::Status& opened);
+/// A file opened for what can be read of it.
+struct OpenedForSalvage {
+  arrow::Status status;  // of opening it whole
+  /// If that failed, of its rows alone (SstReaderOptions); nullptr if they cannot be read either.
+  std::shared_ptr<SstReader> reader;
+};
+OpenedForSalvage OpenForSalvage(SstReaderOptions options, const FileMeta& meta);
+
 /// Damage, told by `status`, to what a file has beside its rows.
 Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,
                         const SstReader& rows_only);

@@ -253,23 +253,17 @@ class DatabaseVerifier {
       Add(std::move(finding), name);
       return arrow::Status::OK();
     }
-    SstReaderOptions options = survey_.ReaderOptions(schema, meta.number);
-    auto reader = SstReader::Open(options, meta);
-    const arrow::Status opened = reader.status();
-    if (!reader.ok() && CanBeRowsOnly(opened)) {
-      options.rows_only = true;
-      reader = SstReader::Open(options, meta);
-    }
-    if (!reader.ok()) return AddStatus(opened, finding, name);
-    const arrow::Status status = opened.ok() ? (*reader)->Verify() : opened;
+    const auto [opened, reader] = OpenForSalvage(survey_.ReaderOptions(schema, meta.number), meta);
+    if (reader == nullptr) return AddStatus(opened, finding, name);
+    const arrow::Status status = opened.ok() ? reader->Verify() : opened;
     if (status.ok()) {
       report_.rows += static_cast<int64_t>(meta.rows);
       return status;
     }
     if (status.IsOutOfMemory()) return status;
-    ARROW_RETURN_NOT_OK(AddLost(*reader, path, schema, name));
+    ARROW_RETURN_NOT_OK(AddLost(reader, path, schema, name));
     // Of one place that keeps blocks from being read these tell more.
-    Finding first = RowsOnlyFinding(status, path, **reader);
+    Finding first = RowsOnlyFinding(status, path, *reader);
     if (!opened.ok() || !Has(path, first.offset)) Add(std::move(first), name);
     return arrow::Status::OK();
   }
