@@ -76,7 +76,7 @@ struct TableOptions {
   /// 1 MiB if it is compressed. Small blocks make point reads of compressed data cheap, large ones
   /// scans.
   int64_t block_bytes = 0;
-  /// Largest number of rows in a block; 0 means no limit but block_bytes.
+  /// Largest number of rows in a block, at most 16,777,216; 0 means that.
   int64_t block_rows_max = 0;
 
   bool operator==(const TableOptions&) const = default;

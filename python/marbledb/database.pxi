@@ -220,7 +220,7 @@ cdef class Database:
         block_bytes : int or str
             Size of a block, the unit of compression; 0 lets the engine choose.
         block_rows_max : int
-            Most rows in a block; 0 sets no limit beside `block_bytes`.
+            Most rows in a block, at most 16,777,216; 0 means that.
         """
         cdef CStatus status
         cdef CTableOptions options

@@ -8,6 +8,7 @@
 
 #include "db/dump_parts.h"
 #include "db/survey.h"
+#include "db/table_salvage.h"
 #include "sst/block_cache.h"
 #include "sst/sst_describe.h"
 #include "sst/sst_reader.h"
@@ -181,13 +182,9 @@ arrow::Status DumpSst(FileSystem* fs, const std::string& path, bool rows, Docume
   options.schema = file.schema;
   options.cache = std::make_shared<BlockCache>(kCacheBytes);
   options.use_mappings = false;
-  auto reader = SstReader::Open(options, file.meta);
-  arrow::Status damage = reader.status();
-  if (!reader.ok()) {
-    options.rows_only = true;
-    ARROW_ASSIGN_OR_RAISE(reader, SstReader::Open(options, file.meta));
-  }
-  const arrow::Status dumped = SstDumper(*reader, file.schema, rows, out).Run();
+  const auto [damage, reader] = OpenForSalvage(std::move(options), file.meta);
+  if (reader == nullptr) return damage;
+  const arrow::Status dumped = SstDumper(reader, file.schema, rows, out).Run();
   return damage.ok() ? dumped : damage;
 }
 

@@ -54,9 +54,9 @@ class Repairer {
     report_->findings = survey_.findings;
     std::erase_if(report_->findings, [](const Finding& f) { return !f.is_damage(); });
     report_->manifest_was_whole = survey_.manifest_is_whole();
-    ARROW_RETURN_NOT_OK(RefuseNewerVersions());
+    ARROW_RETURN_NOT_OK(RefuseNewerVersions(report_->findings));
     ARROW_ASSIGN_OR_RAISE(plan_, MakeRepairPlan(survey_, report_));
-    ARROW_RETURN_NOT_OK(RefuseNewerVersions());
+    ARROW_RETURN_NOT_OK(RefuseNewerVersions(report_->findings));
     Options options;
     options.file_system = survey_.fs;
     ARROW_ASSIGN_OR_RAISE(database_, AcquireDatabase(target_, options));
@@ -70,8 +70,8 @@ class Repairer {
 
  private:
   /// What a newer version wrote is not damaged: only that version can tell what must be saved.
-  arrow::Status RefuseNewerVersions() const {
-    for (const Finding& finding : report_->findings) {
+  static arrow::Status RefuseNewerVersions(const std::vector<Finding>& findings) {
+    for (const Finding& finding : findings) {
       if (finding.kind == FindingKind::kIncompatible) {
         return IncompatibleFormatError(finding.file, finding.what);
       }
@@ -134,6 +134,7 @@ class Repairer {
     ARROW_ASSIGN_OR_RAISE(auto state, database_->FindTable(result->name));
     while (true) {
       ARROW_ASSIGN_OR_RAISE(auto rows, reader->Next());
+      ARROW_RETURN_NOT_OK(RefuseNewerVersions(lost_));
       if (!rows.has_value()) break;
       Operation operation;
       operation.kind = OperationKind::kInsertRows;
@@ -167,9 +168,8 @@ class Repairer {
       add_tombstones(reader->range_tombstones());
       const std::string name = table.record.name;
       const std::string path = SstPath(survey_.directory, file->first);
-      sources.push_back(NewSalvageReader(reader, table.schema, [this, name, path](Finding finding) {
+      sources.push_back(NewSalvageReader(reader, path, table.schema, [this, name](Finding finding) {
         finding.table = name;
-        if (finding.file.empty()) finding.file = path;
         lost_.push_back(std::move(finding));
       }));
     }
@@ -213,22 +213,18 @@ class Repairer {
         survey_.ReaderOptions(schema != nullptr ? schema : table.schema, meta.number);
     options.uuid = plan_.uuid;
     options.hash_seed = plan_.hash_seed;
-    arrow::Result<std::shared_ptr<SstReader>> reader =
-        CorruptionError(options.path, -1, "its schema is not known");
-    if (schema != nullptr) reader = SstReader::Open(options, meta);
-    if (reader.ok()) {
+    OpenedForSalvage file{CorruptionError(options.path, -1, "its schema is not known"), nullptr};
+    if (schema != nullptr) file = OpenForSalvage(options, meta);
+    if (file.status.IsOutOfMemory() || IsIncompatibleFormat(file.status)) return file.status;
+    if (file.reader != nullptr) {
       ++result->files;
-      return InPresentSchema(*reader, table, *schema);
+      if (!file.status.ok()) {
+        report_->findings.push_back(RowsOnlyFinding(file.status, options.path, *file.reader));
+        report_->findings.back().table = table.record.name;
+      }
+      return InPresentSchema(std::move(file.reader), table, *schema);
     }
-    if (!CanBeRowsOnly(reader.status())) return reader.status();
-    options.rows_only = true;
-    if (auto rows_only = SstReader::Open(options, meta); schema != nullptr && rows_only.ok()) {
-      ++result->files;
-      report_->findings.push_back(RowsOnlyFinding(reader.status(), options.path, **rows_only));
-      report_->findings.back().table = table.record.name;
-      return InPresentSchema(*rows_only, table, *schema);
-    }
-    Finding finding = FindingOf(reader.status(), options.path);
+    Finding finding = FindingOf(file.status, options.path);
     finding.table = table.record.name;
     DescribeBounds(*table.schema, meta, &finding);
     if (!survey_.sst_sizes.contains(meta.number)) finding.kind = FindingKind::kMissing;

@@ -19,8 +19,8 @@ namespace marble {
 
 namespace {
 
-/// Of files that were written in bulk, as DescribeSst gives it.
-constexpr uint64_t kBulkSequence = 1;
+/// Was the file written in bulk, by what DescribeSst says of it?
+bool IsBulk(const FileMeta& meta) { return meta.constant_sequence == 1 && meta.sequence_max == 1; }
 
 class Planner {
  public:
@@ -170,7 +170,7 @@ class Planner {
       const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
       table->files[number] = known != nullptr ? *known : file.meta;
       ARROW_RETURN_NOT_OK(AddSpan(*table, table->files[number], known != nullptr));
-      const bool bulk = file.meta.constant_sequence == kBulkSequence;
+      const bool bulk = IsBulk(file.meta);
       if (known == nullptr && bulk && !table->schema->is_append()) {
         Note("table '" + table->record.name + "': which rows are newer, those of file " +
              SstFileName(number) +
@@ -199,7 +199,9 @@ class Planner {
     } else if (!meta.constant_sequence.has_value()) {
       ARROW_ASSIGN_OR_RAISE(const auto lowest, LowestSequence(table, meta));
       if (lowest.has_value()) spans.Add(*lowest, meta.sequence_max);
-    } else if (meta.constant_sequence != kBulkSequence) {
+    } else if (meta.constant_sequence < meta.sequence_max) {
+      spans.Add(*meta.constant_sequence, meta.sequence_max);
+    } else if (!IsBulk(meta)) {
       spans.AddWithoutLowest(meta.sequence_max, meta.rows);
     }
     return arrow::Status::OK();

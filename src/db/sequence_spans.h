@@ -20,8 +20,9 @@ class SequenceSpans {
     highest_ = std::max(highest_, highest);
   }
 
-  /// A file whose rows have no sequence numbers: it is from a flush of the operation `highest`
-  /// alone, or from a compaction and goes further back than anybody knows.
+  /// A file whose rows have no sequence numbers, and which does not say how far it goes: it is from
+  /// a flush of the operation `highest` alone, or from a compaction by an older build and goes
+  /// further back than anybody knows.
   void AddWithoutLowest(uint64_t highest, uint64_t rows) {
     unsure_[highest] += rows;
     highest_ = std::max(highest_, highest);

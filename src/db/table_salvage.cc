@@ -14,9 +14,10 @@ namespace {
 
 class SalvageReader : public SortedReader {
  public:
-  SalvageReader(std::shared_ptr<SstReader> file, std::shared_ptr<const StoredSchema> schema,
-                std::function<void(Finding)> lost)
+  SalvageReader(std::shared_ptr<SstReader> file, std::string path,
+                std::shared_ptr<const StoredSchema> schema, std::function<void(Finding)> lost)
       : file_(std::move(file)),
+        path_(std::move(path)),
         schema_(std::move(schema)),
         lost_(std::move(lost)),
         columns_(static_cast<size_t>(schema_->stored_schema()->num_fields())) {
@@ -24,17 +25,16 @@ class SalvageReader : public SortedReader {
   }
 
   arrow::Result<std::optional<RowBatch>> Next() override {
-    while (block_ < file_->num_blocks()) {
+    for (; block_ < file_->num_blocks(); ++block_) {
       auto rows = file_->ReadBlock(block_, columns_, /*want_keys=*/true);
-      // Checked in full: what comes out is handed on to code that trusts it.
-      const arrow::Status valid = rows.ok() ? rows->columns->ValidateFull() : rows.status();
+      const arrow::Status valid = rows.ok() ? Check(&*rows) : rows.status();
       if (valid.IsOutOfMemory()) return valid;
-      ++block_;
       if (!valid.ok()) {
-        Lose(valid, block_ - 1);
+        Lose(valid, block_);
         continue;
       }
       TellLost();
+      ++block_;
       return std::optional<RowBatch>(std::move(*rows));
     }
     TellLost();
@@ -42,9 +42,22 @@ class SalvageReader : public SortedReader {
   }
 
  private:
+  /// In full: what comes out is handed on to code that trusts it. The block index is not believed
+  /// about repeated keys.
+  arrow::Status Check(RowBatch* rows) {
+    const arrow::Status valid = rows->columns->ValidateFull();
+    if (!valid.ok()) return file_->DamagedBlock(block_, valid);
+    if (schema_->is_append()) return arrow::Status::OK();
+    const auto unique = CheckRowOrder(*rows, last_key_);
+    if (!unique.ok()) return file_->DamagedBlock(block_, unique.status());
+    rows->unique_keys = *unique;
+    last_key_ = rows->keys[rows->num_rows() - 1];
+    return arrow::Status::OK();
+  }
+
   void Lose(const arrow::Status& status, int64_t block) {
     if (!stretch_.has_value()) {
-      stretch_ = FindingOf(status, "");
+      stretch_ = FindingOf(status, path_);
       stretch_->rows = 0;
       stretch_->first_key = Bound(block, /*first=*/true);
     }
@@ -69,43 +82,51 @@ class SalvageReader : public SortedReader {
   }
 
   const std::shared_ptr<SstReader> file_;
+  const std::string path_;
   const std::shared_ptr<const StoredSchema> schema_;
   const std::function<void(Finding)> lost_;
   std::vector<int> columns_;
   int64_t block_ = 0;
-  std::optional<Finding> stretch_;  // blocks one after the other that could not be read
+  std::optional<std::string> last_key_;  // of the blocks so far
+  std::optional<Finding> stretch_;       // blocks one after the other that could not be read
 };
 
 }  // namespace
 
 std::unique_ptr<SortedReader> NewSalvageReader(std::shared_ptr<SstReader> file,
+                                               const std::string& path,
                                                std::shared_ptr<const StoredSchema> schema,
                                                std::function<void(Finding)> lost) {
-  return std::make_unique<SalvageReader>(std::move(file), std::move(schema), std::move(lost));
+  return std::make_unique<SalvageReader>(std::move(file), path, std::move(schema), std::move(lost));
 }
 
-bool CanBeRowsOnly(const arrow::Status& opened) {
-  return !opened.IsOutOfMemory() && !IsIncompatibleFormat(opened);
+OpenedForSalvage OpenForSalvage(SstReaderOptions options, const FileMeta& meta) {
+  auto whole = SstReader::Open(options, meta);
+  if (whole.ok()) return {arrow::Status::OK(), *std::move(whole)};
+  const arrow::Status status = whole.status();
+  if (status.IsOutOfMemory() || IsIncompatibleFormat(status)) return {status, nullptr};
+  options.rows_only = true;
+  auto rows = SstReader::Open(std::move(options), meta);
+  if (rows.status().IsOutOfMemory()) return {rows.status(), nullptr};
+  return {status, std::move(rows).ValueOr(nullptr)};
 }
 
 Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,
                         const SstReader& rows_only) {
   Finding finding = FindingOf(status, path);
   finding.rows = 0;
-  const uint64_t deletes = rows_only.meta().range_tombstones;
-  if (rows_only.range_tombstones().empty() && deletes > 0) {
-    finding.what +=
-        "; what its " + std::to_string(deletes) + " range deletes had hidden may be back";
+  if (rows_only.range_tombstones().empty() && rows_only.meta().range_tombstones > 0) {
+    finding.what += "; what its range deletes had hidden may be back";
   } else {
     finding.what += " (rows do not need it: it serves looking them up)";
   }
   return finding;
 }
 
-arrow::Status FindLostBlocks(std::shared_ptr<SstReader> file,
+arrow::Status FindLostBlocks(std::shared_ptr<SstReader> file, const std::string& path,
                              std::shared_ptr<const StoredSchema> schema,
                              std::function<void(Finding)> lost) {
-  const auto reader = NewSalvageReader(std::move(file), std::move(schema), std::move(lost));
+  const auto reader = NewSalvageReader(std::move(file), path, std::move(schema), std::move(lost));
   while (true) {
     ARROW_ASSIGN_OR_RAISE(const auto rows, reader->Next());
     if (!rows.has_value()) return arrow::Status::OK();

@@ -3,6 +3,7 @@
 #include <marble/verify.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -73,13 +74,17 @@ class DatabaseVerifier {
     if (finding.table.empty()) finding.table = table;
     report_.findings.push_back(std::move(finding));
   }
+  /// Is there damage of the file, or at that place in it?
+  bool Has(const std::string& file, std::optional<int64_t> offset = std::nullopt) const {
+    return std::ranges::any_of(report_.findings, [&](const Finding& finding) {
+      return finding.is_damage() && finding.file == file &&
+             (!offset.has_value() || finding.offset == *offset);
+    });
+  }
   /// Of the log, in which one place often makes others: the first of each file.
   void AddLogDamage(Finding finding) {
     log_is_whole_ = false;
-    const bool known = std::ranges::any_of(report_.findings, [&](const Finding& other) {
-      return other.is_damage() && other.file == finding.file;
-    });
-    if (!known) Add(std::move(finding));
+    if (!Has(finding.file)) Add(std::move(finding));
   }
 
   arrow::Status MakeSchemas() {
@@ -254,22 +259,18 @@ class DatabaseVerifier {
       Add(std::move(finding), name);
       return arrow::Status::OK();
     }
-    SstReaderOptions options = survey_.ReaderOptions(schema, meta.number);
-    auto reader = SstReader::Open(options, meta);
-    const arrow::Status opened = reader.status();
-    if (!reader.ok() && CanBeRowsOnly(opened)) {
-      options.rows_only = true;
-      reader = SstReader::Open(options, meta);
-    }
-    if (!reader.ok()) return AddStatus(opened, finding, name);
-    const arrow::Status status = opened.ok() ? (*reader)->Verify() : opened;
+    const auto [opened, reader] = OpenForSalvage(survey_.ReaderOptions(schema, meta.number), meta);
+    if (reader == nullptr) return AddStatus(opened, finding, name);
+    const arrow::Status status = opened.ok() ? reader->Verify() : opened;
     if (status.ok()) {
       report_.rows += static_cast<int64_t>(meta.rows);
       return status;
     }
     if (status.IsOutOfMemory()) return status;
-    ARROW_ASSIGN_OR_RAISE(const int64_t lost, AddLost(*reader, schema, name));
-    if (lost == 0 || !opened.ok()) Add(RowsOnlyFinding(status, path, **reader), name);
+    ARROW_RETURN_NOT_OK(AddLost(reader, path, schema, name));
+    // Of one place that keeps blocks from being read these tell more.
+    Finding first = RowsOnlyFinding(status, path, *reader);
+    if (!opened.ok() || !Has(path, first.offset)) Add(std::move(first), name);
     return arrow::Status::OK();
   }
 
@@ -285,18 +286,18 @@ class DatabaseVerifier {
     return arrow::Status::OK();
   }
 
-  /// The stretches of rows that cannot be read. How many rows that is.
-  arrow::Result<int64_t> AddLost(const std::shared_ptr<SstReader>& reader,
-                                 const std::shared_ptr<const StoredSchema>& schema,
-                                 const std::string& table) {
+  /// The stretches of rows that cannot be read.
+  arrow::Status AddLost(const std::shared_ptr<SstReader>& reader, const std::string& path,
+                        const std::shared_ptr<const StoredSchema>& schema,
+                        const std::string& table) {
     int64_t lost_rows = 0;
     const auto lost = [&](Finding finding) {
       lost_rows += finding.rows;
       Add(std::move(finding), table);
     };
-    ARROW_RETURN_NOT_OK(FindLostBlocks(reader, schema, lost));
+    ARROW_RETURN_NOT_OK(FindLostBlocks(reader, path, schema, lost));
     report_.rows += static_cast<int64_t>(reader->meta().rows) - lost_rows;
-    return lost_rows;
+    return arrow::Status::OK();
   }
 
   void NameOrphans() {

@@ -13,9 +13,9 @@ namespace marble {
 namespace {
 
 constexpr int64_t kPieceBytes = 1 << 20;
-/// FindAfter gives up when false headers made it hash the file this many times over. Records do not
-/// overlap in an honest file, so once would do, and stale records beside live ones make it a little
-/// more.
+/// FindAfter gives up when false headers have made the reader hash the file this many times over,
+/// in all calls together. Records do not overlap in an honest file, so once would do, and stale
+/// records beside live ones make it a little more.
 constexpr int64_t kHashedTimes = 64;
 
 bool IsZero(std::string_view bytes) {
@@ -79,7 +79,7 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> LogReader::Payload(int64_t offset,
   return copy;
 }
 
-arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset, int64_t* hashed) {
+arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset) {
   if (file_->size() - offset < kLogRecordHeaderBytes) return nullptr;
   ARROW_RETURN_NOT_OK(Load(offset, kLogRecordHeaderBytes));
   LogRecordHeader header;
@@ -91,7 +91,7 @@ arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset, int6
   const int64_t bytes = LogRecordBytes(header.payload_bytes);
   if (bytes > file_->size() - offset) return nullptr;
   ARROW_RETURN_NOT_OK(Load(offset, bytes));
-  *hashed += bytes;
+  hashed_ += bytes;
   const std::string_view payload(At(offset + kLogRecordHeaderBytes), header.payload_bytes);
   const std::string_view checked(At(offset), static_cast<size_t>(kLogRecordCheckedBytes));
   const uint64_t seed = LogSeed(header_.number, static_cast<uint64_t>(offset));
@@ -108,8 +108,7 @@ arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset, int6
 }
 
 arrow::Result<std::unique_ptr<LogRecord>> LogReader::Next() {
-  int64_t hashed = 0;
-  ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(offset_, &hashed));
+  ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(offset_));
   if (record != nullptr) offset_ = static_cast<int64_t>(record->end.offset);
   return record;
 }
@@ -134,12 +133,11 @@ arrow::Result<int64_t> LogReader::TornBytes(uint64_t offset, uint64_t last_seque
 arrow::Result<std::unique_ptr<LogRecord>> LogReader::FindAfter(uint64_t offset) {
   if (offset >= static_cast<uint64_t>(file_->size())) return nullptr;
   const auto start = std::max(static_cast<int64_t>(offset), kLogHeaderBytes);
-  int64_t hashed = 0;
   for (int64_t at = (start + kLogAlignment - 1) / kLogAlignment * kLogAlignment; at < file_->size();
        at += kLogAlignment) {
-    ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(at, &hashed));
+    ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(at));
     if (record != nullptr) return record;
-    if (hashed / kHashedTimes > file_->size()) {
+    if (hashed_ / kHashedTimes > file_->size()) {
       return CorruptionError(path_, at, "more record headers overlap here than a log can hold");
     }
   }

@@ -58,8 +58,8 @@ class LogReader {
   /// Makes piece_ hold [offset, offset + length), which must lie in the file.
   arrow::Status Load(int64_t offset, int64_t length);
   const char* At(int64_t offset) const;
-  /// The record at `offset`, or nullptr. Adds to `hashed` the bytes it looked at.
-  arrow::Result<std::unique_ptr<LogRecord>> ReadAt(int64_t offset, int64_t* hashed);
+  /// The record at `offset`, or nullptr.
+  arrow::Result<std::unique_ptr<LogRecord>> ReadAt(int64_t offset);
   arrow::Result<std::shared_ptr<arrow::Buffer>> Payload(int64_t offset, int64_t length) const;
 
   std::shared_ptr<ReadableFile> file_;
@@ -68,6 +68,7 @@ class LogReader {
   int64_t offset_ = 0;
   std::shared_ptr<arrow::Buffer> piece_;
   int64_t piece_offset_ = 0;
+  int64_t hashed_ = 0;  // bytes so far, for records that verify and for false headers
 };
 
 }  // namespace marble

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include <arrow/array.h>
 #include <arrow/buffer.h>
@@ -252,12 +253,16 @@ int64_t EncodedKeys::GallopUpperBoundReverse(std::string_view key, int64_t begin
   });
 }
 
-EncodedKeys EncodeRowIds(uint64_t first_id, int64_t size) {
-  const std::shared_ptr<uint8_t[]> bytes(new uint8_t[static_cast<size_t>(size) * 8]);
-  for (int64_t i = 0; i < size; ++i) {
-    StoreBig64(bytes.get() + i * 8, first_id + static_cast<uint64_t>(i));
+arrow::Result<EncodedKeys> EncodeRowIds(uint64_t first_id, int64_t size, arrow::MemoryPool* pool) {
+  // Rows of nulls alone take no memory: there may be more of them than of their ids.
+  if (size > std::numeric_limits<int64_t>::max() / 8) {
+    return Status::OutOfMemory("the ids of ", size, " rows are more than memory can hold");
   }
-  return EncodedKeys::Fixed(bytes.get(), 8, size, bytes);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
+                        arrow::AllocateBuffer(size * 8, pool));
+  uint8_t* out = buffer->mutable_data();
+  for (int64_t i = 0; i < size; ++i) StoreBig64(out + i * 8, first_id + static_cast<uint64_t>(i));
+  return EncodedKeys::Fixed(out, 8, size, std::move(buffer));
 }
 
 std::string EncodeRowId(uint64_t id) {

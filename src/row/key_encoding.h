@@ -113,8 +113,9 @@ class EncodedKeys {
 };
 
 /// Keys of `size` rows of an append table: the row ids first_id, first_id + 1, ... as 8 bytes
-/// big-endian.
-EncodedKeys EncodeRowIds(uint64_t first_id, int64_t size);
+/// big-endian. OutOfMemory if there are too many.
+arrow::Result<EncodedKeys> EncodeRowIds(uint64_t first_id, int64_t size,
+                                        arrow::MemoryPool* pool = arrow::default_memory_pool());
 std::string EncodeRowId(uint64_t id);
 uint64_t DecodeRowId(std::string_view key);
 

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <arrow/record_batch.h>
+#include <arrow/result.h>
 
 #include "row/key_encoding.h"
 #include "row/row_kind.h"
@@ -44,5 +46,9 @@ struct RowBatch {
   }
   RowBatch Slice(int64_t offset, int64_t length) const;
 };
+
+/// Do the keys of a sorted source's next rows ascend, from behind `last_key` of those before on,
+/// and the sequences of a key's versions descend? Invalid if not; otherwise: is no key there twice?
+arrow::Result<bool> CheckRowOrder(const RowBatch& rows, std::optional<std::string_view> last_key);
 
 }  // namespace marble

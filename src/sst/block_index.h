@@ -24,6 +24,10 @@
 
 namespace marble {
 
+/// No block has more rows, unless each takes a bit of its body at least: of columns that hold
+/// nothing but nulls there are no bytes to end a block by.
+inline constexpr int64_t kBlockRowsMax = int64_t{1} << 24;
+
 /// One block as the writer saw it.
 struct BlockEntry {
   int64_t message_offset = 0;
@@ -56,7 +60,8 @@ class BlockIndex {
  public:
   BlockIndex() = default;
   /// Checks every entry: lengths, ascending offsets inside [data_begin, data_end) of the file,
-  /// ascending rows that sum up to `rows`, keys inside the key area. Invalid otherwise.
+  /// ascending rows that sum up to `rows` and have bytes to stand for them, keys inside the key
+  /// area. Invalid otherwise.
   static arrow::Result<BlockIndex> Open(std::string_view section, uint64_t rows, int64_t data_begin,
                                         int64_t data_end);
 

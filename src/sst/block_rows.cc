@@ -20,7 +20,7 @@ Result<EncodedKeys> KeysOf(const SstFile& file, int64_t block, int64_t rows,
                            const arrow::ArrayVector& key_arrays) {
   if (file.schema().is_append()) {
     const auto before = static_cast<uint64_t>(file.blocks().FirstRow(block));
-    return EncodeRowIds(file.meta().first_row_id + before, rows);
+    return EncodeRowIds(file.meta().first_row_id + before, rows, file.options().pool);
   }
   Result<EncodedKeys> keys = file.schema().codec()->EncodeArrays(key_arrays, file.options().pool);
   if (!keys.ok()) return file.Damage(keys.status(), file.blocks().Entry(block).message_offset);

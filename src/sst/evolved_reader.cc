@@ -79,7 +79,9 @@ class EvolvedReader final : public SstReader {
     return NoKeyValueTable();
   }
   void PrefetchKvBlock(int64_t) const override {}
-  Status DamagedRow(int64_t block) const override { return reader_->DamagedRow(block); }
+  Status DamagedBlock(int64_t block, const Status& status) const override {
+    return reader_->DamagedBlock(block, status);
+  }
 
   const RangeTombstoneSet& range_tombstones() const override { return reader_->range_tombstones(); }
   Result<BatchPtr> ReadZoneMaps() override;

@@ -23,13 +23,13 @@ struct SstDescription {
   FileMeta meta;
   /// Stored columns and key; nullptr if the footer does not say which columns are the key.
   std::shared_ptr<const StoredSchema> schema;
-  /// Damage of what lies before the tail: rows, sequences and tombstones are not known then.
+  /// Damage of the block index: rows, sequences and tombstones are not known then.
   arrow::Status status;
 };
 
 /// Reads the tail and the block index, whose pages are checked. An error if the tail is damaged.
 /// A file without a `_sequence` column is given the sequence of its block index, which is 1 for one
-/// that was written in bulk.
+/// that was written in bulk, and the lowest of its rows where a compaction gave up their own ones.
 arrow::Result<SstDescription> DescribeSst(FileSystem* fs, const std::string& path);
 
 }  // namespace marble

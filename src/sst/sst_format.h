@@ -23,6 +23,7 @@
 //   marble.uuid     32 hex  marble.unique_id  decimal     marble.schema_version  decimal
 //   marble.table_id decimal  marble.table_name  when it was written
 //   marble.key_columns  indices of the key columns in key order, "0,2"; empty: an append table
+//   marble.newest_sequence  decimal; where the rows' own sequences were given up (see SstWriter)
 //   marble.sections "name:offset:length;..." with names point_index, bloom_filter, block_index,
 //                   zone_maps, range_tombstones, page_checksums
 #pragma once
@@ -60,6 +61,7 @@ inline constexpr char kMetadataSections[] = "marble.sections";
 inline constexpr char kMetadataTableId[] = "marble.table_id";
 inline constexpr char kMetadataTableName[] = "marble.table_name";
 inline constexpr char kMetadataKeyColumns[] = "marble.key_columns";
+inline constexpr char kMetadataNewestSequence[] = "marble.newest_sequence";
 /// Field metadata of the hidden columns: "sequence" or "kind".
 inline constexpr char kMetadataHidden[] = "marble.hidden";
 

@@ -88,8 +88,8 @@ class SstReaderImpl final : public SstReader {
     kv_->PrefetchSlot(block);
     blocks().PrefetchEntry(block);
   }
-  Status DamagedRow(int64_t block) const override {
-    return file_->Damage("a row's offsets are out of range", blocks().Entry(block).message_offset);
+  Status DamagedBlock(int64_t block, const Status& status) const override {
+    return file_->Damage(status, blocks().Entry(block).message_offset);
   }
 
   const RangeTombstoneSet& range_tombstones() const override { return file_->tombstones(); }

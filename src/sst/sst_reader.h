@@ -160,8 +160,12 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
                                     std::shared_ptr<const void>* owner) = 0;
   /// Fetches what ReadKvBlock looks at first.
   virtual void PrefetchKvBlock(int64_t block) const = 0;
+  /// `status` as what it means of a block whose bytes are those that were written: damage there.
+  virtual arrow::Status DamagedBlock(int64_t block, const arrow::Status& status) const = 0;
   /// The error for a row of KvColumns that cannot be read.
-  virtual arrow::Status DamagedRow(int64_t block) const = 0;
+  arrow::Status DamagedRow(int64_t block) const {
+    return DamagedBlock(block, arrow::Status::Invalid("a row's offsets are out of range"));
+  }
 
   virtual const RangeTombstoneSet& range_tombstones() const = 0;
   /// The zone map section's batch (zone_map.h), read and parsed by the first call.

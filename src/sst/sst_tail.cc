@@ -109,6 +109,7 @@ arrow::Result<SstIdentity> ReadIdentity(const arrow::KeyValueMetadata* metadata,
   }
   identity.unique_id = *unique_id;
   identity.schema_version = static_cast<uint32_t>(*schema_version);
+  identity.newest_sequence = ParseDecimal(Find(metadata, kMetadataNewestSequence)).value_or(0);
   const auto table_id = ParseDecimal(Find(metadata, kMetadataTableId));
   if (!table_id.has_value()) return identity;
   identity.table_id = static_cast<uint32_t>(*table_id);

@@ -28,6 +28,8 @@ struct SstIdentity {
   std::optional<uint32_t> table_id;
   std::string table_name;
   std::optional<std::vector<int>> key_columns;
+  /// What the file has of its table goes up to this operation; 0 if that is for its rows to say.
+  uint64_t newest_sequence = 0;
 };
 
 struct SstTail {

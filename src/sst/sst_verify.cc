@@ -100,22 +100,15 @@ Status Verifier::CheckRows(int64_t block, const RowBatch& rows) {
 
 Status Verifier::CheckKeys(int64_t block, const RowBatch& rows) {
   const int64_t first_row = file_.blocks().FirstRow(block);
-  bool unique = true;
+  std::optional<std::string_view> before;
+  if (first_row > 0) before = last_key_;
+  const Result<bool> unique = CheckRowOrder(rows, before);
+  if (!unique.ok()) return Damage(unique.status().message());
+  if (*unique != rows.unique_keys) return Damage("the block index is wrong about repeated keys");
   for (int64_t i = 0; i < rows.num_rows(); ++i) {
-    const std::string_view key = rows.keys[i];
-    const bool is_first = first_row + i == 0;
-    const int order = is_first ? 1 : key.compare(i == 0 ? last_key_ : rows.keys[i - 1]);
-    if (order < 0 || (order == 0 && i == 0)) return Damage("keys are out of order");
-    if (order == 0) {
-      unique = false;
-      if (rows.SequenceAt(i) >= rows.SequenceAt(i - 1)) {
-        return Damage("versions of a key are out of order");
-      }
-    } else {
-      ARROW_RETURN_NOT_OK(CheckLookup(key, first_row + i));
-    }
+    if (i > 0 && rows.keys[i] == rows.keys[i - 1]) continue;
+    ARROW_RETURN_NOT_OK(CheckLookup(rows.keys[i], first_row + i));
   }
-  if (unique != rows.unique_keys) return Damage("the block index is wrong about repeated keys");
   last_key_ = rows.keys[rows.num_rows() - 1];
   if (first_row == 0) first_key_ = rows.keys[0];
   if (rows.keys[0] != file_.blocks().FirstKey(block) ||

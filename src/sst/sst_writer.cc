@@ -51,7 +51,7 @@ arrow::Result<arrow::ipc::IpcWriteOptions> IpcOptions(Compression compression,
 }
 
 int64_t BlockRowsMax(const TableOptions& table) {
-  return table.block_rows_max > 0 ? table.block_rows_max : std::numeric_limits<int64_t>::max();
+  return table.block_rows_max > 0 ? std::min(table.block_rows_max, kBlockRowsMax) : kBlockRowsMax;
 }
 
 class SstWriterImpl final : public SstWriter {
@@ -326,6 +326,9 @@ void SstWriterImpl::AppendMetadata(const SectionDirectory& directory) {
   metadata_->Append(kMetadataTableId, std::to_string(options_.table_id));
   metadata_->Append(kMetadataTableName, options_.table_name);
   metadata_->Append(kMetadataKeyColumns, KeyColumnsText(*options_.schema));
+  if (options_.newest_sequence.has_value()) {
+    metadata_->Append(kMetadataNewestSequence, std::to_string(*options_.newest_sequence));
+  }
   metadata_->Append(kMetadataSections, EncodeSectionDirectory(directory));
 }
 

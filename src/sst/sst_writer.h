@@ -34,6 +34,9 @@ struct SstWriterOptions {
   std::string table_name;
   /// Set: no `_sequence` column, this is the rows' sequence number.
   std::optional<uint64_t> constant_sequence;
+  /// Where `constant_sequence` stands for sequences that differed: the highest of them. Without the
+  /// manifest nothing else tells how far the file goes in its table's log.
+  std::optional<uint64_t> newest_sequence;
   /// Write a `_kind` column. Without it a row that is no put is a programming error.
   bool with_kinds = false;
   /// Append tables: row id of the first row.
@@ -47,8 +50,8 @@ class SstWriter {
   virtual ~SstWriter() = default;
 
   /// Rows that continue the order; `columns` must be all stored columns. Cut into blocks of about
-  /// block_bytes (and block_rows_max); all versions of a key go to one block (across Add calls
-  /// too).
+  /// block_bytes (and block_rows_max, or kBlockRowsMax); all versions of a key go to one block
+  /// (across Add calls too).
   virtual arrow::Status Add(const RowBatch& rows) = 0;
   /// Any order; kept in the file's range tombstone section and widening its bounds.
   virtual void AddRangeTombstone(const RangeTombstone& tombstone) = 0;

@@ -62,8 +62,9 @@ arrow::Result<RowBatch> BatchRowBuilder::Build(std::span<const RunSlice> slices)
     ARROW_ASSIGN_OR_RAISE(rows, Copy(slices));
   }
   if (want_keys_ && schema_->is_append()) {
-    rows.keys =
-        EncodeRowIds(run.first_row_id + static_cast<uint64_t>(first.begin), rows.num_rows());
+    ARROW_ASSIGN_OR_RAISE(rows.keys,
+                          EncodeRowIds(run.first_row_id + static_cast<uint64_t>(first.begin),
+                                       rows.num_rows(), pool_));
   }
   return rows;
 }

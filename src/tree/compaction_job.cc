@@ -22,7 +22,8 @@ constexpr uint64_t kBulkSequence = 1;
 struct RowLayout {
   bool with_kinds = false;
   std::optional<uint64_t> constant_sequence;
-  std::optional<Compression> compression;  // nullopt: the table's
+  std::optional<uint64_t> newest_sequence;  // see SstWriterOptions
+  std::optional<Compression> compression;   // nullopt: the table's
 };
 
 /// Cuts the sorted rows of a range, and the tombstones between them, into files of about the target
@@ -79,6 +80,7 @@ class FileCutter {
     options.table_id = context_.table_id;
     options.table_name = context_.table_name;
     options.constant_sequence = layout_.constant_sequence;
+    options.newest_sequence = layout_.newest_sequence;
     options.compression = layout_.compression;
     options.with_kinds = layout_.with_kinds;
     options.first_row_id = first_row_id;
@@ -241,8 +243,12 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
   const bool settled = DropsAllDeletes(plan, context, sequence_max);
   layout.with_kinds = deletes && !settled;
   layout.compression = OutputCompression(plan, context.schema->options());
-  // In the bottommost run, seen alike by all snapshots, sequences tell nothing any more.
-  if (settled) layout.constant_sequence = sequence_min;
+  // In the bottommost run, seen alike by all snapshots, sequences tell nothing any more. The lowest
+  // stands for them: beside it may lie files of the level above with newer rows of the same keys.
+  if (settled) {
+    layout.constant_sequence = sequence_min;
+    layout.newest_sequence = sequence_max;
+  }
   auto covers = std::make_shared<const RangeTombstoneSet>(std::move(tombstones));
   std::vector<std::unique_ptr<SortedReader>> sources;
   for (const auto& run : plan.inputs) {
@@ -275,11 +281,15 @@ arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const Out
   for (int64_t at = 0; status.ok() && at < rows.columns->num_rows(); at += kRowsAtOnce) {
     RowBatch part;
     part.columns = rows.columns->Slice(at, kRowsAtOnce);
-    part.keys = append ? EncodeRowIds(first_row_id + static_cast<uint64_t>(at), part.num_rows())
-                       : rows.keys.Slice(at, part.num_rows());
     part.sequence = kBulkSequence;
     part.sequence_max = kBulkSequence;
-    status = cutter.Add(part);
+    if (append) {
+      status = EncodeRowIds(first_row_id + static_cast<uint64_t>(at), part.num_rows(), context.pool)
+                   .Value(&part.keys);
+    } else {
+      part.keys = rows.keys.Slice(at, part.num_rows());
+    }
+    if (status.ok()) status = cutter.Add(part);
   }
   if (status.ok()) {
     auto files = cutter.Finish();

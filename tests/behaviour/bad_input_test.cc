@@ -328,6 +328,25 @@ TEST(BadDirectoryTest, APathThatIsAFileIsRefused) {
   EXPECT_FALSE(Database::Open(path).ok());
 }
 
+TEST_F(BadInputTest, MoreRowsOfNullsThanAMemtableTakesAreRefusedBeforeTheyAreLogged) {
+  const auto schema = arrow::schema({arrow::field("nothing", arrow::null())});
+  ASSERT_OK(database_->CreateTable("nulls", schema));
+  ASSERT_OK_AND_ASSIGN(auto nulls, Table::Open(database_.get(), "nulls"));
+  for (const int64_t rows : {int64_t{1} << 31, int64_t{1} << 61}) {
+    const auto column = std::make_shared<arrow::NullArray>(rows);
+    EXPECT_FAILS_WITH("nulls", nulls->Insert(arrow::RecordBatch::Make(schema, rows, {column})));
+  }
+  ASSERT_OK(nulls->Insert(*BatchFromJson(schema, {"[null]"})));
+  nulls.reset();
+  rows_.reset();
+  log_.reset();
+  ASSERT_OK(database_.Close());
+  ASSERT_OK(database_.Open());
+  ASSERT_OK_AND_ASSIGN(nulls, Table::Open(database_.get(), "nulls"));
+  ASSERT_OK_AND_ASSIGN(const int64_t count, nulls->Count());
+  EXPECT_EQ(count, 1);
+}
+
 TEST(BadDirectoryTest, ADamagedCurrentIsReportedWithItsFile) {
   TestDatabase database;
   ASSERT_OK(database.Open());

@@ -313,6 +313,36 @@ TEST_F(LogTest, OverlappingFalseHeadersEndInCorruptionNotInEndlessWork) {
   EXPECT_TRUE(IsCorruption(reader->FindAfter(64).status()));
 }
 
+TEST_F(LogTest, FalseHeadersBetweenRecordsEndTheWalkThroughTheWholeFile) {
+  constexpr int64_t kCapacity = 1 << 20;
+  auto writer = StartSegment(kCapacity);
+  for (int64_t offset = kLogHeaderBytes; offset + 65 * 64 < kCapacity; offset += 65 * 64) {
+    // One record, and 64 headers whose payloads reach to the end of the file, too few for one call
+    // of FindAfter to notice.
+    const LogPosition end = Append(writer.get(), 1, "");
+    ASSERT_EQ(end.offset, static_cast<uint64_t>(offset + 64));
+    Append(writer.get(), 2, std::string(63 * 64, '\0'));
+  }
+  for (int64_t offset = kLogHeaderBytes; offset + 65 * 64 < kCapacity; offset += 64) {
+    if ((offset - kLogHeaderBytes) % (65 * 64) == 0) continue;
+    char bytes[64];
+    LogRecordHeader header;
+    header.payload_bytes = static_cast<uint64_t>(kCapacity - offset - 64);
+    EncodeLogRecordHeader(header, 1, bytes);
+    ASSERT_STATUS_OK(fs_.Overwrite(kPath, offset, {bytes, 64}));
+  }
+  auto reader = Must(OpenSegment());
+  arrow::Status status;
+  int64_t found = 0;
+  for (uint64_t offset = 0; status.ok(); ++found) {
+    auto record = reader->FindAfter(offset);
+    status = record.status();
+    if (!record.ok() || *record == nullptr) break;
+    offset = (*record)->end.offset;
+  }
+  EXPECT_TRUE(IsCorruption(status)) << found << " records were found";
+}
+
 TEST_F(LogTest, RandomBytesHoldNoRecord) {
   std::mt19937_64 random(11);
   for (int round = 0; round < 50; ++round) {

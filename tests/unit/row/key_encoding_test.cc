@@ -519,13 +519,20 @@ INSTANTIATE_TEST_SUITE_P(Shapes, KeySearch,
                                            arrow::fixed_size_binary(9)));
 
 TEST(RowIds, AreBigEndianAndComeBack) {
-  const EncodedKeys ids = EncodeRowIds(254, 4);
+  const EncodedKeys ids = *EncodeRowIds(254, 4);
   ASSERT_EQ(ids.size(), 4);
   for (int64_t i = 0; i < 4; ++i) {
     EXPECT_EQ(ids[i], EncodeRowId(254 + static_cast<uint64_t>(i)));
     EXPECT_EQ(DecodeRowId(ids[i]), 254 + static_cast<uint64_t>(i));
   }
   EXPECT_LT(ids[1], ids[2]);  // 255 and 256
+}
+
+TEST(RowIds, OfMoreRowsThanMemoryCanHoldAreAnError) {
+  // Such numbers come from forged files, and from batches of nulls, which take no memory.
+  for (const int64_t rows : {int64_t{1} << 60, int64_t{1} << 61, INT64_MAX}) {
+    EXPECT_TRUE(EncodeRowIds(0, rows).status().IsOutOfMemory()) << rows;
+  }
 }
 
 TEST(SameKey, IsTrueOfEqualBytesOnly) {

@@ -129,6 +129,22 @@ TEST(BlockIndex, EntriesThatContradictEachOtherAreRefused) {
   EXPECT_TRUE(refused(128 + 48, (uint64_t{4} << 32) | 64));  // an unknown flag
 }
 
+TEST(BlockIndex, MoreRowsThanABlocksBytesCanStandForAreRefused) {
+  const auto opens = [](int64_t rows, int64_t body) {
+    BlockIndexBuilder builder;
+    builder.Add({.message_offset = 64, .body_length = body, .metadata_length = 64, .rows = rows},
+                "", "");
+    const std::string section = builder.Finish();
+    return BlockIndex::Open(section, static_cast<uint64_t>(rows), 8, int64_t{1} << 40).ok();
+  };
+  EXPECT_TRUE(opens(kBlockRowsMax, 0));  // of a column of nulls
+  EXPECT_FALSE(opens(kBlockRowsMax + 1, 0));
+  // What older versions, which knew no limit, can have written: a bit a row.
+  EXPECT_TRUE(opens(8 * kBlockRowsMax, kBlockRowsMax));
+  EXPECT_FALSE(opens(8 * kBlockRowsMax + 8, kBlockRowsMax));
+  EXPECT_FALSE(opens(int64_t{1} << 61, kBlockRowsMax));
+}
+
 TEST(BlockIndex, RowsWithoutBlocksAndMoreThanCanBeCountedAreRefused) {
   std::string empty = BlockIndexBuilder().Finish();
   StoreLittle<uint64_t>(empty.data() + 8, 5);

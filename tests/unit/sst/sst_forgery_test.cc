@@ -163,6 +163,34 @@ TEST(SstForgeries, AColumnOfOtherLengthThanItsBlockIsFound) {
   }
 }
 
+TEST(SstForgeries, MoreRowsOfNullsThanAnyBlockHasAreFound) {
+  for (const int64_t rows : {kBlockRowsMax + 1, int64_t{1} << 45, int64_t{1} << 61}) {
+    SstFixture file(MakeSchema({arrow::field("nothing", arrow::null())}, {}));
+    file.writer_options.with_kinds = false;
+    file.writer_options.constant_sequence = 1;
+    constexpr int64_t kRows = 12345;
+    SST_ASSERT_OK(file.Write({MakeRows(
+        *file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), kRows,
+                                               {std::make_shared<arrow::NullArray>(kRows)}))}));
+    // Of the block index, of the message and of its field node, which counts the nulls as well.
+    std::string bytes = file.ReadAll();
+    const std::string_view written(reinterpret_cast<const char*>(&kRows), sizeof(kRows));
+    const auto end = static_cast<size_t>(SectionOf(&file, kSectionZoneMaps).offset);
+    int replaced = 0;
+    for (size_t at = bytes.find(written); at < end; at = bytes.find(written, at + 8)) {
+      StoreLittle<int64_t>(bytes.data() + at, rows);
+      ++replaced;
+    }
+    ASSERT_EQ(replaced, 4);
+    Reseal(&file, bytes);
+    file.meta.rows = static_cast<uint64_t>(rows);
+    const auto reader = file.Open();
+    EXPECT_TRUE(IsCorruption(reader.status())) << rows;
+    // What reading made of them before.
+    if (reader.ok()) EXPECT_FALSE((*reader)->ReadBlock(0, {0}, /*want_keys=*/true).ok());
+  }
+}
+
 TEST(SstForgeries, ASectionOfNoBytesIsReadAsNone) {
   for (const bool mapped : {true, false}) {
     SstFixture file(KeyValueSchema(SmallBlocks()), mapped);

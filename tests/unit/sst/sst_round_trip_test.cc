@@ -194,6 +194,22 @@ TEST(SstWriter, BlockRowsMaxBoundsABlock) {
   EXPECT_EQ(reader->BlockFirstRow(9), 90);
 }
 
+TEST(SstWriter, BlocksOfNothingButNullsEndTooThoughTheyHaveNoBytes) {
+  TableOptions options;
+  options.block_rows_max = 1000 * kBlockRowsMax;
+  SstFixture file(MakeSchema({arrow::field("nothing", arrow::null())}, options));
+  file.writer_options.with_kinds = false;
+  file.writer_options.constant_sequence = 1;
+  const auto nulls = std::make_shared<arrow::NullArray>(kBlockRowsMax + 5);
+  SST_ASSERT_OK(
+      file.Write({MakeRows(*file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(),
+                                                                  nulls->length(), {nulls}))}));
+  const auto reader = Get(file.Open());
+  ASSERT_EQ(reader->num_blocks(), 2);
+  EXPECT_EQ(reader->BlockFirstRow(1), kBlockRowsMax);
+  SST_ASSERT_OK(reader->Verify());
+}
+
 TEST(SstWriter, AllVersionsOfAKeyAreInOneBlockAcrossAdds) {
   TableOptions options;
   options.block_rows_max = 4;

@@ -18,6 +18,7 @@
 #include "base/checksum.h"
 #include "base/coding.h"
 #include "io/memory_file_system.h"
+#include "sst/block_index.h"
 #include "sst/sst_format.h"
 #include "sst/sst_reader.h"
 #include "sst/sst_tail.h"
