@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include <arrow/util/logging.h>
 
@@ -18,7 +19,7 @@ namespace marble {
 
 namespace {
 
-/// How long to wait before a job that found no room is tried again.
+/// How long to wait before a job or a manifest edit that found no room is tried again.
 constexpr std::chrono::milliseconds kRoomRetry(100);
 /// A log that was not written for so long need not keep segments for use.
 constexpr std::chrono::seconds kLogIdle(5);
@@ -70,7 +71,7 @@ void OpenDatabase::ThreadLoop(int thread) {
 }
 
 void OpenDatabase::WaitForJob(int thread) {
-  if (!room_error_.ok() || PendingWaits()) {
+  if (!room_error_.ok() || ManifestWaits()) {
     work_.wait_for(mutex_, kRoomRetry);
   } else if (thread > 0 || !write_error_.ok() || !(log_->HasSpares() || LogCanShrink())) {
     work_.wait(mutex_);
@@ -144,14 +145,8 @@ bool OpenDatabase::RunOneJob(int thread) {
     return room_error_.ok();
   };
   const bool several = environment_.options.background_threads > 1;
-  if (PendingWaits() && !manifest_busy_ && std::chrono::steady_clock::now() >= pending_retry_) {
-    ++running_jobs_;
-    const arrow::Status status = InstallPending();  // says nothing of jobs that found no room
-    --running_jobs_;
-    if (!status.ok()) NoteJobResult(status, "manifest edit");
-    progress_.notify_all();
-    return true;
-  }
+  // What a job makes could not be named before there is a manifest again.
+  if (ManifestWaits()) return RetryManifest();
   for (LiveTable* t : tables_.Behind(last_flushed_)) {
     if (!ShouldFlush(*t, thread)) continue;
     last_flushed_ = t->record.id;
@@ -182,6 +177,17 @@ bool OpenDatabase::RunOneJob(int thread) {
     });
   }
   return false;
+}
+
+bool OpenDatabase::RetryManifest() {
+  if (manifest_busy_ || std::chrono::steady_clock::now() < manifest_retry_) return false;
+  ++running_jobs_;
+  const arrow::Status status = Install({}, nullptr, nullptr);
+  --running_jobs_;
+  // Success says nothing of jobs that found no room.
+  if (!status.ok()) NoteJobResult(status, "manifest edit");
+  progress_.notify_all();
+  return status.ok();
 }
 
 bool OpenDatabase::WorkIsDue() const {
@@ -403,12 +409,14 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
       if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
     }
     for (const auto& file : pending_files) file->MarkObsolete();
-    pending_retry_ = {};
+    const std::vector<FileMeta> unnamed = std::exchange(unnamed_files_, {});
+    manifest_retry_ = {};
     progress_.notify_all();
     std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
-    if (replaced != nullptr || !retired.empty() || !pending_files.empty()) {
+    if (replaced != nullptr || !retired.empty() || !pending_files.empty() || !unnamed.empty()) {
       mutex_.unlock();
       pending_files.clear();
+      RemoveOutput(unnamed, environment_.fs, environment_.directory);
       if (replaced != nullptr) Release(std::move(replaced));
       status = log_->Recycle(&retired);
       mutex_.lock();
@@ -421,11 +429,23 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
     pending_ = std::move(restored);
     pending_files_.insert(pending_files_.end(), pending_files.begin(), pending_files.end());
     pending_segment_ = pending_segment != 0 ? pending_segment : pending_segment_;
+    KeepUnnamedFiles(edit);
+    if (IsRoomError(status)) manifest_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
   }
   manifest_busy_ = false;
   progress_.notify_all();
   work_.notify_all();
   return status;
+}
+
+void OpenDatabase::KeepUnnamedFiles(const VersionEdit& edit) {
+  for (const TableEdit& change : edit.tables) {
+    for (const AddedFile& added : change.added) {
+      // One that only changes its level is named already.
+      const bool moved = std::ranges::count(change.removed, added.meta.number) > 0;
+      if (!moved) unnamed_files_.push_back(added.meta);
+    }
+  }
 }
 
 arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
@@ -456,8 +476,8 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   mutex_.lock();
   manifest_number_ = number;
   if (!status.ok()) {
-    // Its end is unknown now: the next edit starts a new manifest. What the failed edit would have
-    // added stays on disk as orphans, because this manifest may name it.
+    // Its end is unknown now, and it may name what the edit would have added: the next edit starts
+    // a new manifest, and until that is there the files stay.
     if (!IsRoomError(status)) FailWrites(status);
     return status;
   }
@@ -512,9 +532,13 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
 
 arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
   LiveTable* table = tables_.Find(id);
   if (table == nullptr) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(FlushAll(table));
+  // What it writes could not be named before there is a manifest again.
+  if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
   while ((table = tables_.Find(id)) != nullptr && (table->compacting || table->dropping)) {
     ARROW_RETURN_NOT_OK(CheckWritable());
     progress_.wait(mutex_);

@@ -293,6 +293,8 @@ void OpenDatabase::StopThreads() {
 
 arrow::Status OpenDatabase::FlushForClose() {
   ARROW_RETURN_NOT_OK(write_error_);
+  // What is flushed could not be named before there is a manifest again.
+  if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
   for (auto& [id, table] : tables_.all()) {
     tables_.Seal(table.get());
     while (table->has_sealed()) ARROW_RETURN_NOT_OK(FlushNext(table.get()));

@@ -1,8 +1,10 @@
 // What is left behind where the disk was full, and how a database goes on from there. On the
 // in-memory file system, through the public API.
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/small_database.h"
@@ -24,6 +26,25 @@ class NoRoomTest : public test::SmallDatabaseTest {
     ARROW_RETURN_NOT_OK(fs_->SyncDirectory("/db/sst"));
     fs_->set_capacity_bytes(fs_->used_bytes() + 100);
     return arrow::Status::OK();
+  }
+
+  /// Puts so many rows and flushes them, again and again, until one flush has written its file but
+  /// finds no room for a manifest that names it, which lasts until ClearFaults. Returns the number
+  /// of all rows.
+  int FlushUntilNoManifestHasRoom(int rows_at_once) {
+    int count = 0;
+    const uint64_t renames = fs_->operations(FileOp::kRename);
+    for (uint64_t nth = 1; fs_->operations(FileOp::kRename) == renames; ++nth) {
+      EXPECT_LT(nth, 100u);
+      if (nth == 100) break;
+      fs_->ClearFaults();
+      for (int i = 0; i < rows_at_once; ++i) EXPECT_TRUE(Put(count++).ok());
+      fs_->FailNth(FileOp::kWrite, nth, ENOSPC);  // one of these is the manifest's
+      // That of CURRENT, which would name another manifest.
+      fs_->FailNth(FileOp::kRename, 1, ENOSPC, /*sticky=*/true);
+      static_cast<void>(db_->Flush());
+    }
+    return count;
   }
 };
 
@@ -134,6 +155,75 @@ TEST_F(NoRoomTest, ManifestsThatCurrentCouldNotNameAreRemoved) {
   ASSERT_OK(db_->DropTable("other"));
   ASSERT_TRUE(test::WaitUntil([&] { return fs_->operations(FileOp::kCreate) >= before + 4; }));
   EXPECT_TRUE(test::WaitUntil([&] { return Files("/db", "MANIFEST").size() == 1; }));
+}
+
+TEST_F(NoRoomTest, AFileThatCouldNotBeNamedGoesBeforeItsFlushIsTriedAgain) {
+  options_.log_segment_bytes = 4 << 20;  // the log needs no more room
+  ASSERT_OK(Open());
+  for (int i = 0; i < 500; ++i) ASSERT_OK(Put(i));
+  ASSERT_OK(db_->Flush());
+  const int64_t file_bytes = *fs_->FileSize(Files("/db/sst").front());
+  Release();
+  fs_ = std::make_unique<MemoryFileSystem>();
+  ASSERT_OK(Open());
+  for (int i = 0; i < 500; ++i) ASSERT_OK(Put(i));
+  const int64_t before = fs_->used_bytes();
+  fs_->set_capacity_bytes(before + file_bytes + 20);
+  EXPECT_FALSE(db_->Flush().ok());
+  ASSERT_EQ(Files("/db/sst").size(), 1u) << "there is room for the file, not for what names it";
+  // Enough, but not beside that file.
+  fs_->set_capacity_bytes(before + file_bytes + file_bytes / 2);
+  EXPECT_TRUE(test::WaitUntil([&] { return db_->Flush().ok(); }));
+  EXPECT_EQ(Files("/db/sst").size(), 1u);
+  fs_->set_capacity_bytes(-1);
+  LosePower();
+  ASSERT_OK(Open());
+  ExpectKeys(500);
+}
+
+TEST_F(NoRoomTest, AFlushThatIsTriedAgainAndAgainLeavesOneFile) {
+  options_.auto_compaction = false;
+  ASSERT_OK(Open());
+  const int count = FlushUntilNoManifestHasRoom(1);
+  const size_t files = Files("/db/sst").size();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // five tries or so
+  EXPECT_EQ(Files("/db/sst").size(), files);
+  fs_->ClearFaults();
+  EXPECT_TRUE(test::WaitUntil([&] { return db_->Flush().ok(); }));
+  EXPECT_EQ(Files("/db/sst").size(), files);
+  ExpectKeys(count);
+}
+
+TEST_F(NoRoomTest, ACloseMakesRoomForItsFlushes) {
+  options_.auto_compaction = false;
+  options_.log_segment_bytes = 4 << 20;  // the log needs no more room
+  ASSERT_OK(Open());
+  const int count = FlushUntilNoManifestHasRoom(100);
+  fs_->set_capacity_bytes(fs_->used_bytes() + (8 << 10));  // not enough for the rows once more
+  fs_->ClearFaults();
+  EXPECT_TRUE(db_->Close().ok());
+  ASSERT_OK(Open());
+  ExpectKeys(count);
+}
+
+TEST_F(NoRoomTest, AFileThatCouldNotBeMovedToAnotherLevelStays) {
+  for (uint64_t nth = 1; nth < 12; ++nth) {  // one of these writes is that of the manifest
+    SCOPED_TRACE(nth);
+    Release();
+    fs_ = std::make_unique<MemoryFileSystem>();
+    ASSERT_OK(Open());
+    ASSERT_OK(Put(0));
+    fs_->FailNth(FileOp::kWrite, nth, ENOSPC);
+    ASSERT_TRUE(test::WaitUntil([&] { return db_->Flush().ok(); }));
+    ASSERT_TRUE(test::WaitUntil([&] {
+      const TableStats table = db_->GetStats()->tables.front();
+      return !table.levels.empty() && table.levels.front().level == 1;
+    }));
+    fs_->ClearFaults();
+    ASSERT_OK(db_->Close());
+    ASSERT_OK(Open());
+    ExpectKeys(1);
+  }
 }
 
 }  // namespace
