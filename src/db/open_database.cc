@@ -190,7 +190,12 @@ Snapshot::~Snapshot() { core_->ReleaseSnapshot(sequence_); }
 arrow::Status OpenDatabase::Flush() {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
-  return FlushAll(nullptr);
+  const CallInside inside(this);
+  const LogPosition end = log_->PrepareSync().position;
+  ARROW_RETURN_NOT_OK(FlushAll(nullptr));
+  // An edit syncs the log first, but that of attached files, which are in no memtable, may wait for
+  // room.
+  return WaitDurable(end);
 }
 
 arrow::Status OpenDatabase::SyncLog() {

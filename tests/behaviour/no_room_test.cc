@@ -226,5 +226,29 @@ TEST_F(NoRoomTest, AFileThatCouldNotBeMovedToAnotherLevelStays) {
   }
 }
 
+TEST_F(NoRoomTest, AFlushMakesBulkRowsDurableWhoseManifestEditFoundNoRoom) {
+  const auto first = Rows(0, 6000, "");
+  const auto second = Rows(6000, 6000, "");
+  int committed = 0;
+  for (uint64_t nth = 1; nth < 40; ++nth) {  // one of these writes is the manifest's
+    Release();
+    fs_ = std::make_unique<MemoryFileSystem>();
+    ASSERT_OK(Open());
+    ASSERT_OK(db_->CreateTable("t", RowSchema(), {.primary_key = {"id"}}));
+    {
+      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+      fs_->FailNth(FileOp::kWrite, nth, ENOSPC);
+      if (!table->Insert(first).ok() || !table->Insert(second).ok()) continue;
+      ASSERT_OK(db_->Flush());
+    }
+    ++committed;
+    LosePower();
+    ASSERT_OK(Open());
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+    EXPECT_EQ(*table->Count(), 12000) << nth;
+  }
+  EXPECT_GT(committed, 0);
+}
+
 }  // namespace
 }  // namespace marble
