@@ -55,7 +55,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
     const StoredSchema& old = *found->state->schema;
     if (old.user_schema()->Equals(*stored->user_schema()) &&
         old.options().primary_key == stored->options().primary_key) {
-      return arrow::Status::OK();
+      return WaitDurable(found->created);  // another thread may just be creating it
     }
     return ConflictError("table '" + name + "' exists with another schema or key");
   }
@@ -72,11 +72,12 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   record_.AddCreate(record);
   const uint64_t sequence = last_sequence_.load() + 1;
   ARROW_ASSIGN_OR_RAISE(LogPosition end, AppendToLog(WriteVia::kSystemCall, sequence));
-  arrow::Status added = tables_.Add(record, nullptr).status();
+  const auto added = tables_.Add(record, nullptr);
   if (!added.ok()) {
-    FailWrites(added);
+    FailWrites(added.status());
     return write_error_;
   }
+  (*added)->created = end;
   ++next_table_id_;
   last_sequence_.store(sequence, std::memory_order_release);
   pending_.created.push_back(std::move(record));
