@@ -94,12 +94,13 @@ void OpenDatabase::ShrinkLog() {
     RunSync(log_->PrepareSync());
     WarnIfError(Install({}, nullptr, nullptr));
   }
-  const auto paths = log_->TakeSpares();
-  WarnIfError(paths.status());
-  if (!paths.ok()) return;
+  auto spares = log_->TakeSpares();
+  WarnIfError(spares.status());
+  if (!spares.ok()) return;
   mutex_.unlock();
-  WarnIfError(log_->RemoveSpares(*paths));
+  WarnIfError(log_->Recycle(&*spares));
   mutex_.lock();
+  log_->PutAway(*std::move(spares));
 }
 
 int64_t OpenDatabase::MemtableRoom() const {
@@ -421,7 +422,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
       status = log_->Recycle(&retired);
       mutex_.lock();
     }
-    if (status.ok()) log_->AddSpares(retired);
+    log_->PutAway(std::move(retired));
     if (!status.ok() && !IsRoomError(status)) FailWrites(status);
   } else {
     VersionEdit restored = pending;

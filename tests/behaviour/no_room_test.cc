@@ -250,5 +250,18 @@ TEST_F(NoRoomTest, AFlushMakesBulkRowsDurableWhoseManifestEditFoundNoRoom) {
   EXPECT_GT(committed, 0);
 }
 
+TEST_F(NoRoomTest, LogFilesThatCouldNotBeRecycledGoLater) {
+  ASSERT_OK(Open());
+  for (int i = 0; i < 1500; ++i) ASSERT_OK(Put(i));  // some segments
+  ASSERT_GE(Files("/db/wal").size(), 4u);
+  fs_->FailNth(FileOp::kRename, 1, EMFILE);
+  ASSERT_OK(db_->Flush());
+  fs_->ClearFaults();
+  ASSERT_OK(Put(1500));
+  ASSERT_OK(db_->Flush());
+  ASSERT_OK(db_->Close());
+  EXPECT_TRUE(Files("/db/wal").empty()) << "the log is empty after a close";
+}
+
 }  // namespace
 }  // namespace marble
