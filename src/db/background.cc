@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <array>
 #include <chrono>
 #include <system_error>
 #include <utility>
@@ -65,7 +66,7 @@ void OpenDatabase::ThreadLoop(int thread) {
     const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
     if (due && write_error_.ok() && RunOneJob(thread)) continue;
     // The job that found no room may be gone with its table.
-    if (!room_error_.ok() && !WorkIsDue()) room_error_ = arrow::Status::OK();
+    if (!room_error_.ok() && !WorkIsDue()) ForgetRoomError();
     WaitForJob(thread);
   }
 }
@@ -136,9 +137,9 @@ bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
 }
 
 bool OpenDatabase::RunOneJob(int thread) {
-  const auto run = [&](const char* what, auto job) {
+  const auto run = [&](Job kind, auto job) {
     ++running_jobs_;
-    NoteJobResult(job(), what);
+    NoteJobResult(kind, job());
     --running_jobs_;
     work_.notify_all();
     progress_.notify_all();
@@ -152,7 +153,7 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (!ShouldFlush(*t, thread)) continue;
     last_flushed_ = t->record.id;
     if (thread == 0) first_thread_busy_ = true;
-    return run("flush", [&] {
+    return run(Job::kFlush, [&] {
       const arrow::Status status = FlushNext(t);
       if (thread == 0) first_thread_busy_ = false;
       return status;
@@ -171,7 +172,7 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (!plan.has_value()) continue;
     last_compacted_ = t->record.id;
     t->compacting = true;
-    return run("compaction", [&] {
+    return run(Job::kCompaction, [&] {
       const arrow::Status status = RunPlan(t, *std::move(plan));
       t->compacting = false;
       return status;
@@ -186,7 +187,7 @@ bool OpenDatabase::RetryManifest() {
   const arrow::Status status = Install({}, nullptr, nullptr);
   --running_jobs_;
   // Success says nothing of jobs that found no room.
-  if (!status.ok()) NoteJobResult(status, "manifest edit");
+  if (!status.ok()) NoteJobResult(Job::kManifestEdit, status);
   progress_.notify_all();
   return status.ok();
 }
@@ -202,17 +203,21 @@ bool OpenDatabase::WorkIsDue() const {
   return false;
 }
 
-void OpenDatabase::NoteJobResult(const arrow::Status& status, const char* what) {
-  if (status.ok()) {
-    room_error_ = arrow::Status::OK();
-    return;
-  }
+void OpenDatabase::ForgetRoomError() {
+  room_error_ = arrow::Status::OK();
+  flushes_lack_room_ = false;
+}
+
+void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
+  constexpr std::array kNames = {"flush", "compaction", "manifest edit"};
+  if (status.ok()) return ForgetRoomError();
   if (status.IsCancelled()) return;
   if (IsRoomError(status)) {
     room_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
-    room_error_ =
-        arrow::Status(status.code(), std::string("no room for a ") + what + ": " + status.message(),
-                      status.detail());
+    flushes_lack_room_ |= job != Job::kCompaction;
+    const std::string what = kNames[static_cast<size_t>(job)];
+    room_error_ = arrow::Status(status.code(), "no room for a " + what + ": " + status.message(),
+                                status.detail());
     return;
   }
   FailWrites(status);
@@ -518,13 +523,13 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
     while (unflushed()) {
       ARROW_RETURN_NOT_OK(CheckWritable());
       // What a job met before there was room again is tried anew.
-      if (!room_error_.ok() && std::chrono::steady_clock::now() - start >= kRoomPatience) {
+      if (flushes_lack_room_ && std::chrono::steady_clock::now() - start >= kRoomPatience) {
         return room_error_;
       }
-      if (room_error_.ok()) {
-        progress_.wait(mutex_);
-      } else {
+      if (flushes_lack_room_) {
         progress_.wait_for(mutex_, kRoomPatience / 8);
+      } else {
+        progress_.wait(mutex_);
       }
     }
   }

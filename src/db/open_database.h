@@ -241,7 +241,9 @@ class OpenDatabase : public DatabaseCore {
   bool RunPart(CompactionParts* parts) MARBLE_REQUIRES(mutex_);
   /// Is there a memtable to flush, or a compaction to do?
   bool WorkIsDue() const MARBLE_REQUIRES(mutex_);
-  void NoteJobResult(const arrow::Status& status, const char* what) MARBLE_REQUIRES(mutex_);
+  enum class Job : uint8_t { kFlush, kCompaction, kManifestEdit };
+  void NoteJobResult(Job job, const arrow::Status& status) MARBLE_REQUIRES(mutex_);
+  void ForgetRoomError() MARBLE_REQUIRES(mutex_);
   /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
   /// changes versions.
   arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
@@ -301,8 +303,9 @@ class OpenDatabase : public DatabaseCore {
   bool sync_running_ MARBLE_GUARDED_BY(mutex_) = false;
   SyncGroup sync_group_;  // under mutex_ but for IsComplete
   std::multiset<uint64_t> snapshots_ MARBLE_GUARDED_BY(mutex_);
-  arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);  // final: writes are refused with it
-  arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);   // passing: no room or no descriptors
+  arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);       // final: writes are refused with it
+  arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);        // passing: no room or no descriptors
+  bool flushes_lack_room_ MARBLE_GUARDED_BY(mutex_) = false;  // not compactions alone: room_error_
   std::chrono::steady_clock::time_point room_retry_ MARBLE_GUARDED_BY(mutex_);  // not before this
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
   int calls_ MARBLE_GUARDED_BY(mutex_) = 0;  // CallInside

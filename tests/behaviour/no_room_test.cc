@@ -1,5 +1,6 @@
 // What is left behind where the disk was full, and how a database goes on from there. On the
 // in-memory file system, through the public API.
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <memory>
@@ -261,6 +262,27 @@ TEST_F(NoRoomTest, LogFilesThatCouldNotBeRecycledGoLater) {
   ASSERT_OK(db_->Flush());
   ASSERT_OK(db_->Close());
   EXPECT_TRUE(Files("/db/wal").empty()) << "the log is empty after a close";
+}
+
+TEST_F(NoRoomTest, AFlushDoesNotFailForWhatACompactionLacks) {
+  options_.log_segment_bytes = 4 << 20;
+  ASSERT_OK(Open());
+  ASSERT_OK_AND_ASSIGN(auto other, KeyValue::Open(db_, "other", /*create_if_missing=*/true));
+  fs_->FailNth(FileOp::kOpen, 1, EMFILE, /*sticky=*/true);  // of what a compaction reads
+  for (int run = 0; run < 6; ++run) {
+    for (int i = 0; i < 10; ++i) ASSERT_OK(Put(i));
+    ASSERT_OK(db_->Flush());
+  }
+  ASSERT_TRUE(test::WaitUntil([&] { return !db_->GetStats()->background_error.empty(); }));
+  std::atomic<bool> slept = false;
+  fs_->set_observer([&](MemoryDisk*, FileOp operation, const std::string& path) {
+    if (operation != FileOp::kCreate || !path.starts_with("/db/sst") || slept.exchange(true))
+      return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));  // longer than a call is patient
+  });
+  ASSERT_OK(other->Put("k", "v"));
+  EXPECT_TRUE(db_->Flush().ok());
+  fs_->set_observer(nullptr);
 }
 
 }  // namespace
