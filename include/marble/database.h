@@ -45,9 +45,9 @@ class Database : public std::enable_shared_from_this<Database> {
                                                        const Options& options = {});
   virtual ~Database() = default;
 
-  /// Flushes memtables and, with the last handle, stops background work and releases the lock.
-  /// Idempotent. Afterwards every call on this handle is refused with Closed; batches, readers and
-  /// values that were handed out stay valid, readers in progress included.
+  /// Flushes memtables and, with the last handle, stops background work and releases the lock. Who
+  /// closes again, meanwhile or later, gets the same status. Other calls on this handle are refused
+  /// with Closed; batches, values and readers that were handed out stay valid.
   virtual arrow::Status Close() = 0;
   virtual bool closed() const = 0;
 

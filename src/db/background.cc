@@ -2,9 +2,11 @@
 
 #include <pthread.h>
 
+#include <array>
 #include <cfenv>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include <arrow/util/logging.h>
 
@@ -19,7 +21,7 @@ namespace marble {
 
 namespace {
 
-/// How long to wait before a job that found no room is tried again.
+/// How long to wait before a job or a manifest edit that found no room is tried again.
 constexpr std::chrono::milliseconds kRoomRetry(100);
 /// A log that was not written for so long need not keep segments for use.
 constexpr std::chrono::seconds kLogIdle(5);
@@ -67,13 +69,13 @@ void OpenDatabase::ThreadLoop(int thread) {
     const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
     if (due && write_error_.ok() && RunOneJob(thread)) continue;
     // The job that found no room may be gone with its table.
-    if (!room_error_.ok() && !WorkIsDue()) room_error_ = arrow::Status::OK();
+    if (!room_error_.ok() && !WorkIsDue()) ForgetRoomError();
     WaitForJob(thread);
   }
 }
 
 void OpenDatabase::WaitForJob(int thread) {
-  if (!room_error_.ok() || PendingWaits()) {
+  if (!room_error_.ok() || ManifestWaits()) {
     work_.wait_for(mutex_, kRoomRetry);
   } else if (thread > 0 || !write_error_.ok() || !(log_->HasSpares() || LogCanShrink())) {
     work_.wait(mutex_);
@@ -96,12 +98,13 @@ void OpenDatabase::ShrinkLog() {
     RunSync(log_->PrepareSync());
     WarnIfError(Install({}, nullptr, nullptr));
   }
-  const auto paths = log_->TakeSpares();
-  WarnIfError(paths.status());
-  if (!paths.ok()) return;
+  auto spares = log_->TakeSpares();
+  WarnIfError(spares.status());
+  if (!spares.ok()) return;
   mutex_.unlock();
-  WarnIfError(log_->RemoveSpares(*paths));
+  WarnIfError(log_->Recycle(&*spares));
   mutex_.lock();
+  log_->PutAway(*std::move(spares));
 }
 
 int64_t OpenDatabase::MemtableRoom() const {
@@ -137,9 +140,9 @@ bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
 }
 
 bool OpenDatabase::RunOneJob(int thread) {
-  const auto run = [&](const char* what, auto job) {
+  const auto run = [&](Job kind, auto job) {
     ++running_jobs_;
-    NoteJobResult(job(), what);
+    NoteJobResult(kind, job());
     --running_jobs_;
     work_.notify_all();
     progress_.notify_all();
@@ -147,19 +150,13 @@ bool OpenDatabase::RunOneJob(int thread) {
     return room_error_.ok();
   };
   const bool several = environment_.options.background_threads > 1;
-  if (PendingWaits() && !manifest_busy_ && std::chrono::steady_clock::now() >= pending_retry_) {
-    ++running_jobs_;
-    const arrow::Status status = InstallPending();  // says nothing of jobs that found no room
-    --running_jobs_;
-    if (!status.ok()) NoteJobResult(status, "manifest edit");
-    progress_.notify_all();
-    return true;
-  }
+  // What a job makes could not be named before there is a manifest again.
+  if (ManifestWaits()) return RetryManifest();
   for (LiveTable* t : tables_.Behind(last_flushed_)) {
     if (!ShouldFlush(*t, thread)) continue;
     last_flushed_ = t->record.id;
     if (thread == 0) first_thread_busy_ = true;
-    return run("flush", [&] {
+    return run(Job::kFlush, [&] {
       const arrow::Status status = FlushNext(t);
       if (thread == 0) first_thread_busy_ = false;
       return status;
@@ -178,13 +175,24 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (!plan.has_value()) continue;
     last_compacted_ = t->record.id;
     t->compacting = true;
-    return run("compaction", [&] {
+    return run(Job::kCompaction, [&] {
       const arrow::Status status = RunPlan(t, *std::move(plan));
       t->compacting = false;
       return status;
     });
   }
   return false;
+}
+
+bool OpenDatabase::RetryManifest() {
+  if (manifest_busy_ || std::chrono::steady_clock::now() < manifest_retry_) return false;
+  ++running_jobs_;
+  const arrow::Status status = Install({}, nullptr, nullptr);
+  --running_jobs_;
+  // Success says nothing of jobs that found no room.
+  if (!status.ok()) NoteJobResult(Job::kManifestEdit, status);
+  progress_.notify_all();
+  return status.ok();
 }
 
 bool OpenDatabase::WorkIsDue() const {
@@ -198,17 +206,21 @@ bool OpenDatabase::WorkIsDue() const {
   return false;
 }
 
-void OpenDatabase::NoteJobResult(const arrow::Status& status, const char* what) {
-  if (status.ok()) {
-    room_error_ = arrow::Status::OK();
-    return;
-  }
+void OpenDatabase::ForgetRoomError() {
+  room_error_ = arrow::Status::OK();
+  flushes_lack_room_ = false;
+}
+
+void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
+  constexpr std::array kNames = {"flush", "compaction", "manifest edit"};
+  if (status.ok()) return ForgetRoomError();
   if (status.IsCancelled()) return;
   if (IsRoomError(status)) {
     room_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
-    room_error_ =
-        arrow::Status(status.code(), std::string("no room for a ") + what + ": " + status.message(),
-                      status.detail());
+    flushes_lack_room_ |= job != Job::kCompaction;
+    const std::string what = kNames[static_cast<size_t>(job)];
+    room_error_ = arrow::Status(status.code(), "no room for a " + what + ": " + status.message(),
+                                status.detail());
     return;
   }
   FailWrites(status);
@@ -406,17 +418,19 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
       if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
     }
     for (const auto& file : pending_files) file->MarkObsolete();
-    pending_retry_ = {};
+    const std::vector<FileMeta> unnamed = std::exchange(unnamed_files_, {});
+    manifest_retry_ = {};
     progress_.notify_all();
     std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
-    if (replaced != nullptr || !retired.empty() || !pending_files.empty()) {
+    if (replaced != nullptr || !retired.empty() || !pending_files.empty() || !unnamed.empty()) {
       mutex_.unlock();
       pending_files.clear();
+      RemoveOutput(unnamed, environment_.fs, environment_.directory);
       if (replaced != nullptr) Release(std::move(replaced));
       status = log_->Recycle(&retired);
       mutex_.lock();
     }
-    if (status.ok()) log_->AddSpares(retired);
+    log_->PutAway(std::move(retired));
     if (!status.ok() && !IsRoomError(status)) FailWrites(status);
   } else {
     VersionEdit restored = pending;
@@ -424,11 +438,23 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
     pending_ = std::move(restored);
     pending_files_.insert(pending_files_.end(), pending_files.begin(), pending_files.end());
     pending_segment_ = pending_segment != 0 ? pending_segment : pending_segment_;
+    KeepUnnamedFiles(edit);
+    if (IsRoomError(status)) manifest_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
   }
   manifest_busy_ = false;
   progress_.notify_all();
   work_.notify_all();
   return status;
+}
+
+void OpenDatabase::KeepUnnamedFiles(const VersionEdit& edit) {
+  for (const TableEdit& change : edit.tables) {
+    for (const AddedFile& added : change.added) {
+      // One that only changes its level is named already.
+      const bool moved = std::ranges::count(change.removed, added.meta.number) > 0;
+      if (!moved) unnamed_files_.push_back(added.meta);
+    }
+  }
 }
 
 arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
@@ -459,8 +485,8 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   mutex_.lock();
   manifest_number_ = number;
   if (!status.ok()) {
-    // Its end is unknown now: the next edit starts a new manifest. What the failed edit would have
-    // added stays on disk as orphans, because this manifest may name it.
+    // Its end is unknown now, and it may name what the edit would have added: the next edit starts
+    // a new manifest, and until that is there the files stay.
     if (!IsRoomError(status)) FailWrites(status);
     return status;
   }
@@ -500,13 +526,13 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
     while (unflushed()) {
       ARROW_RETURN_NOT_OK(CheckWritable());
       // What a job met before there was room again is tried anew.
-      if (!room_error_.ok() && std::chrono::steady_clock::now() - start >= kRoomPatience) {
+      if (flushes_lack_room_ && std::chrono::steady_clock::now() - start >= kRoomPatience) {
         return room_error_;
       }
-      if (room_error_.ok()) {
-        progress_.wait(mutex_);
-      } else {
+      if (flushes_lack_room_) {
         progress_.wait_for(mutex_, kRoomPatience / 8);
+      } else {
+        progress_.wait(mutex_);
       }
     }
   }
@@ -515,9 +541,13 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
 
 arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   MutexLock lock(&mutex_);
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
   LiveTable* table = tables_.Find(id);
   if (table == nullptr) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(FlushAll(table));
+  // What it writes could not be named before there is a manifest again.
+  if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
   while ((table = tables_.Find(id)) != nullptr && (table->compacting || table->dropping)) {
     ARROW_RETURN_NOT_OK(CheckWritable());
     progress_.wait(mutex_);

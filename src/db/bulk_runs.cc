@@ -47,9 +47,11 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::MergeBulkRuns(
     OutputContext context = environment_.MakeOutputContext(table, {});
     context.cancelled = &stop_jobs_;
     merged = MergeBulk(inputs, context);
-  }
-  if (merged.ok()) {
-    for (const auto& run : runs) RemoveOutput(run, environment_.fs, environment_.directory);
+    if (merged.ok()) {
+      for (const auto& run : inputs) {
+        for (const auto& file : run->files) file->MarkObsolete();
+      }
+    }
   }
   mutex_.lock();
   if (!merged.ok() && closing_) return ClosedError("the database was closed");

@@ -523,16 +523,9 @@ SyncGroup::Duration OpenDatabase::RunSync(const WriteAheadLog::SyncTarget& targe
 }
 
 arrow::Status OpenDatabase::InstallPending() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now < pending_retry_) {
-    work_.notify_all();  // one of the threads tries again, in case that nobody writes
-    return arrow::Status::OK();
-  }
+  if (std::chrono::steady_clock::now() < manifest_retry_) return arrow::Status::OK();
   const arrow::Status status = Install({}, nullptr, nullptr);
-  if (status.ok() || !IsRoomError(status)) return status;
-  pending_retry_ = now + kRoomPatience;
-  work_.notify_all();
-  return arrow::Status::OK();
+  return IsRoomError(status) ? arrow::Status::OK() : status;
 }
 
 void OpenDatabase::FailWrites(const arrow::Status& cause) {

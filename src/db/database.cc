@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/mutex.h"
 #include "base/warn.h"
 #include "db/open_database.h"
 #include "db/registry.h"
@@ -17,11 +18,15 @@ class DatabaseHandle : public Database {
  public:
   DatabaseHandle(std::string path, std::shared_ptr<OpenDatabase> database)
       : path_(std::move(path)), database_(std::move(database)) {}
-  ~DatabaseHandle() override { WarnIfError(Close()); }
+  ~DatabaseHandle() override {
+    if (!closed()) WarnIfError(Close());
+  }
 
   arrow::Status Close() override {
-    if (closed_.exchange(true)) return arrow::Status::OK();
-    return ReleaseDatabase(database_);
+    // Whoever comes second waits for the first, and is told the same.
+    MutexLock lock(&close_mutex_);
+    if (!closed_.exchange(true)) close_status_ = ReleaseDatabase(database_);
+    return close_status_;
   }
   bool closed() const override { return closed_.load(std::memory_order_acquire); }
 
@@ -94,6 +99,8 @@ class DatabaseHandle : public Database {
   const std::string path_;
   const std::shared_ptr<OpenDatabase> database_;
   std::atomic<bool> closed_{false};
+  Mutex close_mutex_;
+  arrow::Status close_status_ MARBLE_GUARDED_BY(close_mutex_);
 };
 
 arrow::Status DatabaseHandle::Prepare(const WriteBatch& batch, const WriteBatch::Operation& from,

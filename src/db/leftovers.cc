@@ -1,10 +1,7 @@
 #include "db/leftovers.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
-
-#include <arrow/util/io_util.h>
 
 #include <marble/error.h>
 
@@ -125,11 +122,6 @@ arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory) 
     ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));
   }
   return arrow::Status::OK();
-}
-
-bool IsDiskFull(const arrow::Status& status) {
-  const int code = arrow::internal::ErrnoFromStatus(status);
-  return code == ENOSPC || code == EDQUOT;
 }
 
 arrow::Status RemoveLeftovers(FileSystem* fs, const std::string& given) {

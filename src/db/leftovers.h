@@ -21,9 +21,6 @@ arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory,
 /// Removes retired log segments that were kept for recycling.
 arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory);
 
-/// Is the device full, or the user's share of it?
-bool IsDiskFull(const arrow::Status& status);
-
 /// Makes room for the open of a database that found none: removes SSTables that no record of its
 /// manifest or its log has ever named, spare segments, and segments behind the log's end that hold
 /// no record (opens that failed leave them). What a record has named is left alone, whatever later

@@ -55,7 +55,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
     const StoredSchema& old = *found->state->schema;
     if (old.user_schema()->Equals(*stored->user_schema()) &&
         old.options().primary_key == stored->options().primary_key) {
-      return arrow::Status::OK();
+      return WaitDurable(found->created);  // another thread may just be creating it
     }
     return ConflictError("table '" + name + "' exists with another schema or key");
   }
@@ -73,11 +73,12 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   record_.AddCreate(record);
   const uint64_t sequence = last_sequence_.load() + 1;
   ARROW_ASSIGN_OR_RAISE(LogPosition end, AppendToLog(WriteVia::kSystemCall, sequence));
-  arrow::Status added = tables_.Add(record, nullptr).status();
+  const auto added = tables_.Add(record, nullptr);
   if (!added.ok()) {
-    FailWrites(added);
+    FailWrites(added.status());
     return write_error_;
   }
+  (*added)->created = end;
   ++next_table_id_;
   last_sequence_.store(sequence, std::memory_order_release);
   pending_.created.push_back(std::move(record));
@@ -191,7 +192,12 @@ Snapshot::~Snapshot() { core_->ReleaseSnapshot(sequence_); }
 arrow::Status OpenDatabase::Flush() {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
-  return FlushAll(nullptr);
+  const CallInside inside(this);
+  const LogPosition end = log_->PrepareSync().position;
+  ARROW_RETURN_NOT_OK(FlushAll(nullptr));
+  // An edit syncs the log first, but that of attached files, which are in no memtable, may wait for
+  // room.
+  return WaitDurable(end);
 }
 
 arrow::Status OpenDatabase::SyncLog() {
@@ -294,6 +300,8 @@ void OpenDatabase::StopThreads() {
 
 arrow::Status OpenDatabase::FlushForClose() {
   ARROW_RETURN_NOT_OK(write_error_);
+  // What is flushed could not be named before there is a manifest again.
+  if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
   for (auto& [id, table] : tables_.all()) {
     tables_.Seal(table.get());
     while (table->has_sealed()) ARROW_RETURN_NOT_OK(FlushNext(table.get()));

@@ -182,11 +182,6 @@ class OpenDatabase : public DatabaseCore {
   /// Writes what is pending to the manifest. What was committed stands whatever becomes of this:
   /// without room it goes with the next edit, and is not tried again at once.
   arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
-  /// Did what is pending find no room for its manifest edit?
-  bool PendingWaits() const MARBLE_REQUIRES(mutex_) {
-    return pending_segment_ != 0 && write_error_.ok() &&
-           pending_retry_ != std::chrono::steady_clock::time_point();
-  }
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
@@ -249,12 +244,22 @@ class OpenDatabase : public DatabaseCore {
   bool RunPart(CompactionParts* parts) MARBLE_REQUIRES(mutex_);
   /// Is there a memtable to flush, or a compaction to do?
   bool WorkIsDue() const MARBLE_REQUIRES(mutex_);
-  void NoteJobResult(const arrow::Status& status, const char* what) MARBLE_REQUIRES(mutex_);
+  enum class Job : uint8_t { kFlush, kCompaction, kManifestEdit };
+  void NoteJobResult(Job job, const arrow::Status& status) MARBLE_REQUIRES(mutex_);
+  void ForgetRoomError() MARBLE_REQUIRES(mutex_);
   /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
   /// changes versions.
   arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
       MARBLE_REQUIRES(mutex_);
   arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
+  /// After an edit that failed: what it would have added goes with the next one that succeeds.
+  void KeepUnnamedFiles(const VersionEdit& edit) MARBLE_REQUIRES(mutex_);
+  /// Did the last edit find no room?
+  bool ManifestWaits() const MARBLE_REQUIRES(mutex_) {
+    return write_error_.ok() && manifest_retry_ != std::chrono::steady_clock::time_point();
+  }
+  /// Writes what is pending to the manifest if it is time to; true if there is a manifest again.
+  bool RetryManifest() MARBLE_REQUIRES(mutex_);
   CompactionLimits LimitsFor(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::vector<uint64_t> PinnedSequences() const MARBLE_REQUIRES(mutex_);
   arrow::Status FlushAll(LiveTable* only) MARBLE_REQUIRES(mutex_);
@@ -289,8 +294,11 @@ class OpenDatabase : public DatabaseCore {
   VersionEdit pending_ MARBLE_GUARDED_BY(mutex_);  // committed, applied, not in the manifest yet
   uint64_t pending_segment_ MARBLE_GUARDED_BY(mutex_) =
       0;  // first log segment of pending_; 0 if empty
-  std::chrono::steady_clock::time_point pending_retry_
-      MARBLE_GUARDED_BY(mutex_);  // not before this; unset unless it found no room
+  // Written for edits that failed: the manifest on disk may name them, or it may not. Its successor
+  // does not, and then they are removed.
+  std::vector<FileMeta> unnamed_files_ MARBLE_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point manifest_retry_
+      MARBLE_GUARDED_BY(mutex_);  // not before this; unset unless the last edit found no room
   // Files of the tables that pending_ drops.
   std::vector<std::shared_ptr<const TableFile>> pending_files_ MARBLE_GUARDED_BY(mutex_);
   uint32_t next_table_id_ MARBLE_GUARDED_BY(mutex_) = 1;
@@ -298,8 +306,9 @@ class OpenDatabase : public DatabaseCore {
   bool sync_running_ MARBLE_GUARDED_BY(mutex_) = false;
   SyncGroup sync_group_;  // under mutex_ but for IsComplete
   std::multiset<uint64_t> snapshots_ MARBLE_GUARDED_BY(mutex_);
-  arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);  // final: writes are refused with it
-  arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);   // passing: no room or no descriptors
+  arrow::Status write_error_ MARBLE_GUARDED_BY(mutex_);       // final: writes are refused with it
+  arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);        // passing: no room or no descriptors
+  bool flushes_lack_room_ MARBLE_GUARDED_BY(mutex_) = false;  // not compactions alone: room_error_
   std::chrono::steady_clock::time_point room_retry_ MARBLE_GUARDED_BY(mutex_);  // not before this
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
   int calls_ MARBLE_GUARDED_BY(mutex_) = 0;  // CallInside

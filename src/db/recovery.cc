@@ -13,6 +13,7 @@
 #include "db/leftovers.h"
 #include "db/logged_operation.h"
 #include "db/open_database.h"
+#include "io/posix_util.h"
 #include "tree/file_names.h"
 
 namespace marble {

@@ -37,6 +37,7 @@ struct LiveTable {
   std::shared_ptr<const Version> version;
   uint64_t next_row_id = 0;
   uint64_t next_run = 1;
+  LogPosition created;  // behind the record of its creation, if that was after the open
   /// Sequence up to which recovery found everything in files.
   uint64_t recovered_sequence = 0;
   int64_t counted_bytes = 0;  // of the active memtable, in the database's sum

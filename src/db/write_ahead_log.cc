@@ -1,6 +1,7 @@
 #include "db/write_ahead_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "tree/file_names.h"
@@ -117,10 +118,11 @@ uint64_t WriteAheadLog::FirstSequenceFrom(uint64_t segment) const {
 }
 
 std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_start) {
-  std::vector<Retired> all;
+  std::vector<Retired> all = std::exchange(unremoved_, {});
   while (segments_.size() > 1 && segments_.front()->number() < log_start) {
     Retired retired;
     retired.segment = std::move(segments_.front());
+    retired.path = LogSegmentPath(directory_, retired.segment->number());
     segments_.pop_front();
     full_bytes_ -= retired.segment->capacity();
     // A sync that is under way may still hold the segment; it closes when that lets go.
@@ -133,36 +135,43 @@ std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_star
 }
 
 arrow::Status WriteAheadLog::Recycle(std::vector<Retired>* retired) const {
+  arrow::Status first;
   for (Retired& old : *retired) {
-    const std::string path = LogSegmentPath(directory_, old.segment->number());
+    arrow::Status status;
     if (old.spare.empty()) {
-      ARROW_RETURN_NOT_OK(fs_->Remove(path));
+      status = fs_->Remove(old.path);
     } else {
-      ARROW_RETURN_NOT_OK(old.segment->Close());
-      ARROW_RETURN_NOT_OK(fs_->Rename(path, old.spare));
+      status = old.segment->Close();
+      if (status.ok()) status = fs_->Rename(old.path, old.spare);
+      // Whatever went wrong, it is removed later.
+      if (!status.ok()) old.spare.clear();
     }
+    if (status.ok()) old.path.clear();
     // Giving the memory of a removed file back takes milliseconds.
     old.segment.reset();
+    if (first.ok()) first = std::move(status);
   }
-  return arrow::Status::OK();
+  return first;
 }
 
-void WriteAheadLog::AddSpares(const std::vector<Retired>& retired) {
-  for (const Retired& old : retired) {
-    if (!old.spare.empty()) maker_.AddSpare(old.spare);
+void WriteAheadLog::PutAway(std::vector<Retired> retired) {
+  for (Retired& old : retired) {
+    if (!old.spare.empty()) {
+      maker_.AddSpare(std::move(old.spare));
+    } else if (!old.path.empty()) {
+      unremoved_.push_back(std::move(old));
+    }
   }
 }
 
-arrow::Result<std::vector<std::string>> WriteAheadLog::TakeSpares() {
+arrow::Result<std::vector<WriteAheadLog::Retired>> WriteAheadLog::TakeSpares() {
   // As at the beginning: only a log that goes on gets segments beforehand.
   rolls_ = 0;
   asked_ahead_ = false;
-  return maker_.TakeSpares();
-}
-
-arrow::Status WriteAheadLog::RemoveSpares(const std::vector<std::string>& paths) const {
-  for (const std::string& path : paths) ARROW_RETURN_NOT_OK(fs_->Remove(path));
-  return arrow::Status::OK();
+  ARROW_ASSIGN_OR_RAISE(std::vector<std::string> paths, maker_.TakeSpares());
+  std::vector<Retired> all = std::exchange(unremoved_, {});
+  for (std::string& path : paths) all.push_back({std::move(path), {}, nullptr});
+  return all;
 }
 
 arrow::Status WriteAheadLog::Close(bool remove) {
@@ -172,6 +181,7 @@ arrow::Status WriteAheadLog::Close(bool remove) {
     for (const auto& segment : segments_) {
       ARROW_RETURN_NOT_OK(fs_->Remove(LogSegmentPath(directory_, segment->number())));
     }
+    for (const Retired& old : unremoved_) ARROW_RETURN_NOT_OK(fs_->Remove(old.path));
   }
   return arrow::Status::OK();
 }

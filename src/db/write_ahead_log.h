@@ -57,24 +57,25 @@ class WriteAheadLog {
   arrow::Status Sync(const SyncTarget& target) const;
   void MarkSynced(const SyncTarget& target);
 
-  /// A segment that is not needed any more, and the path under which it is kept for recycling;
-  /// empty if it is removed.
+  /// A file that the log does not need any more. It is kept as `spare` for recycling, or removed if
+  /// that is empty.
   struct Retired {
-    std::shared_ptr<SegmentWriter> segment;
+    std::string path;
     std::string spare;
+    std::shared_ptr<SegmentWriter> segment;  // open yet; nullptr if it is closed
   };
-  /// Takes the segments below `log_start` out of the log. In three steps, because files should not
-  /// be removed under the mutex: Recycle needs no lock, and AddSpares follows if it succeeded.
+  /// Takes the segments below `log_start` out of the log; with them comes what could not be removed
+  /// before. In three steps, because files should not be removed under the mutex: Recycle needs no
+  /// lock, and PutAway follows whatever that returned.
   std::vector<Retired> TakeRetired(uint64_t log_start);
+  /// Goes on after an error; returns the first one.
   arrow::Status Recycle(std::vector<Retired>* retired) const;
-  void AddSpares(const std::vector<Retired>& retired);
+  void PutAway(std::vector<Retired> retired);
   /// Were the segments behind the current one asked for?
   bool asked_ahead() const { return asked_ahead_; }
-  /// Files beyond the live segments, and giving them up: see segment_maker.h. RemoveSpares needs no
-  /// lock.
-  bool HasSpares() const { return maker_.HasSpares(); }
-  arrow::Result<std::vector<std::string>> TakeSpares();
-  arrow::Status RemoveSpares(const std::vector<std::string>& paths) const;
+  /// Files beyond the live segments. To give them up takes the same three steps: they are removed.
+  bool HasSpares() const { return maker_.HasSpares() || !unremoved_.empty(); }
+  arrow::Result<std::vector<Retired>> TakeSpares();
   /// Closes all segments and, if `remove`, removes them: after a clean close nothing is left to
   /// replay.
   arrow::Status Close(bool remove);
@@ -106,6 +107,7 @@ class WriteAheadLog {
   const std::string directory_;
   SegmentMaker maker_;
   std::deque<std::shared_ptr<SegmentWriter>> segments_;  // live, oldest first; the last is written
+  std::vector<Retired> unremoved_;                       // to be tried again
   bool asked_ahead_ = false;                             // since the current one was started
   uint64_t next_sequence_ = 0;                           // of the next record
   int rolls_ = 0;                                        // as many as matter

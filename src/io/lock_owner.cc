@@ -22,7 +22,8 @@ arrow::Status LockedBy(const std::string& path, std::string_view owner) {
   const std::string_view pid = owner.substr(0, space);
   const auto is_digit = [](unsigned char c) { return std::isdigit(c) != 0; };
   const auto is_printable = [](unsigned char c) { return std::isgraph(c) != 0; };
-  // The owner writes its name just after it has the lock, so the text may be missing or torn.
+  // The owner writes its name just after it has the lock, so the text may be missing, torn, or that
+  // of the owner before.
   if (space == std::string_view::npos || pid.empty() ||
       !std::all_of(pid.begin(), pid.end(), is_digit)) {
     return LockedError(path + " is locked by another process, which has not yet written its name");

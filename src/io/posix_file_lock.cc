@@ -25,11 +25,17 @@ arrow::Result<UniqueFd> OpenOrCreate(const std::string& path) {
   return OpenFile(path, O_RDWR);
 }
 
+/// Over the text that is there, whose room it takes. On a full disk the lock is good without a
+/// text: who opens a database there may be about to make room.
 arrow::Status WriteOwner(const UniqueFd& fd, const std::string& path) {
   const std::string text = LockOwnerText();
   const std::string_view part = text;
-  if (::ftruncate(fd.get(), 0) != 0) return PosixError(errno, "truncate", path);
-  return WriteFully(fd.get(), path, 0, {&part, 1});
+  const arrow::Status written = WriteFully(fd.get(), path, 0, {&part, 1});
+  if (!written.ok() && !IsDiskFull(written)) return written;
+  const off_t length = written.ok() ? static_cast<off_t>(text.size()) : 0;
+  if (::ftruncate(fd.get(), length) == 0) return arrow::Status::OK();
+  const arrow::Status cut = PosixError(errno, "truncate", path);
+  return IsDiskFull(cut) ? arrow::Status::OK() : cut;
 }
 
 /// The refusal, with whatever the owner wrote.

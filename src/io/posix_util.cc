@@ -44,6 +44,11 @@ bool IsOutOfDescriptors(const arrow::Status& status) {
   return errnum == EMFILE || errnum == ENFILE;
 }
 
+bool IsDiskFull(const arrow::Status& status) {
+  const int errnum = arrow::internal::ErrnoFromStatus(status);
+  return errnum == ENOSPC || errnum == EDQUOT;
+}
+
 arrow::Status CheckPath(const std::string& path) {
   if (path.find('\0') == std::string::npos) return arrow::Status::OK();
   return arrow::Status::Invalid("a path must not contain a zero byte: ", path.c_str(), "\\0...");

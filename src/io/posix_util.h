@@ -24,6 +24,9 @@ arrow::Status PosixError(int errnum, std::string_view what, const std::string& p
 /// Is `status` the lack of a descriptor (EMFILE, ENFILE)?
 bool IsOutOfDescriptors(const arrow::Status& status);
 
+/// Is the device full, or the user's share of it?
+bool IsDiskFull(const arrow::Status& status);
+
 /// A path with a zero byte would name another file to the kernel; it is refused.
 arrow::Status CheckPath(const std::string& path);
 

@@ -1,8 +1,11 @@
 #include "tree/file_pin.h"
 
+#include <cerrno>
 #include <map>
 #include <memory>
 #include <utility>
+
+#include <arrow/util/io_util.h>
 
 #include "base/mutex.h"
 #include "base/warn.h"
@@ -27,6 +30,13 @@ PinTable& Pins() {
   return *pins;
 }
 
+/// Removes the file if it is there: when its last reader lets go while the database is opened, both
+/// remove it.
+arrow::Status RemoveIfThere(FileSystem* fs, const std::string& path) {
+  const arrow::Status status = fs->Remove(path);
+  return arrow::internal::ErrnoFromStatus(status) == ENOENT ? arrow::Status::OK() : status;
+}
+
 }  // namespace
 
 FilePin::FilePin(FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {
@@ -49,7 +59,7 @@ FilePin::~FilePin() {
     if (!remove) return;
   }
   // A file that cannot be removed now is an orphan: the next open lists and removes it.
-  WarnIfError(fs_->Remove(path_));
+  WarnIfError(RemoveIfThere(fs_, path_));
 }
 
 void FilePin::RemoveAtLast() const {
@@ -68,7 +78,7 @@ arrow::Status RemoveWhenUnpinned(FileSystem* fs, const std::string& path) {
       return arrow::Status::OK();
     }
   }
-  return fs->Remove(path);
+  return RemoveIfThere(fs, path);
 }
 
 }  // namespace marble

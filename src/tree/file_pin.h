@@ -28,7 +28,8 @@ class FilePin {
   const std::string path_;
 };
 
-/// Removes a file now, or when its last pin goes.
+/// Removes a file now, or when its last pin goes. One that is not there, because its last reader
+/// has just removed it, is no error.
 arrow::Status RemoveWhenUnpinned(FileSystem* fs, const std::string& path);
 
 }  // namespace marble

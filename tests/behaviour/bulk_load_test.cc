@@ -333,6 +333,24 @@ TEST_F(BulkLoadOnDiskTest, ASyncedLoadSurvivesPowerLossWhole) {
   EXPECT_EQ(*table_->Count(), 99 * 7 + kBatchRows);
 }
 
+TEST_F(BulkLoadOnDiskTest, RunsThatWereMergedLeaveNothingInTheBlockCache) {
+  ASSERT_OK(Open());
+  TableOptions compressed;
+  compressed.primary_key = {"id"};
+  compressed.compression = Compression::kLz4;
+  ASSERT_OK(database_->CreateTable("compressed", RowSchema(), compressed));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_, "compressed"));
+  int64_t cached = -1;
+  MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
+    if (n < 300) return RowsOf(Consecutive(n * 7), n);
+    ARROW_ASSIGN_OR_RAISE(const Stats stats, database_->GetStats());
+    cached = stats.block_cache_bytes;
+    return nullptr;
+  });
+  ASSERT_OK(BulkLoad(table, &rows));
+  EXPECT_EQ(cached, 0);
+}
+
 TEST_F(BulkLoadOnDiskTest, AFullDiskMeanwhileLeavesNeitherRowsNorFiles) {
   ASSERT_OK(Open());
   const size_t before = SstFiles();

@@ -7,48 +7,14 @@
 
 #include "base/checksum.h"
 #include "base/coding.h"
-#include "io/memory_file_system.h"
-#include "support/test_database.h"
+#include "support/small_database.h"
 #include "support/wait_until.h"
 
 namespace marble {
 namespace {
 
-class FailuresTest : public testing::Test {
+class FailuresTest : public test::SmallDatabaseTest {
  protected:
-  Options SmallOptions() {
-    Options options;
-    options.file_system = &fs_;
-    options.log_segment_bytes = log_segment_bytes_;
-    options.memtable_bytes = 256 * 1024;
-    options.memory_budget = 8 << 20;
-    return options;
-  }
-
-  arrow::Status Open() {
-    Release();
-    ARROW_ASSIGN_OR_RAISE(db_, Database::Open("/db", SmallOptions()));
-    return KeyValue::Open(db_).Value(&kv_);
-  }
-  void Release() {
-    kv_.reset();
-    db_.reset();
-  }
-  /// The process "dies": what it did not write stays unwritten, its handles are useless.
-  void LosePower(uint64_t seed) {
-    fs_.LoseUnsynced(LossPolicy::kDropAll, seed);
-    Release();
-  }
-  arrow::Status Put(int i, bool sync = false) {
-    WriteOptions options;
-    options.sync = sync;
-    return kv_->Put(Key(i), Value(i), options);
-  }
-  bool Has(int i) {
-    auto value = kv_->Get(Key(i));
-    EXPECT_TRUE(value.ok()) << value.status().ToString();
-    return value.ok() && value->has_value() && **value == Value(i);
-  }
   /// Puts 0, 1, ... until one is refused for a reason that passes; returns its number. It is not
   /// there, all before it are.
   int PutUntilRefused() {
@@ -75,35 +41,14 @@ class FailuresTest : public testing::Test {
     ASSERT_OK(Open());
     for (int i = 0; i <= refused; ++i) ASSERT_TRUE(Has(i)) << i;
   }
-  static std::string Key(int i) { return "key" + std::to_string(100000 + i); }
-  static std::string Value(int i) { return std::string(100, static_cast<char>('a' + i % 26)); }
-
-  std::vector<std::string> Files(const std::string& directory) {
-    std::vector<std::string> paths;
-    for (const DirectoryEntry& entry : *fs_.List(directory)) {
-      if (!entry.is_directory) paths.push_back(directory + "/" + entry.name);
-    }
-    return paths;
-  }
-
-  std::string Manifest() {
-    for (const std::string& path : Files("/db")) {
-      if (path.starts_with("/db/MANIFEST")) return path;
-    }
-    return "";
-  }
-
-  int64_t log_segment_bytes_ = 64 * 1024;
-  MemoryFileSystem fs_;
-  std::shared_ptr<Database> db_;
-  std::shared_ptr<KeyValue> kv_;
+  std::string Manifest() const { return Files("/db", "MANIFEST").front(); }
 };
 
 TEST_F(FailuresTest, ASyncedWriteSurvivesPowerLossWithAllBeforeIt) {
   ASSERT_OK(Open());
   for (int i = 0; i < 50; ++i) ASSERT_OK(Put(i));
   ASSERT_OK(Put(50, /*sync=*/true));
-  LosePower(1);
+  LosePower();
   ASSERT_OK(Open());
   for (int i = 0; i <= 50; ++i) EXPECT_TRUE(Has(i)) << i;
 }
@@ -116,24 +61,24 @@ TEST_F(FailuresTest, APowerCutFindsTheLogSegmentThatTheManifestNames) {
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   ASSERT_OK(db_->Flush());
   ASSERT_OK(db_->Compact());  // says where the log begins, and appends nothing to it
-  LosePower(1);
+  LosePower();
   ASSERT_OK(Open());
   for (int i = 0; i < 250; ++i) EXPECT_TRUE(Has(i)) << i;
 }
 
 TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereIsRoomAgain) {
   ASSERT_OK(Open());
-  fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));
+  fs_->set_capacity_bytes(fs_->used_bytes() + (1 << 20));
   const int written = PutUntilRefused();
-  fs_.set_capacity_bytes(-1);
+  fs_->set_capacity_bytes(-1);
   ExpectWritesResume(written);
 }
 
 TEST_F(FailuresTest, WritesResumeByThemselvesWhenThereAreDescriptorsAgain) {
   ASSERT_OK(Open());
-  fs_.FailNth(FileOp::kCreate, 1, EMFILE, /*sticky=*/true);
+  fs_->FailNth(FileOp::kCreate, 1, EMFILE, /*sticky=*/true);
   const int written = PutUntilRefused();
-  fs_.ClearFaults();
+  fs_->ClearFaults();
   ExpectWritesResume(written);
 }
 
@@ -141,25 +86,25 @@ TEST_F(FailuresTest, WritesResumeWhenASegmentOfTheLogCouldNotBeOpened) {
   ASSERT_OK(Open());
   for (int i = 0; i < 20000; ++i) ASSERT_OK(Put(i));  // leaves segments to be recycled
   ASSERT_OK(db_->Flush());
-  fs_.FailNth(FileOp::kOpen, 1, EMFILE, /*sticky=*/true);
+  fs_->FailNth(FileOp::kOpen, 1, EMFILE, /*sticky=*/true);
   int next = 20000;
   while (Put(next).ok()) ASSERT_LT(++next, 100000);
   for (int i = 0; i < 20; ++i) next += Put(next).ok() ? 1 : 0;  // until none is left to recycle
-  fs_.ClearFaults();
+  fs_->ClearFaults();
   ExpectWritesResume(next);
 }
 
 TEST_F(FailuresTest, WritesResumeWhenMemoryWasShortWhileAFlushFoundNoRoom) {
   // One small memtable waits for its flush while the others fill the memory: what is flushed first
   // is not enough, and nothing else was asked to be flushed.
-  log_segment_bytes_ = 16 << 20;  // the log has room
+  options_.log_segment_bytes = 16 << 20;  // the log has room
   ASSERT_OK(Open());
   std::vector<std::shared_ptr<KeyValue>> tables;
   for (int i = 0; i < 40; ++i) {
     tables.push_back(*KeyValue::Open(db_, "t" + std::to_string(i), /*create_if_missing=*/true));
   }
   ASSERT_OK(Put(0));
-  fs_.FailNth(FileOp::kCreate, 1, ENOSPC, /*sticky=*/true);
+  fs_->FailNth(FileOp::kCreate, 1, ENOSPC, /*sticky=*/true);
   EXPECT_FALSE(db_->Compact("default").ok());
   WriteOptions in_time;
   in_time.timeout = std::chrono::seconds(5);
@@ -171,7 +116,7 @@ TEST_F(FailuresTest, WritesResumeWhenMemoryWasShortWhileAFlushFoundNoRoom) {
   }
   EXPECT_FALSE(refused.ok()) << "memory was never short";
   EXPECT_FALSE(IsReadOnly(refused)) << refused.ToString();
-  fs_.ClearFaults();
+  fs_->ClearFaults();
   ASSERT_OK(tables[0]->Put("after", "it", in_time));
 }
 
@@ -191,79 +136,42 @@ TEST_F(FailuresTest, ACommitOfBulkRowsThatIsRefusedLeavesNoFileBehind) {
   batch.Insert("default", rows);
   batch.Insert("other", rows);
   const size_t before = Files("/db/sst").size();
-  fs_.FailNth(FileOp::kCreate, 2, ENOSPC);
+  fs_->FailNth(FileOp::kCreate, 2, ENOSPC);
   EXPECT_FALSE(db_->Write(batch).ok());
   EXPECT_EQ(Files("/db/sst").size(), before);
   ASSERT_OK(db_->Write(batch));
   EXPECT_TRUE(Has(17));
 }
 
-TEST_F(FailuresTest, ATableDroppedOnAFullDiskIsGoneAndItsFilesGoWhenThereIsRoom) {
-  ASSERT_OK(Open());
-  ASSERT_OK_AND_ASSIGN(auto other, KeyValue::Open(db_, "other", /*create_if_missing=*/true));
-  ASSERT_OK(other->Put("k", "v"));
-  ASSERT_OK(db_->Flush());
-  ASSERT_OK(db_->WaitForBackground());
-  other.reset();
-  ASSERT_EQ(Files("/db/sst").size(), 1u);
-  fs_.FailNth(FileOp::kWrite, 2, ENOSPC);  // the manifest's write, after the log's
-  ASSERT_OK(db_->DropTable("other"));
-  EXPECT_EQ(db_->ListTables(), std::vector<std::string>{"default"});
-  EXPECT_EQ(Files("/db/sst").size(), 1u) << "the manifest on disk still names the file";
-  ASSERT_OK(Put(1));
-  ASSERT_OK(db_->Flush());
-  ASSERT_OK(db_->WaitForBackground());
-  EXPECT_EQ(Files("/db/sst").size(), 1u) << "only the file of 'default' is left";
-  ASSERT_OK(db_->Close());
-  ASSERT_OK(Open());
-  EXPECT_EQ(db_->ListTables(), std::vector<std::string>{"default"});
-  EXPECT_TRUE(Has(1));
-}
-
 /// A database that dies when the manifest knows of bulk rows, but the rows written before them are
 /// in the log only.
 class BulkOverLogTest : public FailuresTest {
  protected:
-  arrow::Status WriteAndDie(const std::shared_ptr<arrow::Schema>& schema, TableOptions options) {
+  arrow::Status WriteAndDie(TableOptions options) {
     ARROW_RETURN_NOT_OK(Open());
-    ARROW_RETURN_NOT_OK(db_->CreateTable("t", schema, std::move(options)));
+    ARROW_RETURN_NOT_OK(db_->CreateTable("t", RowSchema(), std::move(options)));
     {
       ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(db_, "t"));
-      fs_.FailNth(FileOp::kCreate, 2, ENOSPC, /*sticky=*/true);  // all but the file of bulk rows
-      ARROW_RETURN_NOT_OK(table->Insert(Rows(schema, 0, 100, "old")));
-      ARROW_RETURN_NOT_OK(table->Insert(Rows(schema, 50, 8000, "new")));
-      ARROW_RETURN_NOT_OK(table->Insert(Rows(schema, 100000, 1, "last")));
+      fs_->FailNth(FileOp::kCreate, 2, ENOSPC, /*sticky=*/true);  // all but the file of bulk rows
+      ARROW_RETURN_NOT_OK(table->Insert(Rows(0, 100, "old")));
+      ARROW_RETURN_NOT_OK(table->Insert(Rows(50, 8000, "new")));
+      ARROW_RETURN_NOT_OK(table->Insert(Rows(100000, 1, "last")));
       WriteOptions sync;
       sync.sync = true;
       ARROW_RETURN_NOT_OK(kv_->Put("end", "of it", sync));
     }
-    LosePower(1);
-    fs_.ClearFaults();
+    LosePower();
     return Open();
   }
-  /// Rows {id from `first` on, text}.
-  static std::shared_ptr<arrow::RecordBatch> Rows(const std::shared_ptr<arrow::Schema>& schema,
-                                                  int64_t first, int64_t count,
-                                                  const std::string& text) {
-    std::string ids = "[";
-    std::string texts = "[";
-    for (int64_t i = 0; i < count; ++i) {
-      ids += (i > 0 ? "," : "") + std::to_string(first + i);
-      texts += (i > 0 ? ",\"" : "\"") + text + std::string(60, '.') + "\"";
-    }
-    return *test::BatchFromJson(schema, {ids + "]", texts + "]"});
-  }
-  const std::shared_ptr<arrow::Schema> schema_ =
-      arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
-                     arrow::field("text", arrow::utf8())});
 };
 
 TEST_F(BulkOverLogTest, RowsOfTheLogThatAreOlderStayOlder) {
-  ASSERT_OK(WriteAndDie(schema_, {.primary_key = {"id"}}));
+  ASSERT_OK(WriteAndDie({.primary_key = {"id"}}));
   ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
   for (const int64_t id : {0, 49, 50, 99, 100}) {
-    ASSERT_OK_AND_ASSIGN(const auto keys, test::BatchFromJson(arrow::schema({schema_->field(0)}),
-                                                              {"[" + std::to_string(id) + "]"}));
+    ASSERT_OK_AND_ASSIGN(const auto keys,
+                         test::BatchFromJson(arrow::schema({RowSchema()->field(0)}),
+                                             {"[" + std::to_string(id) + "]"}));
     ASSERT_OK_AND_ASSIGN(const auto row, table->Get(keys));
     ASSERT_EQ(row->num_rows(), 1);
     const auto& text = static_cast<const arrow::StringArray&>(*row->column(1));
@@ -273,10 +181,10 @@ TEST_F(BulkOverLogTest, RowsOfTheLogThatAreOlderStayOlder) {
 }
 
 TEST_F(BulkOverLogTest, RowsOfAnAppendTableGetNewPlacesBehindThem) {
-  ASSERT_OK(WriteAndDie(schema_, {}));
+  ASSERT_OK(WriteAndDie({}));
   ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
   ASSERT_EQ(*table->Count(), 100 + 8000 + 1);
-  ASSERT_OK(table->Insert(Rows(schema_, 0, 10, "again")));
+  ASSERT_OK(table->Insert(Rows(0, 10, "again")));
   ASSERT_OK(db_->Compact());
   EXPECT_EQ(*table->Count(), 100 + 8000 + 1 + 10);
   ASSERT_OK_AND_ASSIGN(const auto rows, test::ScanAll(*table));
@@ -285,12 +193,12 @@ TEST_F(BulkOverLogTest, RowsOfAnAppendTableGetNewPlacesBehindThem) {
 
 TEST_F(FailuresTest, AFullDiskIsTriedAgainNowAndThenNotAllTheTime) {
   ASSERT_OK(Open());
-  fs_.set_capacity_bytes(fs_.used_bytes() + (1 << 20));
+  fs_->set_capacity_bytes(fs_->used_bytes() + (1 << 20));
   PutUntilRefused();
-  const uint64_t before = fs_.operations(FileOp::kChange);
+  const uint64_t before = fs_->operations(FileOp::kChange);
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   // Five tries or so of some changes each.
-  EXPECT_LT(fs_.operations(FileOp::kChange) - before, 300u);
+  EXPECT_LT(fs_->operations(FileOp::kChange) - before, 300u);
 }
 
 TEST_F(FailuresTest, ASegmentThatTookNoRecordDoesNotEndTheLog) {
@@ -301,14 +209,14 @@ TEST_F(FailuresTest, ASegmentThatTookNoRecordDoesNotEndTheLog) {
     ASSERT_LT(tries, 2000);
     // The segment's header is a write of its own: the record after it finds no room, unless it was
     // another thread's write that did not.
-    fs_.FailNth(FileOp::kWrite, 2, ENOSPC);
+    fs_->FailNth(FileOp::kWrite, 2, ENOSPC);
     status = kv_->Put("long", std::string(100'000, 'v'));  // gets a segment of its own
-    fs_.ClearFaults();
+    fs_->ClearFaults();
   }
   EXPECT_FALSE(IsReadOnly(status)) << status.ToString();
   ASSERT_OK(kv_->Put("long", std::string(200'000, 'v')));  // too long for that one
   ASSERT_OK(Put(10, /*sync=*/true));
-  LosePower(1);
+  LosePower();
   ASSERT_OK(Open());
   for (int i = 0; i <= 10; ++i) ASSERT_TRUE(Has(i)) << i;
   EXPECT_TRUE(*kv_->Exists("long"));
@@ -317,7 +225,7 @@ TEST_F(FailuresTest, ASegmentThatTookNoRecordDoesNotEndTheLog) {
 TEST_F(FailuresTest, AFailedSyncRefusesWritesForGoodButNotReads) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1, /*sync=*/true));
-  fs_.FailNth(FileOp::kSync, 1, EIO);
+  fs_->FailNth(FileOp::kSync, 1, EIO);
   EXPECT_FALSE(Put(2, /*sync=*/true).ok());
   const arrow::Status later = Put(3);
   EXPECT_TRUE(IsReadOnly(later)) << later.ToString();
@@ -373,18 +281,18 @@ TEST_F(FailuresTest, ADamagedLogRecordBelowADurableMarkIsReportedWithItsOffset) 
   ASSERT_OK(Put(1, /*sync=*/true));
   ASSERT_OK(Put(2, /*sync=*/true));
   ASSERT_OK(Put(3, /*sync=*/true));
-  LosePower(1);
+  LosePower();
   const std::string log = Files("/db/wal").front();
   // The first record: 64 bytes of header and a payload of key and value.
   for (int64_t at = 64; at < 64 + 64 + 100; ++at) {
-    ASSERT_OK(fs_.Damage(log, at, 0x20));
+    ASSERT_OK(fs_->Damage(log, at, 0x20));
     const arrow::Status status = Open();
     EXPECT_TRUE(IsCorruption(status)) << "byte " << at << ": " << status.ToString();
     if (const ErrorDetail* detail = DetailOf(status)) {
       EXPECT_EQ(detail->file(), log);
       EXPECT_EQ(detail->offset(), 64);
     }
-    ASSERT_OK(fs_.Damage(log, at, 0x20));
+    ASSERT_OK(fs_->Damage(log, at, 0x20));
   }
   ASSERT_OK(Open());
   for (int i = 1; i <= 3; ++i) EXPECT_TRUE(Has(i));
@@ -396,14 +304,14 @@ class LostFirstRecordTest : public FailuresTest {
   arrow::Status Make(bool synced) {
     ARROW_RETURN_NOT_OK(Open());
     // Records of 192 bytes: more than a segment holds.
-    for (int64_t bytes = 0; bytes < log_segment_bytes_ + 4096; bytes += 192) {
+    for (int64_t bytes = 0; bytes < options_.log_segment_bytes + 4096; bytes += 192) {
       ARROW_RETURN_NOT_OK(Put(++last_));
     }
     if (synced) ARROW_RETURN_NOT_OK(db_->SyncLog());
     ARROW_RETURN_NOT_OK(Put(++last_));  // says how far the log was synced
-    fs_.LoseUnsynced(LossPolicy::kKeepAll, 1);
+    fs_->LoseUnsynced(LossPolicy::kKeepAll, 1);
     Release();
-    return fs_.Damage(Files("/db/wal").front(), 64 + 70, 0x01);
+    return fs_->Damage(Files("/db/wal").front(), 64 + 70, 0x01);
   }
   int last() const { return last_; }
 
@@ -429,11 +337,11 @@ TEST_F(FailuresTest, AnUnsyncedTornTailIsCutAndCounted) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1, /*sync=*/true));
   ASSERT_OK(Put(2));
-  fs_.LoseUnsynced(LossPolicy::kKeepAll, 1);
+  fs_->LoseUnsynced(LossPolicy::kKeepAll, 1);
   Release();
   const std::string log = Files("/db/wal").front();
   // Record 1 takes 64 + 128 bytes; record 2 begins behind it.
-  ASSERT_OK(fs_.Damage(log, 64 + 256 + 70, 0x01));
+  ASSERT_OK(fs_->Damage(log, 64 + 256 + 70, 0x01));
   ASSERT_OK(Open());
   EXPECT_TRUE(Has(1));
   ASSERT_OK_AND_ASSIGN(const auto second, kv_->Get(Key(2)));
@@ -442,7 +350,7 @@ TEST_F(FailuresTest, AnUnsyncedTornTailIsCutAndCounted) {
   EXPECT_EQ(stats.log_tail_cut_bytes, 192);  // a record header of 64 bytes, key and value
   // It was dropped for good: the next opening finds nothing to cut.
   ASSERT_OK(Put(3));
-  fs_.LoseUnsynced(LossPolicy::kKeepAll, 2);
+  fs_->LoseUnsynced(LossPolicy::kKeepAll, 2);
   ASSERT_OK(Open());
   EXPECT_TRUE(Has(3));
   ASSERT_OK_AND_ASSIGN(stats, db_->GetStats());
@@ -459,9 +367,9 @@ TEST_F(FailuresTest, AfterACleanCloseEveryDamagedByteOfCurrentManifestAndTablesI
   }
   ASSERT_GE(paths.size(), 3u);
   for (const std::string& path : paths) {
-    ASSERT_OK_AND_ASSIGN(const int64_t size, fs_.FileSize(path));
+    ASSERT_OK_AND_ASSIGN(const int64_t size, fs_->FileSize(path));
     for (int64_t at = 0; at < size; at += 7) {
-      ASSERT_OK(fs_.Damage(path, at, 0x10));
+      ASSERT_OK(fs_->Damage(path, at, 0x10));
       Options options = SmallOptions();
       options.read_only = true;
       auto db = Database::Open("/db", options);
@@ -484,7 +392,7 @@ TEST_F(FailuresTest, AfterACleanCloseEveryDamagedByteOfCurrentManifestAndTablesI
       ASSERT_TRUE(IsCorruption(status)) << path << " byte " << at << ": " << status.ToString();
       EXPECT_EQ(DetailOf(status)->file(), path) << "byte " << at;
       EXPECT_GE(DetailOf(status)->offset(), 0) << "byte " << at;
-      ASSERT_OK(fs_.Damage(path, at, 0x10));
+      ASSERT_OK(fs_->Damage(path, at, 0x10));
     }
   }
 }
@@ -502,15 +410,15 @@ arrow::Status SetInHeader(MemoryFileSystem* fs, const std::string& path, size_t 
 TEST_F(FailuresTest, ANewerFormatIsRefusedByTheFileThatHasIt) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1, /*sync=*/true));
-  LosePower(1);
+  LosePower();
   const std::string manifest = Manifest();
   for (const std::string& path : {manifest, Files("/db/wal").front()}) {
     for (const size_t at : {size_t{8}, size_t{52}}) {  // the version, and a must-refuse flag
-      ASSERT_OK(SetInHeader(&fs_, path, at, 2));
+      ASSERT_OK(SetInHeader(fs_.get(), path, at, 2));
       const arrow::Status status = Open();
       EXPECT_TRUE(IsIncompatibleFormat(status)) << status.ToString();
       EXPECT_NE(status.message().find(path), std::string::npos) << status.ToString();
-      ASSERT_OK(SetInHeader(&fs_, path, at, at == 8 ? 1 : 0));
+      ASSERT_OK(SetInHeader(fs_.get(), path, at, at == 8 ? 1 : 0));
     }
   }
   ASSERT_OK(Open());
@@ -520,10 +428,10 @@ TEST_F(FailuresTest, ANewerFormatIsRefusedByTheFileThatHasIt) {
 TEST_F(FailuresTest, WhatANewerVersionLetsOthersOnlyReadIsOpenedForReadingOnly) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1, /*sync=*/true));
-  LosePower(1);
+  LosePower();
   const std::string manifest = Manifest();
   for (const std::string& path : {manifest, Files("/db/wal").front()}) {
-    ASSERT_OK(SetInHeader(&fs_, path, 50, 1));
+    ASSERT_OK(SetInHeader(fs_.get(), path, 50, 1));
     const arrow::Status status = Open();
     EXPECT_TRUE(IsIncompatibleFormat(status)) << status.ToString();
     EXPECT_NE(status.message().find("read-only"), std::string::npos) << status.ToString();
@@ -533,7 +441,7 @@ TEST_F(FailuresTest, WhatANewerVersionLetsOthersOnlyReadIsOpenedForReadingOnly) 
     ASSERT_OK_AND_ASSIGN(kv_, KeyValue::Open(db_));
     EXPECT_TRUE(Has(1));
     Release();
-    ASSERT_OK(SetInHeader(&fs_, path, 50, 0));
+    ASSERT_OK(SetInHeader(fs_.get(), path, 50, 0));
   }
   ASSERT_OK(Open());
 }
@@ -543,7 +451,7 @@ TEST_F(FailuresTest, AMissingSstableFailsTheOpenAndNamesIt) {
   ASSERT_OK(Put(1));
   ASSERT_OK(db_->Close());
   const std::string file = Files("/db/sst").front();
-  ASSERT_OK(fs_.Remove(file));
+  ASSERT_OK(fs_->Remove(file));
   const arrow::Status status = Open();
   EXPECT_TRUE(IsCorruption(status)) << status.ToString();
   EXPECT_NE(status.message().find(file), std::string::npos) << status.ToString();
@@ -552,16 +460,16 @@ TEST_F(FailuresTest, AMissingSstableFailsTheOpenAndNamesIt) {
 TEST_F(FailuresTest, AReadOnlyOpenWritesNothingAndSeesTheLog) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1, /*sync=*/true));
-  LosePower(1);
+  LosePower();
   Options options = SmallOptions();
   options.read_only = true;
-  const uint64_t changes = fs_.operations(FileOp::kChange);
+  const uint64_t changes = fs_->operations(FileOp::kChange);
   ASSERT_OK_AND_ASSIGN(db_, Database::Open("/db", options));
   ASSERT_OK_AND_ASSIGN(kv_, KeyValue::Open(db_));
   EXPECT_TRUE(Has(1));
   EXPECT_TRUE(IsReadOnly(Put(2)));
   ASSERT_OK(db_->Close());
-  EXPECT_EQ(fs_.operations(FileOp::kChange), changes);
+  EXPECT_EQ(fs_->operations(FileOp::kChange), changes);
 }
 
 }  // namespace

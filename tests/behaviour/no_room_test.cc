@@ -1,56 +1,21 @@
 // What is left behind where the disk was full, and how a database goes on from there. On the
 // in-memory file system, through the public API.
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "io/memory_file_system.h"
-#include "support/test_database.h"
+#include "support/small_database.h"
 #include "support/wait_until.h"
 
 namespace marble {
 namespace {
 
-class NoRoomTest : public testing::Test {
+class NoRoomTest : public test::SmallDatabaseTest {
  protected:
-  arrow::Status Open() {
-    Release();
-    Options options;
-    options.file_system = fs_.get();
-    options.log_segment_bytes = 64 * 1024;
-    options.memtable_bytes = 256 * 1024;
-    options.memory_budget = 8 << 20;
-    ARROW_ASSIGN_OR_RAISE(db_, Database::Open("/db", options));
-    return KeyValue::Open(db_).Value(&kv_);
-  }
-  void Release() {
-    kv_.reset();
-    db_.reset();
-  }
-  void LosePower() {
-    fs_->LoseUnsynced(LossPolicy::kDropAll, 1);
-    Release();
-    fs_->ClearFaults();
-  }
-  arrow::Status Put(int i, bool sync = false) {
-    WriteOptions options;
-    options.sync = sync;
-    return kv_->Put(Key(i), std::string(100, 'v'), options);
-  }
-  static std::string Key(int i) { return "key" + std::to_string(100000 + i); }
-  void ExpectKeys(int count) {
-    for (int i = 0; i < count; ++i) ASSERT_TRUE(*kv_->Exists(Key(i))) << i;
-  }
-
-  std::vector<std::string> Files(const std::string& directory, const std::string& prefix = "") {
-    std::vector<std::string> names;
-    for (const DirectoryEntry& entry : *fs_->List(directory)) {
-      if (!entry.is_directory && entry.name.starts_with(prefix)) names.push_back(entry.name);
-    }
-    return names;
-  }
-
   /// What a bulk load that was killed leaves: files with the highest numbers, that take all room.
   arrow::Status FillWithOrphans() {
     for (const char* name : {"000900.arrow", "000901.arrow"}) {
@@ -64,9 +29,24 @@ class NoRoomTest : public testing::Test {
     return arrow::Status::OK();
   }
 
-  std::unique_ptr<MemoryFileSystem> fs_ = std::make_unique<MemoryFileSystem>();
-  std::shared_ptr<Database> db_;
-  std::shared_ptr<KeyValue> kv_;
+  /// Puts so many rows and flushes them, again and again, until one flush has written its file but
+  /// finds no room for a manifest that names it, which lasts until ClearFaults. Returns the number
+  /// of all rows.
+  int FlushUntilNoManifestHasRoom(int rows_at_once) {
+    int count = 0;
+    const uint64_t renames = fs_->operations(FileOp::kRename);
+    for (uint64_t nth = 1; fs_->operations(FileOp::kRename) == renames; ++nth) {
+      EXPECT_LT(nth, 100u);
+      if (nth == 100) break;
+      fs_->ClearFaults();
+      for (int i = 0; i < rows_at_once; ++i) EXPECT_TRUE(Put(count++).ok());
+      fs_->FailNth(FileOp::kWrite, nth, ENOSPC);  // one of these is the manifest's
+      // That of CURRENT, which would name another manifest.
+      fs_->FailNth(FileOp::kRename, 1, ENOSPC, /*sticky=*/true);
+      static_cast<void>(db_->Flush());
+    }
+    return count;
+  }
 };
 
 TEST_F(NoRoomTest, ALogWhoseNextSegmentFoundNoRoomGoesOnWithoutAGap) {
@@ -94,25 +74,17 @@ TEST_F(NoRoomTest, ADiskFullOfFilesThatNothingNamesCanBeOpened) {
   ASSERT_OK(FillWithOrphans());
   ASSERT_OK(Open());
   ExpectKeys(3001);
-  for (const std::string& name : Files("/db/sst")) EXPECT_LT(name, "000900") << name;
+  for (const std::string& name : Files("/db/sst")) EXPECT_LT(name, "/db/sst/000900");
 }
 
 TEST_F(NoRoomTest, FilesThatOnlyTheLogNamesAreNoLeftovers) {
-  const auto schema = arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
-                                     arrow::field("text", arrow::utf8())});
-  std::string ids = "[";
-  std::string texts = "[";
-  for (int i = 0; i < 6000; ++i) {
-    ids += (i > 0 ? "," : "") + std::to_string(i);
-    texts += (i > 0 ? ",\"" : "\"") + std::string(60, '.') + "\"";
-  }
-  ASSERT_OK_AND_ASSIGN(const auto rows, test::BatchFromJson(schema, {ids + "]", texts + "]"}));
+  const auto rows = Rows(0, 6000, "");
   int committed = 0;
   for (uint64_t nth = 1; nth < 40; ++nth) {  // one of these writes is the manifest's
     Release();
     fs_ = std::make_unique<MemoryFileSystem>();
     ASSERT_OK(Open());
-    ASSERT_OK(db_->CreateTable("t", schema, {.primary_key = {"id"}}));
+    ASSERT_OK(db_->CreateTable("t", RowSchema(), {.primary_key = {"id"}}));
     {
       ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
       fs_->FailNth(FileOp::kWrite, nth, ENOSPC, /*sticky=*/true);
@@ -154,7 +126,7 @@ TEST_F(NoRoomTest, OpensThatFindNoRoomDoNotFillTheDisk) {
   ExpectKeys(1501);
 }
 
-TEST_F(NoRoomTest, FilesOfADroppedTableGoThoughNobodyWrites) {
+TEST_F(NoRoomTest, ATableDroppedOnAFullDiskIsGoneAndItsFilesGoThoughNobodyWrites) {
   ASSERT_OK(Open());
   ASSERT_OK_AND_ASSIGN(auto other, KeyValue::Open(db_, "other", /*create_if_missing=*/true));
   ASSERT_OK(other->Put("k", "v"));
@@ -162,9 +134,15 @@ TEST_F(NoRoomTest, FilesOfADroppedTableGoThoughNobodyWrites) {
   ASSERT_OK(db_->WaitForBackground());
   other.reset();
   ASSERT_EQ(Files("/db/sst").size(), 1u);
-  fs_->FailNth(FileOp::kWrite, 2, ENOSPC);  // the manifest's write, after the log's
+  fs_->FailNth(FileOp::kWrite, 2, ENOSPC, /*sticky=*/true);  // the manifest's, after the log's
   ASSERT_OK(db_->DropTable("other"));
+  EXPECT_EQ(db_->ListTables(), std::vector<std::string>{"default"});
+  EXPECT_EQ(Files("/db/sst").size(), 1u) << "the manifest on disk still names the file";
+  fs_->ClearFaults();
   EXPECT_TRUE(test::WaitUntil([&] { return Files("/db/sst").empty(); }));
+  ASSERT_OK(db_->Close());
+  ASSERT_OK(Open());
+  EXPECT_EQ(db_->ListTables(), std::vector<std::string>{"default"});
 }
 
 TEST_F(NoRoomTest, ManifestsThatCurrentCouldNotNameAreRemoved) {
@@ -178,6 +156,133 @@ TEST_F(NoRoomTest, ManifestsThatCurrentCouldNotNameAreRemoved) {
   ASSERT_OK(db_->DropTable("other"));
   ASSERT_TRUE(test::WaitUntil([&] { return fs_->operations(FileOp::kCreate) >= before + 4; }));
   EXPECT_TRUE(test::WaitUntil([&] { return Files("/db", "MANIFEST").size() == 1; }));
+}
+
+TEST_F(NoRoomTest, AFileThatCouldNotBeNamedGoesBeforeItsFlushIsTriedAgain) {
+  options_.log_segment_bytes = 4 << 20;  // the log needs no more room
+  ASSERT_OK(Open());
+  for (int i = 0; i < 500; ++i) ASSERT_OK(Put(i));
+  ASSERT_OK(db_->Flush());
+  const int64_t file_bytes = *fs_->FileSize(Files("/db/sst").front());
+  Release();
+  fs_ = std::make_unique<MemoryFileSystem>();
+  ASSERT_OK(Open());
+  for (int i = 0; i < 500; ++i) ASSERT_OK(Put(i));
+  const int64_t before = fs_->used_bytes();
+  fs_->set_capacity_bytes(before + file_bytes + 20);
+  EXPECT_FALSE(db_->Flush().ok());
+  ASSERT_EQ(Files("/db/sst").size(), 1u) << "there is room for the file, not for what names it";
+  // Enough, but not beside that file.
+  fs_->set_capacity_bytes(before + file_bytes + file_bytes / 2);
+  EXPECT_TRUE(test::WaitUntil([&] { return db_->Flush().ok(); }));
+  EXPECT_EQ(Files("/db/sst").size(), 1u);
+  fs_->set_capacity_bytes(-1);
+  LosePower();
+  ASSERT_OK(Open());
+  ExpectKeys(500);
+}
+
+TEST_F(NoRoomTest, AFlushThatIsTriedAgainAndAgainLeavesOneFile) {
+  options_.auto_compaction = false;
+  ASSERT_OK(Open());
+  const int count = FlushUntilNoManifestHasRoom(1);
+  const size_t files = Files("/db/sst").size();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // five tries or so
+  EXPECT_EQ(Files("/db/sst").size(), files);
+  fs_->ClearFaults();
+  EXPECT_TRUE(test::WaitUntil([&] { return db_->Flush().ok(); }));
+  EXPECT_EQ(Files("/db/sst").size(), files);
+  ExpectKeys(count);
+}
+
+TEST_F(NoRoomTest, ACloseMakesRoomForItsFlushes) {
+  options_.auto_compaction = false;
+  options_.log_segment_bytes = 4 << 20;  // the log needs no more room
+  ASSERT_OK(Open());
+  const int count = FlushUntilNoManifestHasRoom(100);
+  fs_->set_capacity_bytes(fs_->used_bytes() + (8 << 10));  // not enough for the rows once more
+  fs_->ClearFaults();
+  EXPECT_TRUE(db_->Close().ok());
+  ASSERT_OK(Open());
+  ExpectKeys(count);
+}
+
+TEST_F(NoRoomTest, AFileThatCouldNotBeMovedToAnotherLevelStays) {
+  for (uint64_t nth = 1; nth < 12; ++nth) {  // one of these writes is that of the manifest
+    SCOPED_TRACE(nth);
+    Release();
+    fs_ = std::make_unique<MemoryFileSystem>();
+    ASSERT_OK(Open());
+    ASSERT_OK(Put(0));
+    fs_->FailNth(FileOp::kWrite, nth, ENOSPC);
+    ASSERT_TRUE(test::WaitUntil([&] { return db_->Flush().ok(); }));
+    ASSERT_TRUE(test::WaitUntil([&] {
+      const TableStats table = db_->GetStats()->tables.front();
+      return !table.levels.empty() && table.levels.front().level == 1;
+    }));
+    fs_->ClearFaults();
+    ASSERT_OK(db_->Close());
+    ASSERT_OK(Open());
+    ExpectKeys(1);
+  }
+}
+
+TEST_F(NoRoomTest, AFlushMakesBulkRowsDurableWhoseManifestEditFoundNoRoom) {
+  const auto first = Rows(0, 6000, "");
+  const auto second = Rows(6000, 6000, "");
+  int committed = 0;
+  for (uint64_t nth = 1; nth < 40; ++nth) {  // one of these writes is the manifest's
+    Release();
+    fs_ = std::make_unique<MemoryFileSystem>();
+    ASSERT_OK(Open());
+    ASSERT_OK(db_->CreateTable("t", RowSchema(), {.primary_key = {"id"}}));
+    {
+      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+      fs_->FailNth(FileOp::kWrite, nth, ENOSPC);
+      if (!table->Insert(first).ok() || !table->Insert(second).ok()) continue;
+      ASSERT_OK(db_->Flush());
+    }
+    ++committed;
+    LosePower();
+    ASSERT_OK(Open());
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+    EXPECT_EQ(*table->Count(), 12000) << nth;
+  }
+  EXPECT_GT(committed, 0);
+}
+
+TEST_F(NoRoomTest, LogFilesThatCouldNotBeRecycledGoLater) {
+  ASSERT_OK(Open());
+  for (int i = 0; i < 1500; ++i) ASSERT_OK(Put(i));  // some segments
+  ASSERT_GE(Files("/db/wal").size(), 4u);
+  fs_->FailNth(FileOp::kRename, 1, EMFILE);
+  ASSERT_OK(db_->Flush());
+  fs_->ClearFaults();
+  ASSERT_OK(Put(1500));
+  ASSERT_OK(db_->Flush());
+  ASSERT_OK(db_->Close());
+  EXPECT_TRUE(Files("/db/wal").empty()) << "the log is empty after a close";
+}
+
+TEST_F(NoRoomTest, AFlushDoesNotFailForWhatACompactionLacks) {
+  options_.log_segment_bytes = 4 << 20;
+  ASSERT_OK(Open());
+  ASSERT_OK_AND_ASSIGN(auto other, KeyValue::Open(db_, "other", /*create_if_missing=*/true));
+  fs_->FailNth(FileOp::kOpen, 1, EMFILE, /*sticky=*/true);  // of what a compaction reads
+  for (int run = 0; run < 6; ++run) {
+    for (int i = 0; i < 10; ++i) ASSERT_OK(Put(i));
+    ASSERT_OK(db_->Flush());
+  }
+  ASSERT_TRUE(test::WaitUntil([&] { return !db_->GetStats()->background_error.empty(); }));
+  std::atomic<bool> slept = false;
+  fs_->set_observer([&](MemoryDisk*, FileOp operation, const std::string& path) {
+    if (operation != FileOp::kCreate || !path.starts_with("/db/sst") || slept.exchange(true))
+      return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));  // longer than a call is patient
+  });
+  ASSERT_OK(other->Put("k", "v"));
+  EXPECT_TRUE(db_->Flush().ok());
+  fs_->set_observer(nullptr);
 }
 
 }  // namespace

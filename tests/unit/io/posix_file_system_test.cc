@@ -387,16 +387,42 @@ const char* RunFull(const std::string& root) {
   return nullptr;
 }
 
-TEST_F(PosixFileSystemTest, RunningFullIsAStatusAndNeverASignal) {
+/// Locks a directory whose device has no room for the owner's name; the claim that failed, or
+/// nullptr.
+const char* LockFull(const std::string& root) {
+  PosixFileSystem fs;
+  if (!fs.CreateWritable(root + "/LOCK").ok()) return "a lock file without a block is there";
+  auto filler = fs.CreateWritable(root + "/f");
+  if (!filler.ok()) return "a file can be created";
+  const std::string page(4096, 'x');
+  arrow::Status status;
+  while (status.ok()) status = (*filler)->Append(page);
+  if (ErrnoOf(status) != ENOSPC) return "appending runs full";
+  auto lock = fs.Lock(root + "/LOCK");
+  if (!lock.ok()) return "the directory can be locked";
+  if (!IsLocked(fs.Lock(root + "/LOCK").status())) return "others are refused";
+  return nullptr;
+}
+
+/// Runs claims on a small device at `root`. Where nothing may be mounted none is made.
+void ExpectOnSmallDevice(const std::string& root, const char* (*claims)(const std::string&)) {
   constexpr int kNotAllowed = 77;
   const int result = InChild([&] {
-    if (!MountSmall(directory_.path())) return kNotAllowed;
-    const char* failed = RunFull(directory_.path());
+    if (!MountSmall(root)) return kNotAllowed;
+    const char* failed = claims(root);
     if (failed != nullptr) std::fprintf(stderr, "not so: %s\n", failed);
     return failed == nullptr ? 0 : 1;
   });
-  // Where nothing may be mounted the in-memory file system's test of the same claim has to do.
   if (result != kNotAllowed) EXPECT_EQ(result, 0);
+}
+
+// The in-memory file system's test of the same claim runs everywhere.
+TEST_F(PosixFileSystemTest, RunningFullIsAStatusAndNeverASignal) {
+  ExpectOnSmallDevice(directory_.path(), RunFull);
+}
+
+TEST_F(PosixFileSystemTest, AFullDiskCanBeLocked) {
+  ExpectOnSmallDevice(directory_.path(), LockFull);
 }
 
 TEST_F(PosixFileSystemTest, AFullDeviceIsEnospcWithItsPath) {

@@ -46,6 +46,11 @@ TEST_F(FilePinTest, AnOrphanWithAReaderWaitsForIt) {
   EXPECT_FALSE(Exists());
 }
 
+TEST_F(FilePinTest, AnOrphanThatItsLastReaderHasJustRemovedIsNoError) {
+  ASSERT_TRUE(fs_.Remove("/file").ok());
+  EXPECT_TRUE(RemoveWhenUnpinned(&fs_, "/file").ok());
+}
+
 TEST_F(FilePinTest, AnOrphanWithoutReadersGoesAtOnce) {
   ASSERT_TRUE(RemoveWhenUnpinned(&fs_, "/file").ok());
   EXPECT_FALSE(Exists());
