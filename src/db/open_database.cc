@@ -51,7 +51,13 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
   const CallInside inside(this);
-  if (const LiveTable* found = tables_.Find(name)) {
+  const LiveTable* found = tables_.Find(name);
+  for (; found != nullptr && found->dropping; found = tables_.Find(name)) {
+    // No table any more, but its name is not free yet.
+    progress_.wait(mutex_);
+    ARROW_RETURN_NOT_OK(CheckWritable());
+  }
+  if (found != nullptr) {
     const StoredSchema& old = *found->state->schema;
     if (old.user_schema()->Equals(*stored->user_schema()) &&
         old.options().primary_key == stored->options().primary_key) {

@@ -93,6 +93,7 @@ arrow::Status ReleaseDatabase(const std::shared_ptr<OpenDatabase>& database) {
   if (database->options().read_only) return database->Close();
   Registry& registry = Global();
   MutexLock lock(&registry.mutex);
+  ForgetParentsDatabases(&registry);
   for (auto it = registry.entries.begin(); it != registry.entries.end(); ++it) {
     if (it->second.database != database) continue;
     if (--it->second.handles > 0) return arrow::Status::OK();

@@ -92,7 +92,8 @@ arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
   const uint64_t offset = Field(block, 0);
   const uint64_t body = Field(block, 8);
   const auto metadata = LoadLittle<uint32_t>(entries_ + block * 64 + 48);
-  if (metadata <= 8 || metadata > std::numeric_limits<int32_t>::max()) {
+  // The body, and so every array, stands behind it.
+  if (metadata <= 8 || metadata % 8 != 0 || metadata > std::numeric_limits<int32_t>::max()) {
     return Bad(block, "bad metadata length");
   }
   if (offset % 8 != 0 || offset > end || end - offset < metadata ||

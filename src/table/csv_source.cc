@@ -30,6 +30,15 @@ std::shared_ptr<arrow::DataType> CsvType(const std::shared_ptr<arrow::DataType>&
       return arrow::utf8();
     case Type::BINARY_VIEW:
       return arrow::binary();
+    case Type::DECIMAL32:
+    case Type::DECIMAL64:
+    case Type::DECIMAL256: {
+      const auto& decimal = checked_cast<const arrow::DecimalType&>(*type);
+      if (decimal.precision() > arrow::Decimal128Type::kMaxPrecision) return nullptr;
+      return arrow::decimal128(decimal.precision(), decimal.scale());
+    }
+    case Type::HALF_FLOAT:
+      return nullptr;
     default:
       if (arrow::is_nested(type->id()) || arrow::is_interval(type->id())) return nullptr;
       return type;

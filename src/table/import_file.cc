@@ -38,7 +38,7 @@ arrow::Result<std::unique_ptr<ImportSource>> OpenSource(const std::string& path,
   ARROW_ASSIGN_OR_RAISE(const FileFormat format, FormatOf(path, options.format));
   switch (format) {
     case FileFormat::kParquet:
-      return OpenParquetSource(std::move(input));
+      return OpenParquetSource(std::move(input), memory);
     case FileFormat::kCsv: {
       CsvReadOptions csv;
       ARROW_ASSIGN_OR_RAISE(csv.delimiter, DelimiterOf(path, options.csv_delimiter));

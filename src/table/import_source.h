@@ -42,7 +42,8 @@ struct CsvReadOptions {
   std::shared_ptr<arrow::Schema> table;
 };
 
-arrow::Result<std::unique_ptr<ImportSource>> OpenParquetSource(std::shared_ptr<FileInput> input);
+arrow::Result<std::unique_ptr<ImportSource>> OpenParquetSource(std::shared_ptr<FileInput> input,
+                                                               int64_t memory);
 /// `stream`: the format without a footer. What the file makes Arrow allocate at a time is refused
 /// above `memory` bytes, or a multiple of the file's size if that is more.
 arrow::Result<std::unique_ptr<ImportSource>> OpenIpcSource(std::shared_ptr<FileInput> input,

@@ -10,8 +10,6 @@
 namespace marble {
 namespace {
 
-/// What a small file may always ask for when it is decoded, as a multiple of its size.
-constexpr int64_t kExpansion = 16;
 /// Rows that need no bytes: of nulls, of long runs. Where there are more of them than that, eight
 /// take a byte, as in a bitmap.
 constexpr int64_t kFreeRowsMax = int64_t{1} << 20;
@@ -26,20 +24,12 @@ arrow::ipc::IpcReadOptions ReadOptions(const std::vector<int>& columns, arrow::M
   return options;
 }
 
-arrow::Status TooLarge(const arrow::Status& status) {
-  if (!status.IsOutOfMemory()) return status;
-  return arrow::Status::OutOfMemory(
-      "a batch takes more memory decoded than the database's memory_budget, and than ", kExpansion,
-      " times the size of the file: ", status.message());
-}
-
 /// What files and streams have in common; `Reader` is Arrow's of either.
 template <typename Reader>
 class IpcSource : public ImportSource {
  public:
   IpcSource(std::shared_ptr<FileInput> input, int64_t memory)
-      : pool_(AcquireLimitedPool(std::max(memory, kExpansion * input->GetSize().ValueOr(0)))),
-        input_(std::move(input)) {}
+      : pool_(AcquireLimitedPool(memory, input->GetSize().ValueOr(0))), input_(std::move(input)) {}
 
   arrow::Status Open() {
     ARROW_RETURN_NOT_OK(TooLarge(OpenReader({})));

@@ -1,8 +1,17 @@
 #include "table/limited_pool.h"
 
+#include <algorithm>
+
 #include "base/lasting_pools.h"
 
 namespace marble {
+
+namespace {
+
+/// What a small file may always ask for when it is decoded, as a multiple of its size.
+constexpr int64_t kExpansion = 16;
+
+}  // namespace
 
 arrow::Status LimitedPool::Allocate(int64_t size, int64_t alignment, uint8_t** out) {
   ARROW_RETURN_NOT_OK(CheckRoom(size));
@@ -26,10 +35,17 @@ void ReleaseLimitedPool::operator()(LimitedPool* pool) const {
   LastingPools<LimitedPool>::Get().Release(pool);
 }
 
-LimitedPoolHandle AcquireLimitedPool(int64_t limit) {
+LimitedPoolHandle AcquireLimitedPool(int64_t memory, int64_t file_bytes) {
   LimitedPool* pool = LastingPools<LimitedPool>::Get().Acquire();
-  pool->SetLimit(limit);
+  pool->SetLimit(std::max(memory, kExpansion * file_bytes));
   return LimitedPoolHandle(pool);
+}
+
+arrow::Status TooLarge(const arrow::Status& status) {
+  if (!status.IsOutOfMemory()) return status;
+  return arrow::Status::OutOfMemory(
+      "a batch takes more memory decoded than the database's memory_budget, and than ", kExpansion,
+      " times the size of the file: ", status.message());
 }
 
 }  // namespace marble

@@ -36,7 +36,10 @@ struct ReleaseLimitedPool {
 };
 using LimitedPoolHandle = std::unique_ptr<LimitedPool, ReleaseLimitedPool>;
 
-/// A pool that nobody else uses, until the handle goes.
-LimitedPoolHandle AcquireLimitedPool(int64_t limit);
+/// A pool that nobody else uses, until the handle goes, for decoding a file: it has `memory` bytes,
+/// or a multiple of the file's size if that is more.
+LimitedPoolHandle AcquireLimitedPool(int64_t memory, int64_t file_bytes);
+/// `status`, said in the words of a user if the pool's limit was met.
+arrow::Status TooLarge(const arrow::Status& status);
 
 }  // namespace marble

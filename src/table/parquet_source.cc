@@ -11,16 +11,18 @@
 
 #include "table/exception_guard.h"
 #include "table/import_source.h"
+#include "table/limited_pool.h"
 
 namespace marble {
 namespace {
 
 class ParquetSource final : public ImportSource {
  public:
-  explicit ParquetSource(std::shared_ptr<FileInput> input) : input_(std::move(input)) {}
+  ParquetSource(std::shared_ptr<FileInput> input, int64_t memory)
+      : pool_(AcquireLimitedPool(memory, input->GetSize().ValueOr(0))), input_(std::move(input)) {}
 
   arrow::Status Open() {
-    parquet::ReaderProperties properties = parquet::default_reader_properties();
+    parquet::ReaderProperties properties(pool_.get());
     // Pages are read as they are needed: a row group's columns would be read whole otherwise.
     properties.enable_buffered_stream();
     properties.set_buffer_size(int64_t{1} << 20);
@@ -30,7 +32,7 @@ class ParquetSource final : public ImportSource {
     return WithoutExceptions([&] {
       parquet::arrow::FileReaderBuilder builder;
       ARROW_RETURN_NOT_OK(builder.Open(input_, properties));
-      builder.properties(arrow_properties);
+      builder.properties(arrow_properties)->memory_pool(pool_.get());
       ARROW_ASSIGN_OR_RAISE(reader_, builder.Build());
       const auto metadata = reader_->parquet_reader()->metadata();
       rows_total_ = metadata->num_rows();
@@ -52,6 +54,8 @@ class ParquetSource final : public ImportSource {
       for (int column : wanted) {
         add(reader_->manifest().schema_fields.at(static_cast<size_t>(column)));
       }
+      // Of no columns there would be as many rows as the footer claims.
+      if (leaves.empty()) ARROW_RETURN_NOT_OK(AddSmallestLeaf(&leaves));
       std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
       std::iota(groups.begin(), groups.end(), 0);
       ARROW_ASSIGN_OR_RAISE(batches_, reader_->GetRecordBatchReader(groups, leaves));
@@ -61,7 +65,7 @@ class ParquetSource final : public ImportSource {
 
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     std::shared_ptr<arrow::RecordBatch> batch;
-    ARROW_RETURN_NOT_OK(WithoutExceptions([&] { return batches_->ReadNext(&batch); }));
+    ARROW_RETURN_NOT_OK(TooLarge(WithoutExceptions([&] { return batches_->ReadNext(&batch); })));
     if (batch == nullptr) return batch;
     rows_done_ += batch->num_rows();
     // Of texts the reader checks nothing, and a cast of them relies on it.
@@ -76,6 +80,20 @@ class ParquetSource final : public ImportSource {
   }
 
  private:
+  arrow::Status AddSmallestLeaf(std::vector<int>* leaves) const {
+    const auto metadata = reader_->parquet_reader()->metadata();
+    std::vector<int64_t> sizes(static_cast<size_t>(metadata->num_columns()));
+    for (int group = 0; group < metadata->num_row_groups(); ++group) {
+      for (size_t i = 0; i < sizes.size(); ++i) {
+        const auto chunk = metadata->RowGroup(group)->ColumnChunk(static_cast<int>(i));
+        sizes[i] += chunk->total_compressed_size();
+      }
+    }
+    if (sizes.empty()) return arrow::Status::Invalid("the file has no columns");
+    leaves->push_back(static_cast<int>(std::ranges::min_element(sizes) - sizes.begin()));
+    return arrow::Status::OK();
+  }
+
   /// Rows of about kImportBatchBytes, by the row group that has the longest.
   static int64_t BatchRows(const parquet::FileMetaData& metadata) {
     int64_t row_bytes = 1;
@@ -87,6 +105,8 @@ class ParquetSource final : public ImportSource {
     return std::clamp<int64_t>(kImportBatchBytes / row_bytes, 1, kImportBatchRows);
   }
 
+  // What the file makes Arrow allocate ends somewhere. In front of what has memory of it.
+  const LimitedPoolHandle pool_;
   const std::shared_ptr<FileInput> input_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::shared_ptr<arrow::Schema> schema_;
@@ -97,8 +117,9 @@ class ParquetSource final : public ImportSource {
 
 }  // namespace
 
-arrow::Result<std::unique_ptr<ImportSource>> OpenParquetSource(std::shared_ptr<FileInput> input) {
-  auto source = std::make_unique<ParquetSource>(std::move(input));
+arrow::Result<std::unique_ptr<ImportSource>> OpenParquetSource(std::shared_ptr<FileInput> input,
+                                                               int64_t memory) {
+  auto source = std::make_unique<ParquetSource>(std::move(input), memory);
   ARROW_RETURN_NOT_OK(source->Open());
   return source;
 }

@@ -16,6 +16,15 @@ TEST_F(OvertakingTest, ATableThatAnotherThreadIsCreatingIsThereWhenItIsDurable) 
   EXPECT_FALSE(test::Overtakes(fs_.get(), FileOp::kSync, create, create));
 }
 
+TEST_F(OvertakingTest, ATableIsCreatedThoughOneOfItsNameIsJustBeingDropped) {
+  ASSERT_OK(Open());
+  ASSERT_OK(db_->CreateTable("t", RowSchema()));
+  const auto drop = [&] { EXPECT_TRUE(db_->DropTable("t").ok()); };
+  const auto create = [&] { EXPECT_TRUE(db_->CreateTable("t", RowSchema()).ok()); };
+  test::Overtakes(fs_.get(), FileOp::kSync, drop, create);
+  EXPECT_TRUE(db_->GetTable("t").ok());
+}
+
 TEST_F(OvertakingTest, ASecondCloseWaitsForTheFirst) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(0));

@@ -1,5 +1,8 @@
 """Files in and out, and bulk loads, as Python sees them."""
 
+import contextlib
+from decimal import Decimal
+
 import marbledb
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -264,3 +267,52 @@ def test_an_interrupt_says_how_many_rows_were_committed(db, empty, people_schema
     with pytest.raises(KeyboardInterrupt) as caught:
         target.import_file(tmp_path / "x.arrows", progress=interrupt)
     assert caught.value.rows_committed == target.count() > 0
+
+
+def test_a_parquet_file_has_the_rows_of_its_pages(db, tmp_path):
+    """Not those that its footer claims, though none of its columns is wanted."""
+    nulls = pa.table({"x": pa.nulls(5_000_000, pa.int32())})
+    pa.parquet.write_table(nulls, tmp_path / "x.parquet", write_statistics=False,
+                           store_schema=False)
+    table = db.create_table("t", pa.schema([("y", pa.int32())]))
+    assert table.import_file(tmp_path / "x.parquet", ignore_unknown_columns=True) == 5_000_000
+    # The count as thrift writes it: a zigzag varint.
+    written = (tmp_path / "x.parquet").read_bytes()
+    true, claimed = zigzag(5_000_000), zigzag(134_000_000)
+    assert len(true) == len(claimed) and true in written
+    (tmp_path / "y.parquet").write_bytes(written.replace(true, claimed))
+    before = table.count()
+    with contextlib.suppress(marbledb.MarbleError):
+        table.import_file(tmp_path / "y.parquet", ignore_unknown_columns=True)
+    assert table.count() <= before + 5_000_000
+
+
+def zigzag(number):
+    number *= 2
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def test_a_parquet_batch_that_decodes_to_more_than_the_budget_is_refused(tmp_path):
+    words = pa.table({"x": pa.array(["x" * 500_000] * 2_000)})
+    pa.parquet.write_table(words, tmp_path / "x.parquet")
+    assert (tmp_path / "x.parquet").stat().st_size < 1_000_000
+    with marbledb.open(tmp_path / "db", memory_budget="64MiB", memtable_bytes="8MiB") as db:
+        table = db.create_table("t", pa.schema([("x", pa.large_string())]))
+        with pytest.raises(MemoryError, match="memory_budget"):
+            table.import_file(tmp_path / "x.parquet")
+
+
+def test_decimals_of_every_width_come_back_from_csv(db, tmp_path):
+    types = {"d32": pa.decimal32(5, 2), "d64": pa.decimal64(12, 2), "d256": pa.decimal256(30, 3)}
+    schema = pa.schema([("id", pa.int64()), *types.items()])
+    table = db.create_table("t", schema, "id")
+    row = {"id": 1, "d32": Decimal("-1.25"), "d64": Decimal("3.50"), "d256": Decimal("7.125")}
+    table.insert([row])
+    table.export_file(tmp_path / "x.csv")
+    copy = db.create_table("copy", schema, "id")
+    assert copy.import_file(tmp_path / "x.csv") == 1
+    assert copy.to_table() == table.to_table()
