@@ -41,8 +41,10 @@ bool HasRows(const Operation& op) {
 
 /// Commits are limited to 4 GiB.
 constexpr uint64_t kCommitBytesMax = uint64_t{4} << 30;
-/// Range tombstones of a memtable: reads after new ones index all of them anew.
-constexpr int64_t kRangeTombstonesMax = 4096;
+/// Range tombstones of a memtable from which it is sealed, between commits and, at the latter,
+/// within one: reads after new ones index all of them anew.
+constexpr int64_t kRangeTombstonesMany = 4096;
+constexpr int64_t kRangeTombstonesMost = 65'536;
 /// Point operations whose place in the memtable is fetched while earlier ones are carried out.
 constexpr size_t kPrefetchAhead = 12;
 
@@ -50,7 +52,7 @@ constexpr size_t kPrefetchAhead = 12;
 /// `is_long` of commits that can fill one by themselves.
 bool IsOverfull(const Operation& op, bool is_long, const Memtable& memtable) {
   if (op.kind == OperationKind::kDeleteRange) {
-    return memtable.range_tombstones().size() >= kRangeTombstonesMax;
+    return memtable.range_tombstones().size() >= kRangeTombstonesMost;
   }
   return is_long && memtable.bytes() >= Environment::kMemtableBytesMost;
 }
@@ -349,7 +351,9 @@ void OpenDatabase::Seal(LiveTable* table) {
 void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
   for (const Operation& op : operations) {
     LiveTable* table = op.table->live;
-    if (table->counted_bytes >= environment_.memtable_bytes_max()) Seal(table);
+    const bool many = op.kind == OperationKind::kDeleteRange &&
+                      table->active().memtable->range_tombstones().size() >= kRangeTombstonesMany;
+    if (many || table->counted_bytes >= environment_.memtable_bytes_max()) Seal(table);
   }
   SealForMemory();
   if (log_->current_segment() != log_->oldest_segment() &&

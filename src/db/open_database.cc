@@ -61,7 +61,9 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
     const StoredSchema& old = *found->state->schema;
     if (old.user_schema()->Equals(*stored->user_schema()) &&
         old.options().primary_key == stored->options().primary_key) {
-      return WaitDurable(found->created);  // another thread may just be creating it
+      // Another thread may just be creating it; and a third one may drop it meanwhile.
+      const LogPosition created = found->created;
+      return WaitDurable(created);
     }
     return ConflictError("table '" + name + "' exists with another schema or key");
   }

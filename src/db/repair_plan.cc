@@ -169,7 +169,7 @@ class Planner {
       TablePlan* table = *planned;
       const FileMeta* known = KnownMeta(*identity.table_id, file.meta);
       table->files[number] = known != nullptr ? *known : file.meta;
-      ARROW_RETURN_NOT_OK(AddSpan(*table, table->files[number], known != nullptr));
+      ARROW_RETURN_NOT_OK(AddSpan(*table, file.meta, known));
       const bool bulk = IsBulk(file.meta);
       if (known == nullptr && bulk && !table->schema->is_append()) {
         Note("table '" + table->record.name + "': which rows are newer, those of file " +
@@ -190,19 +190,22 @@ class Planner {
     return arrow::Status::OK();
   }
 
-  /// Which operations a file has; `known`: the manifest tells. One that was written in bulk has its
-  /// own alone, which ReplayAttach knows.
-  arrow::Status AddSpan(const TablePlan& table, const FileMeta& meta, bool known) {
+  /// Which operations a file has, by the manifest's record of it, `known`, if there is one, and by
+  /// what it tells itself. One that was written in bulk has its own alone, which ReplayAttach
+  /// knows.
+  arrow::Status AddSpan(const TablePlan& table, const FileMeta& meta, const FileMeta* known) {
     SequenceSpans& spans = spans_[table.record.id];
-    if (known || !table.schema->is_append()) {
+    // A compaction's output has one sequence, the lowest of its rows, and says in the footer how
+    // far it goes (those of builds before 29 November 2026 do not).
+    if (known != nullptr) {
+      spans.Add(known->sequence_min, std::max(known->sequence_max, meta.sequence_max));
+    } else if (!table.schema->is_append()) {
       spans.Add(meta.sequence_min, meta.sequence_max);
     } else if (!meta.constant_sequence.has_value()) {
       ARROW_ASSIGN_OR_RAISE(const auto lowest, LowestSequence(table, meta));
       if (lowest.has_value()) spans.Add(*lowest, meta.sequence_max);
-    } else if (meta.constant_sequence < meta.sequence_max) {
-      spans.Add(*meta.constant_sequence, meta.sequence_max);
     } else if (!IsBulk(meta)) {
-      spans.AddWithoutLowest(meta.sequence_max, meta.rows);
+      spans.Add(*meta.constant_sequence, meta.sequence_max);
     }
     return arrow::Status::OK();
   }
@@ -351,35 +354,8 @@ class Planner {
       AddLogDamage(FindingOf(judged.status(), LogDirectory(survey_.directory)));
     }
     const uint64_t first = survey_.manifest_is_whole() ? survey_.manifest->state.log_start : 0;
-    ARROW_RETURN_NOT_OK(TellSpans(first));
     return WalkIntactLog(survey_, first, visit,
                          [this](Finding finding) { AddLogDamage(std::move(finding)); });
-  }
-
-  /// Tells how many rows those operations have which the files may have alone.
-  arrow::Status TellSpans(uint64_t first) {
-    const bool unsure =
-        std::ranges::any_of(spans_, [](const auto& item) { return item.second.has_unsure(); });
-    if (!unsure) return arrow::Status::OK();
-    const auto visit = [this](const LogRecord& record) {
-      uint64_t sequence = record.header.first_sequence;
-      const arrow::Status read =
-          ReadCommitRecord(record.payload, record.header.count,
-                           [&](const LoggedOperation& op) { return TellSpan(sequence++, op); });
-      return read.IsOutOfMemory() ? read : arrow::Status::OK();
-    };
-    // What is damaged is told when the log is replayed.
-    return WalkIntactLog(survey_, first, visit, [](const Finding&) {});
-  }
-
-  arrow::Status TellSpan(uint64_t sequence, const LoggedOperation& op) {
-    const auto spans = spans_.find(op.table);
-    if (spans == spans_.end() || !spans->second.IsUnsureOf(sequence) || op.message == nullptr) {
-      return arrow::Status::OK();
-    }
-    const auto rows = LoggedBatch(op, *plan_.tables.at(op.table).schema);
-    if (rows.ok()) spans->second.Tell(sequence, static_cast<uint64_t>((*rows)->num_rows()));
-    return rows.status().IsOutOfMemory() ? rows.status() : arrow::Status::OK();
   }
 
   /// The first of each file.
@@ -471,17 +447,13 @@ class Planner {
       return true;
     }
     if (!table.schema->is_append()) return false;
-    const SequenceSpans::Answer answer = spans->second.Has(sequence);
-    if (answer == SequenceSpans::Answer::kNo) {
+    const bool have = spans->second.Have(sequence);
+    if (!have) {
       Note(name +
            "rows of lost or damaged files that were taken from the log stand behind those of other"
            " files");
-    } else if (answer == SequenceSpans::Answer::kPerhaps) {
-      Note(name +
-           "some of its files do not tell how far back their rows go; older operations in the log"
-           " were taken for theirs, and if other files with these are lost, they are as well");
     }
-    return answer != SequenceSpans::Answer::kNo;
+    return have;
   }
 
   arrow::Status ReplayCreate(const TableRecord& record) {

@@ -1,9 +1,13 @@
 #include "db/write_ahead_log.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include <arrow/util/io_util.h>
+
 #include "base/check.h"
+#include "base/warn.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -137,9 +141,11 @@ std::vector<WriteAheadLog::Retired> WriteAheadLog::TakeRetired(uint64_t log_star
 arrow::Status WriteAheadLog::Recycle(std::vector<Retired>* retired) const {
   arrow::Status first;
   for (Retired& old : *retired) {
+    const bool is_leftover = old.segment == nullptr;
     arrow::Status status;
     if (old.spare.empty()) {
       status = fs_->Remove(old.path);
+      if (arrow::internal::ErrnoFromStatus(status) == ENOENT) status = arrow::Status::OK();
     } else {
       status = old.segment->Close();
       if (status.ok()) status = fs_->Rename(old.path, old.spare);
@@ -149,7 +155,11 @@ arrow::Status WriteAheadLog::Recycle(std::vector<Retired>* retired) const {
     if (status.ok()) old.path.clear();
     // Giving the memory of a removed file back takes milliseconds.
     old.segment.reset();
-    if (first.ok()) first = std::move(status);
+    if (is_leftover) {
+      WarnIfError(status);  // nobody needs it, nor its room to go on
+    } else if (first.ok()) {
+      first = std::move(status);
+    }
   }
   return first;
 }
@@ -181,7 +191,7 @@ arrow::Status WriteAheadLog::Close(bool remove) {
     for (const auto& segment : segments_) {
       ARROW_RETURN_NOT_OK(fs_->Remove(LogSegmentPath(directory_, segment->number())));
     }
-    for (const Retired& old : unremoved_) ARROW_RETURN_NOT_OK(fs_->Remove(old.path));
+    for (const Retired& old : unremoved_) WarnIfError(fs_->Remove(old.path));
   }
   return arrow::Status::OK();
 }

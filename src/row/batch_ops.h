@@ -28,9 +28,9 @@ struct RowSlice {
 };
 
 /// One batch of the rows of `slices`, in order. All sources have `schema`. A single ascending slice
-/// is returned without a copy. Memory comes from `pool`. Of many rows `helpers` gather some of the
-/// columns, unless they are nullptr. TypeError for columns that are not of a
-/// stored type, CapacityError where 32-bit offsets do not reach; both name the column.
+/// is returned without a copy. Memory comes from `pool`. `helpers` gather some of the columns,
+/// unless they are nullptr. TypeError for columns that are not of a stored type, CapacityError
+/// where 32-bit offsets do not reach; both name the column.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,

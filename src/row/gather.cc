@@ -306,9 +306,6 @@ Result<std::shared_ptr<ArrayData>> GatherColumn(const std::shared_ptr<arrow::Dat
 /// Below this many rows a slice costs more as a slice than as words.
 constexpr int64_t kShortSlice = 4;
 
-/// Fewer rows are gathered before a helper has begun.
-constexpr int64_t kSharedRowsMin = 4096;
-
 /// The columns of a batch, each gathered by whoever comes next.
 class ColumnsInTurn {
  public:
@@ -409,7 +406,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> GatherRows(
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, const RowSelection& selection,
     arrow::MemoryPool* pool, Helpers* helpers) {
   ColumnsInTurn columns(*schema, sources, selection, pool);
-  if (helpers != nullptr && schema->num_fields() > 1 && selection.num_rows() >= kSharedRowsMin) {
+  if (helpers != nullptr && schema->num_fields() > 1) {
     EarlyWork<Status> helped([&columns] { return columns.GatherUntilNoneIsLeft(); }, helpers);
     const Status own = columns.GatherUntilNoneIsLeft();
     ARROW_RETURN_NOT_OK(helped.Take());

@@ -63,12 +63,6 @@ struct Interval {
   T high;
 };
 
-/// Not in threads that treat denormal numbers as zero, as libraries of linear algebra may ask for.
-bool DenormalsCount() {
-  const volatile double smallest = std::numeric_limits<double>::denorm_min();
-  return smallest > 0;
-}
-
 /// What compares with `value` so; nullopt if that is no interval.
 template <typename T>
 std::optional<Interval<T>> IntervalOf(Comparison comparison, T value) {
@@ -88,8 +82,6 @@ std::optional<Interval<T>> IntervalOf(Comparison comparison, T value) {
   if (strict) {
     if constexpr (is_float) {
       value = std::nextafter(value, end);
-      // Where denormal numbers count as zero, zero would be in the interval.
-      if (std::abs(value) < Limits::min() && !DenormalsCount()) return std::nullopt;
     } else {
       value =
           comparison == Comparison::kLess ? static_cast<T>(value - 1) : static_cast<T>(value + 1);
@@ -129,6 +121,23 @@ std::optional<NumberRange> RangeOf(NumberType type, const ColumnComparison& comp
   return range;
 }
 
+/// Not in threads that treat denormal numbers as zero, as libraries of linear algebra may ask for.
+bool DenormalsCount() {
+  const volatile double smallest = std::numeric_limits<double>::denorm_min();
+  return smallest > 0;
+}
+
+/// Is an end of the range zero, or a number that may count as zero?
+template <typename T>
+bool HasTinyEnd(const NumberRange& range) {
+  const auto is_tiny = [](const uint64_t& bytes) {
+    T end;
+    std::memcpy(&end, &bytes, sizeof(T));
+    return std::abs(end) < std::numeric_limits<T>::min();
+  };
+  return is_tiny(range.low) || is_tiny(range.high);
+}
+
 std::optional<NumberRange> AsRange(NumberType type, const ColumnComparison& comparison) {
   switch (type) {
     case NumberType::kInt8:
@@ -154,6 +163,9 @@ std::optional<NumberRange> AsRange(NumberType type, const ColumnComparison& comp
   }
   return std::nullopt;
 }
+
+/// Rows whose bits are a word.
+constexpr int64_t kWordRows = 64;
 
 /// Clears the bits, from bit `first` on, of rows where `column` is null.
 void KeepValid(const arrow::ArrayData& column, int64_t first, uint8_t* bits) {
@@ -193,6 +205,10 @@ arrow::Result<std::shared_ptr<const RowFilter>> RowFilter::Make(
   std::vector<compute::Expression> rest;
   for (compute::Expression& term : Conjuncts(made->filter_)) {
     if (auto range = made->AsRangeTerm(term)) {
+      made->has_tiny_ends_ =
+          made->has_tiny_ends_ ||
+          (range->range.type == NumberType::kFloat && HasTinyEnd<float>(range->range)) ||
+          (range->range.type == NumberType::kDouble && HasTinyEnd<double>(range->range));
       made->ranges_.push_back(*range);
     } else {
       rest.push_back(std::move(term));
@@ -232,7 +248,12 @@ arrow::Result<Selection> RowFilter::Select(const arrow::RecordBatch& batch) cons
                         arrow::AllocateBuffer(words * 8, arrow::default_memory_pool()));
   auto* bits = buffer->mutable_data();
   std::memset(bits, 0xFF, static_cast<size_t>(words) * 8);
+  // "Above zero" is "from the smallest number on" here, which zero would be as well where that
+  // counts as zero.
+  const bool by_arrow = has_tiny_ends_ && !DenormalsCount();
+  if (by_arrow) ARROW_RETURN_NOT_OK(KeepByArrow(filter_, batch, 0, bits));
   for (const RangeTerm& term : ranges_) {
+    if (by_arrow) break;
     const arrow::ArrayData& column = *batch.column_data(term.position);
     const int width = column.type->byte_width();
     if (selection.rows == 0) break;
@@ -240,9 +261,9 @@ arrow::Result<Selection> RowFilter::Select(const arrow::RecordBatch& batch) cons
                 reinterpret_cast<uint64_t*>(bits));
     KeepValid(column, 0, bits);
   }
-  if (rest_.has_value()) {
+  if (rest_.has_value() && !by_arrow) {
     const bool any = ranges_.empty() || arrow::internal::CountSetBits(bits, 0, selection.rows) > 0;
-    if (any) ARROW_RETURN_NOT_OK(KeepByArrow(batch, 0, bits));
+    if (any) ARROW_RETURN_NOT_OK(KeepByArrow(*rest_, batch, 0, bits));
     if (!any) return selection;
   }
   selection.count = arrow::internal::CountSetBits(bits, 0, selection.rows);
@@ -250,15 +271,18 @@ arrow::Result<Selection> RowFilter::Select(const arrow::RecordBatch& batch) cons
   return selection;
 }
 
-arrow::Status RowFilter::KeepByArrow(const arrow::RecordBatch& batch, int64_t first,
+arrow::Status RowFilter::KeepByArrow(const compute::Expression& terms,
+                                     const arrow::RecordBatch& batch, int64_t first,
                                      uint8_t* bits) const {
   const int64_t rows = batch.num_rows();
   if (rows == 0) return arrow::Status::OK();
   const auto input = schema_->ToUser(batch, columns_, user_columns_);
-  if (input.status().IsCapacityError() && rows > 1) {
-    // More words than a dictionary's indices can number, or more rows than run ends can.
-    ARROW_RETURN_NOT_OK(KeepByArrow(*batch.Slice(0, rows / 2), first, bits));
-    return KeepByArrow(*batch.Slice(rows / 2), first + rows / 2, bits);
+  if (input.status().IsCapacityError() && rows > kWordRows) {
+    // More words than a dictionary's indices can number, or more rows than run ends can. Cut where
+    // a word of bits begins: BitmapAnd changes all bits of the last byte.
+    const int64_t half = std::max(rows / 2 / kWordRows, int64_t{1}) * kWordRows;
+    ARROW_RETURN_NOT_OK(KeepByArrow(terms, *batch.Slice(0, half), first, bits));
+    return KeepByArrow(terms, *batch.Slice(half), first + half, bits);
   }
   ARROW_RETURN_NOT_OK(input.status());
   // The columns that the filter does not name are not read; something has to stand in their places.
@@ -269,7 +293,7 @@ arrow::Status RowFilter::KeepByArrow(const arrow::RecordBatch& batch, int64_t fi
   }
   ARROW_ASSIGN_OR_RAISE(
       const arrow::Datum datum,
-      compute::ExecuteScalarExpression(*rest_, compute::ExecBatch(std::move(values), rows)));
+      compute::ExecuteScalarExpression(terms, compute::ExecBatch(std::move(values), rows)));
   if (datum.is_scalar()) {
     const auto& answer = datum.scalar_as<arrow::BooleanScalar>();
     const bool keep = answer.is_valid && answer.value;

@@ -55,14 +55,17 @@ class RowFilter {
   RowFilter() = default;
   int PositionOf(int column) const;
   std::optional<RangeTerm> AsRangeTerm(const arrow::compute::Expression& term) const;
-  /// Clears the bits, from bit `first` on, of the rows that rest_ does not keep.
-  arrow::Status KeepByArrow(const arrow::RecordBatch& batch, int64_t first, uint8_t* bits) const;
+  /// Clears the bits, from bit `first` on, of the rows that `terms` do not keep. `first` begins a
+  /// byte; bits of the last byte behind the rows may be cleared.
+  arrow::Status KeepByArrow(const arrow::compute::Expression& terms,
+                            const arrow::RecordBatch& batch, int64_t first, uint8_t* bits) const;
 
   std::shared_ptr<const StoredSchema> schema_;
   arrow::compute::Expression filter_;
   std::vector<int> columns_;
   std::shared_ptr<arrow::Schema> user_columns_;  // of columns_
   std::vector<RangeTerm> ranges_;
+  bool has_tiny_ends_ = false;                      // one of them, that may count as zero
   std::optional<arrow::compute::Expression> rest_;  // the terms that are not in ranges_
 };
 

@@ -103,7 +103,7 @@ arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
   const uint64_t next_row = is_last ? static_cast<uint64_t>(row_count_) : Field(block + 1, 16);
   if (Field(block, 16) >= next_row) return Bad(block, "no rows");
   const uint64_t rows = next_row - Field(block, 16);
-  if (rows > static_cast<uint64_t>(kBlockRowsMax) && rows / 8 > body) {
+  if (rows > static_cast<uint64_t>(kBlockRowsMax) && rows / kRowsPerByteMax > body) {
     return Bad(block, "more rows than its bytes can stand for");
   }
   const uint64_t next_key = is_last ? key_bytes_ : Field(block + 1, 24);

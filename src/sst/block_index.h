@@ -24,9 +24,11 @@
 
 namespace marble {
 
-/// No block has more rows, unless each takes a bit of its body at least: of columns that hold
-/// nothing but nulls there are no bytes to end a block by.
+/// No block has more rows: of columns that hold nothing but nulls there are no bytes to end a block
+/// by. Builds before 29 November 2026 knew no limit; of theirs no byte of a body stands for more
+/// than `kRowsPerByteMax` rows, of a bit each, compressed.
 inline constexpr int64_t kBlockRowsMax = int64_t{1} << 24;
+inline constexpr uint64_t kRowsPerByteMax = uint64_t{8} * 32'768;
 
 /// One block as the writer saw it.
 struct BlockEntry {

@@ -29,7 +29,7 @@ class ParquetSource final : public ImportSource {
     parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/true);
     // What it reads ahead it keeps to the end.
     arrow_properties.set_pre_buffer(false);
-    return WithoutExceptions([&] {
+    return TooLarge(WithoutExceptions([&] {
       parquet::arrow::FileReaderBuilder builder;
       ARROW_RETURN_NOT_OK(builder.Open(input_, properties));
       builder.properties(arrow_properties)->memory_pool(pool_.get());
@@ -38,7 +38,7 @@ class ParquetSource final : public ImportSource {
       rows_total_ = metadata->num_rows();
       reader_->set_batch_size(BatchRows(*metadata));
       return reader_->GetSchema(&schema_);
-    });
+    }));
   }
 
   const std::shared_ptr<arrow::Schema>& schema() const override { return schema_; }
@@ -86,7 +86,8 @@ class ParquetSource final : public ImportSource {
     for (int group = 0; group < metadata->num_row_groups(); ++group) {
       for (size_t i = 0; i < sizes.size(); ++i) {
         const auto chunk = metadata->RowGroup(group)->ColumnChunk(static_cast<int>(i));
-        sizes[i] += chunk->total_compressed_size();
+        // The file alone vouches for it.
+        sizes[i] += std::clamp<int64_t>(chunk->total_compressed_size(), 0, kImportBatchBytes);
       }
     }
     if (sizes.empty()) return arrow::Status::Invalid("the file has no columns");

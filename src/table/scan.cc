@@ -1,6 +1,7 @@
 #include "table/scan.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include <arrow/array.h>
@@ -199,12 +200,19 @@ class ScanReader final : public arrow::RecordBatchReader {
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     out->reset();
     // What comes behind rows that could not be delivered is no result.
-    if (failed_.ok()) failed_ = ReadOrFail(out);
+    if (!failed_.ok()) return failed_;
+    try {
+      failed_ = ReadOrFail(out);
+    } catch (const std::bad_alloc&) {
+      failed_ = arrow::Status::OutOfMemory("there is no memory for the next rows of a scan");
+    }
+    if (!failed_.ok()) ARROW_RETURN_NOT_OK(Close());
     return failed_;
   }
 
   arrow::Status Close() override {
     source_.reset();
+    parts_.clear();
     return arrow::Status::OK();
   }
 

@@ -55,8 +55,9 @@ arrow::Result<RowBatch> ChosenRows::Gather() && {
   std::vector<std::shared_ptr<arrow::RecordBatch>> columns;
   columns.reserve(sources_.size());
   for (const RowBatch& source : sources_) columns.push_back(source.columns);
-  ARROW_ASSIGN_OR_RAISE(out.columns, marble::Gather(options_->schema, columns, slices_,
-                                                    options_->pool, options_->helpers));
+  Helpers* const helpers = is_large() ? options_->helpers : nullptr;
+  ARROW_ASSIGN_OR_RAISE(
+      out.columns, marble::Gather(options_->schema, columns, slices_, options_->pool, helpers));
   out.filtered = std::ranges::all_of(sources_, [](const RowBatch& rows) { return rows.filtered; });
   if (options_->with_keys && options_->key_column >= 0) {
     out.keys = KeysOf(out.columns->column_data(options_->key_column));
@@ -92,7 +93,7 @@ ChosenRows MergeOutput::Take() {
   const bool is_whole = slices == 1 && !slices_[0].descending;
   ChosenRows chosen =
       is_whole ? PassThrough(sources_[slices_[0].source], slices_[0].start, slices_[0].length)
-               : ChosenRows(&options_, std::move(sources_), std::move(slices_), rows_);
+               : ChosenRows(&options_, std::move(sources_), std::move(slices_), rows_, bytes_);
   Clear();
   slices_.reserve(slices);  // the next batch will be much like this one
   return chosen;

@@ -39,8 +39,19 @@ class ChosenRows {
   explicit ChosenRows(RowBatch batch) : batch_(std::move(batch)) {}
   /// `options` must outlive it.
   ChosenRows(const MergeOutputOptions* options, std::vector<RowBatch> sources,
-             std::vector<RowSlice> slices, int64_t rows)
-      : options_(options), sources_(std::move(sources)), slices_(std::move(slices)), rows_(rows) {}
+             std::vector<RowSlice> slices, int64_t rows, int64_t bytes)
+      : options_(options),
+        sources_(std::move(sources)),
+        slices_(std::move(slices)),
+        rows_(rows),
+        bytes_(bytes) {}
+
+  /// Is it worth handing parts of the work to other threads?
+  bool is_large() const {
+    constexpr int64_t kManyRows = 4096;
+    constexpr int64_t kManyBytes = 256 * 1024;
+    return (batch_.has_value() ? batch_->num_rows() : rows_) >= kManyRows || bytes_ >= kManyBytes;
+  }
 
   /// The batch, once. On any thread, also while the merge chooses others.
   arrow::Result<RowBatch> Gather() &&;
@@ -51,6 +62,7 @@ class ChosenRows {
   std::vector<RowBatch> sources_;
   std::vector<RowSlice> slices_;
   int64_t rows_ = 0;
+  int64_t bytes_ = 0;  // an estimate
 };
 
 /// Owned by the merge, used by one thread.

@@ -28,10 +28,9 @@ class ViewReader : public SortedReader {
   const std::unique_ptr<SortedReader> reader_;
 };
 
-/// Batches from the second one on and with at least so many rows have the next one made early: a
-/// read of few rows ends before, and a hand-over between threads costs nothing beside them.
+/// Large batches from the second one on have the next one made early: a read of few rows ends
+/// before, and a hand-over between threads costs nothing beside them.
 constexpr int64_t kLoneBatches = 1;
-constexpr int64_t kEarlyRowsMin = 4096;
 
 /// Has helpers gather the next batch, and choose the rows of the one behind it, while the caller is
 /// busy with the one before.
@@ -47,7 +46,7 @@ class AheadReader : public SortedReader {
     failed_ = batch.status();
     if (!batch.ok() || !batch->has_value()) return batch;
     ++batches_;
-    if (batches_ > kLoneBatches && (*batch)->num_rows() >= kEarlyRowsMin) {
+    if (batches_ > kLoneBatches && was_large_) {
       next_.emplace([this] { return MakeNext(/*ahead=*/true); }, helpers_);
     }
     return batch;
@@ -63,6 +62,7 @@ class AheadReader : public SortedReader {
     chosen_.reset();
     ARROW_RETURN_NOT_OK(chosen.status());
     if (!chosen->has_value()) return std::nullopt;
+    was_large_ = (*chosen)->is_large();
     if (ahead) chosen_.emplace([this] { return reader_->NextChosen(); }, helpers_);
     return (**std::move(chosen)).Gather();
   }
@@ -71,6 +71,7 @@ class AheadReader : public SortedReader {
   Helpers* const helpers_;
   int64_t batches_ = 0;  // delivered
   arrow::Status failed_;
+  bool was_large_ = false;                   // the batch that was made last
   std::optional<EarlyWork<Chosen>> chosen_;  // uses reader_
   std::optional<EarlyWork<Batch>> next_;     // uses all of these
 };

@@ -7,8 +7,10 @@ namespace marble {
 
 namespace {
 
-/// Tombstones that are compared one by one, in place of indexing all anew.
+/// Tombstones that may be compared one by one, in place of indexing all anew; and for how long: as
+/// many comparisons as indexing costs.
 constexpr int64_t kRestMax = 32;
+constexpr int64_t kComparisonsPerTombstone = 8;
 
 bool Covers(const RangeTombstone& t, std::string_view key) {
   return t.begin <= key && (!t.end.has_value() || key < *t.end);
@@ -46,12 +48,14 @@ std::pair<std::shared_ptr<const RangeTombstoneSet>, int64_t> TombstoneList::Inde
     int64_t rest_max) const {
   MutexLock lock(&mutex_);
   const int64_t size = tombstones_.size();
-  if (size - indexed_ > rest_max) {
+  compared_ += size - indexed_;
+  if (size - indexed_ > rest_max || compared_ > kComparisonsPerTombstone * size) {
     std::vector<RangeTombstone> all;
     all.reserve(static_cast<size_t>(size));
     for (int64_t i = 0; i < size; ++i) all.push_back(tombstones_[i]);
     set_ = std::make_shared<const RangeTombstoneSet>(std::move(all));
     indexed_ = size;
+    compared_ = 0;
   }
   return {set_, indexed_};
 }

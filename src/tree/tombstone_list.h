@@ -37,7 +37,8 @@ class TombstoneList {
   AppendList<RangeTombstone> tombstones_;
   std::atomic<int64_t> bytes_{0};
   mutable Mutex mutex_;
-  mutable int64_t indexed_ MARBLE_GUARDED_BY(mutex_) = 0;  // of the tombstones, the first
+  mutable int64_t indexed_ MARBLE_GUARDED_BY(mutex_) = 0;   // of the tombstones, the first
+  mutable int64_t compared_ MARBLE_GUARDED_BY(mutex_) = 0;  // with others, since they were indexed
   mutable std::shared_ptr<const RangeTombstoneSet> set_ MARBLE_GUARDED_BY(mutex_);  // of these
 };
 

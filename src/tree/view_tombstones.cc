@@ -1,6 +1,8 @@
 #include "tree/view_tombstones.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,17 +13,40 @@ namespace {
 
 using TombstonesPtr = std::shared_ptr<const RangeTombstoneSet>;
 
+/// The fragments that meet the range.
+std::span<const RangeTombstoneSet::Fragment> FragmentsIn(const RangeTombstoneSet& tombstones,
+                                                         const EncodedRange& range) {
+  const auto& fragments = tombstones.fragments();
+  const auto begin = std::partition_point(
+      fragments.begin(), fragments.end(), [&](const RangeTombstoneSet::Fragment& fragment) {
+        return fragment.end.has_value() && *fragment.end <= range.lower;
+      });
+  if (!range.upper.has_value()) return {begin, fragments.end()};
+  const auto end = std::partition_point(
+      begin, fragments.end(),
+      [&](const RangeTombstoneSet::Fragment& fragment) { return fragment.begin < *range.upper; });
+  return {begin, end};
+}
+
 /// Does a tombstone that `snapshot` sees meet the range?
 bool Meets(const RangeTombstoneSet& tombstones, const EncodedRange& range, uint64_t snapshot) {
-  const auto& fragments = tombstones.fragments();
-  auto f = std::partition_point(fragments.begin(), fragments.end(),
-                                [&](const RangeTombstoneSet::Fragment& fragment) {
-                                  return fragment.end.has_value() && *fragment.end <= range.lower;
-                                });
-  for (; f != fragments.end() && (!range.upper.has_value() || f->begin < *range.upper); ++f) {
-    if (tombstones.NewestVisible(*f, snapshot) > 0) return true;
+  const auto fragments = FragmentsIn(tombstones, range);
+  return std::ranges::any_of(fragments, [&](const RangeTombstoneSet::Fragment& fragment) {
+    return tombstones.NewestVisible(fragment, snapshot) > 0;
+  });
+}
+
+/// Of each fragment in the range the newest tombstone that `snapshot` sees: it hides what the older
+/// ones do. (They may reach beyond the range, where nobody asks.)
+void AddSeen(const RangeTombstoneSet& tombstones, const EncodedRange& range, uint64_t snapshot,
+             std::vector<RangeTombstone>* out) {
+  for (const RangeTombstoneSet::Fragment& fragment : FragmentsIn(tombstones, range)) {
+    const uint64_t sequence = tombstones.NewestVisible(fragment, snapshot);
+    if (sequence == 0) continue;
+    std::optional<std::string> end;
+    if (fragment.end.has_value()) end.emplace(*fragment.end);
+    out->push_back({std::string(fragment.begin), std::move(end), sequence});
   }
-  return false;
 }
 
 }  // namespace
@@ -50,11 +75,7 @@ arrow::Result<TombstonesPtr> CollectTombstones(std::span<const Source> sources,
   if (sets.empty()) return nullptr;
   if (sets.size() == 1) return sets[0];
   std::vector<RangeTombstone> all;
-  for (const TombstonesPtr& set : sets) {
-    for (RangeTombstone& tombstone : set->Clip(range.lower, range.upper)) {
-      if (tombstone.sequence <= snapshot) all.push_back(std::move(tombstone));
-    }
-  }
+  for (const TombstonesPtr& set : sets) AddSeen(*set, range, snapshot, &all);
   return std::make_shared<const RangeTombstoneSet>(std::move(all));
 }
 

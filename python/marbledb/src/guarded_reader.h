@@ -36,6 +36,15 @@ inline arrow::Status ToPythonStatus(const arrow::Status& status) {
   return arrow::py::ConvertPyError(status.code());
 }
 
+/// Does this thread hold the GIL, of whatever interpreter?
+inline bool HasGil() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return PyThreadState_GetUnchecked() != nullptr;
+#else
+  return _PyThreadState_UncheckedGet() != nullptr;
+#endif
+}
+
 class GuardedReader : public arrow::RecordBatchReader {
  public:
   explicit GuardedReader(std::shared_ptr<arrow::RecordBatchReader> inner)
@@ -43,7 +52,7 @@ class GuardedReader : public arrow::RecordBatchReader {
   ~GuardedReader() override {
     if (generation_ != ForkGeneration()) {
       Leak(inner_);
-    } else if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) {
+    } else if (Py_IsInitialized() != 0 && HasGil()) {
       // It waits for what is read ahead, and a filter that calls Python waits for the GIL.
       PyThreadState* const state = PyEval_SaveThread();
       inner_.reset();

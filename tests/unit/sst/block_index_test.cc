@@ -139,9 +139,9 @@ TEST(BlockIndex, MoreRowsThanABlocksBytesCanStandForAreRefused) {
   };
   EXPECT_TRUE(opens(kBlockRowsMax, 0));  // of a column of nulls
   EXPECT_FALSE(opens(kBlockRowsMax + 1, 0));
-  // What older versions, which knew no limit, can have written: a bit a row.
-  EXPECT_TRUE(opens(8 * kBlockRowsMax, kBlockRowsMax));
-  EXPECT_FALSE(opens(8 * kBlockRowsMax + 8, kBlockRowsMax));
+  // What older versions, which knew no limit, can have written: a bit a row, compressed.
+  EXPECT_TRUE(opens(8 * 32'768 * kBlockRowsMax, kBlockRowsMax));
+  EXPECT_FALSE(opens(8 * 32'768 * (kBlockRowsMax + 1), kBlockRowsMax));
   EXPECT_FALSE(opens(int64_t{1} << 61, kBlockRowsMax));
 }
 

@@ -322,10 +322,12 @@ cdef class StateScan:
         if self.position == self.pairs.size():
             self.chunk = min(max(self.chunk * 2, 8), 1024)
             self.busy = True
-            with nogil:
-                status = TakePairs(deref(self.iterator), self.chunk, &self.pairs)
-            self.busy = False
-            self.position = 0
+            try:
+                with nogil:
+                    status = TakePairs(deref(self.iterator), self.chunk, &self.pairs)
+            finally:
+                self.busy = False
+                self.position = 0
             check(status)
             if self.pairs.size() == 0:
                 raise StopIteration
