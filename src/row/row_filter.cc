@@ -271,18 +271,31 @@ arrow::Result<Selection> RowFilter::Select(const arrow::RecordBatch& batch) cons
   return selection;
 }
 
+arrow::Status RowFilter::KeepPart(const compute::Expression& terms, const arrow::RecordBatch& part,
+                                  int64_t first, uint8_t* bits) const {
+  if (part.num_rows() > kWordRows) return KeepByArrow(terms, part, first, bits);
+  uint8_t kept[kWordRows / 8];
+  std::memset(kept, 0xFF, sizeof(kept));
+  ARROW_RETURN_NOT_OK(KeepByArrow(terms, part, 0, kept));
+  for (int64_t i = 0; i < part.num_rows(); ++i) {
+    if (!arrow::bit_util::GetBit(kept, i)) arrow::bit_util::ClearBit(bits, first + i);
+  }
+  return arrow::Status::OK();
+}
+
 arrow::Status RowFilter::KeepByArrow(const compute::Expression& terms,
                                      const arrow::RecordBatch& batch, int64_t first,
                                      uint8_t* bits) const {
   const int64_t rows = batch.num_rows();
   if (rows == 0) return arrow::Status::OK();
   const auto input = schema_->ToUser(batch, columns_, user_columns_);
-  if (input.status().IsCapacityError() && rows > kWordRows) {
+  if (input.status().IsCapacityError() && rows > 1) {
     // More words than a dictionary's indices can number, or more rows than run ends can. Cut where
-    // a word of bits begins: BitmapAnd changes all bits of the last byte.
-    const int64_t half = std::max(rows / 2 / kWordRows, int64_t{1}) * kWordRows;
-    ARROW_RETURN_NOT_OK(KeepByArrow(terms, *batch.Slice(0, half), first, bits));
-    return KeepByArrow(terms, *batch.Slice(half), first + half, bits);
+    // a word of bits begins as long as there are several: BitmapAnd changes whole bytes.
+    const int64_t words = rows / 2 / kWordRows;
+    const int64_t half = rows <= kWordRows ? rows / 2 : std::max(words, int64_t{1}) * kWordRows;
+    ARROW_RETURN_NOT_OK(KeepPart(terms, *batch.Slice(0, half), first, bits));
+    return KeepPart(terms, *batch.Slice(half), first + half, bits);
   }
   ARROW_RETURN_NOT_OK(input.status());
   // The columns that the filter does not name are not read; something has to stand in their places.

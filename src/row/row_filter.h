@@ -60,6 +60,10 @@ class RowFilter {
   arrow::Status KeepByArrow(const arrow::compute::Expression& terms,
                             const arrow::RecordBatch& batch, int64_t first, uint8_t* bits) const;
 
+  /// The same for any `first`, and no other bits.
+  arrow::Status KeepPart(const arrow::compute::Expression& terms, const arrow::RecordBatch& part,
+                         int64_t first, uint8_t* bits) const;
+
   std::shared_ptr<const StoredSchema> schema_;
   arrow::compute::Expression filter_;
   std::vector<int> columns_;

@@ -183,6 +183,16 @@ arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core
   return ReadRange(point.view, std::move(request), plan.batch_rows_max, batch_rows_first);
 }
 
+/// Not even Arrow turns want of memory into a status everywhere.
+template <typename Read>
+arrow::Status WithoutBadAlloc(Read read) {
+  try {
+    return read();
+  } catch (const std::bad_alloc&) {
+    return arrow::Status::OutOfMemory("there is no memory for the next rows of a scan");
+  }
+}
+
 class ScanReader final : public arrow::RecordBatchReader {
  public:
   ScanReader(std::shared_ptr<DatabaseCore> core, ScanPlan plan,
@@ -201,11 +211,7 @@ class ScanReader final : public arrow::RecordBatchReader {
     out->reset();
     // What comes behind rows that could not be delivered is no result.
     if (!failed_.ok()) return failed_;
-    try {
-      failed_ = ReadOrFail(out);
-    } catch (const std::bad_alloc&) {
-      failed_ = arrow::Status::OutOfMemory("there is no memory for the next rows of a scan");
-    }
+    failed_ = WithoutBadAlloc([&] { return ReadOrFail(out); });
     if (!failed_.ok()) ARROW_RETURN_NOT_OK(Close());
     return failed_;
   }
@@ -330,14 +336,17 @@ arrow::Result<int64_t> CountScan(const DatabaseCore& core, const ReadPoint& poin
   if (plan.range.IsEmpty() || plan.limit == 0) return 0;
   plan.read_columns.clear();
   if (plan.filter != nullptr) plan.read_columns = plan.filter->rows->columns();
-  ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(core, point, plan));
   int64_t count = 0;
-  while (plan.limit < 0 || count < plan.limit) {
-    ARROW_ASSIGN_OR_RAISE(auto next, source->Next());
-    if (!next.has_value()) break;
-    ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan, *next));
-    count += selection.count;
-  }
+  ARROW_RETURN_NOT_OK(WithoutBadAlloc([&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(core, point, plan));
+    while (plan.limit < 0 || count < plan.limit) {
+      ARROW_ASSIGN_OR_RAISE(auto next, source->Next());
+      if (!next.has_value()) break;
+      ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan, *next));
+      count += selection.count;
+    }
+    return arrow::Status::OK();
+  }));
   return plan.limit < 0 ? count : std::min(count, plan.limit);
 }
 

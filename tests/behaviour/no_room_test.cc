@@ -29,6 +29,14 @@ class NoRoomTest : public test::SmallDatabaseTest {
     return arrow::Status::OK();
   }
 
+  arrow::Result<std::shared_ptr<Table>> TableOfANewDatabase() {
+    Release();
+    fs_ = std::make_unique<MemoryFileSystem>();
+    ARROW_RETURN_NOT_OK(Open());
+    ARROW_RETURN_NOT_OK(db_->CreateTable("t", RowSchema(), {.primary_key = {"id"}}));
+    return Table::Open(db_, "t");
+  }
+
   /// Puts so many rows and flushes them, again and again, until one flush has written its file but
   /// finds no room for a manifest that names it, which lasts until ClearFaults. Returns the number
   /// of all rows.
@@ -81,12 +89,8 @@ TEST_F(NoRoomTest, FilesThatOnlyTheLogNamesAreNoLeftovers) {
   const auto rows = Rows(0, 6000, "");
   int committed = 0;
   for (uint64_t nth = 1; nth < 40; ++nth) {  // one of these writes is the manifest's
-    Release();
-    fs_ = std::make_unique<MemoryFileSystem>();
-    ASSERT_OK(Open());
-    ASSERT_OK(db_->CreateTable("t", RowSchema(), {.primary_key = {"id"}}));
     {
-      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+      ASSERT_OK_AND_ASSIGN(auto table, TableOfANewDatabase());
       fs_->FailNth(FileOp::kWrite, nth, ENOSPC, /*sticky=*/true);
       WriteOptions sync;
       sync.sync = true;
@@ -232,12 +236,8 @@ TEST_F(NoRoomTest, AFlushMakesBulkRowsDurableWhoseManifestEditFoundNoRoom) {
   const auto second = Rows(6000, 6000, "");
   int committed = 0;
   for (uint64_t nth = 1; nth < 40; ++nth) {  // one of these writes is the manifest's
-    Release();
-    fs_ = std::make_unique<MemoryFileSystem>();
-    ASSERT_OK(Open());
-    ASSERT_OK(db_->CreateTable("t", RowSchema(), {.primary_key = {"id"}}));
     {
-      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+      ASSERT_OK_AND_ASSIGN(auto table, TableOfANewDatabase());
       fs_->FailNth(FileOp::kWrite, nth, ENOSPC);
       if (!table->Insert(first).ok() || !table->Insert(second).ok()) continue;
       ASSERT_OK(db_->Flush());

@@ -49,6 +49,18 @@ class RepairWithoutManifest : public testing::Test {
     return test::ScanAll(*table);
   }
 
+  /// The process dies, the manifest is lost, and repair gives these rows.
+  void ExpectRepairedRows(std::shared_ptr<Database> db,
+                          const std::shared_ptr<arrow::Schema>& schema,
+                          const std::vector<std::string>& columns) {
+    Kill(std::move(db));
+    LoseManifest();
+    ASSERT_OK_AND_ASSIGN(const RepairReport report, Repair());
+    ASSERT_OK_AND_ASSIGN(const auto rows, Rows());
+    ASSERT_OK_AND_ASSIGN(const auto expected, test::BatchFromJson(schema, columns));
+    EXPECT_TRUE(test::SameRows(expected, rows)) << report.ToText();
+  }
+
   MemoryFileSystem fs_;
 };
 
@@ -64,13 +76,7 @@ TEST_F(RepairWithoutManifest, LoggedRowsThatACompactionHasPutIntoItsFileComeOnce
   ASSERT_OK(db->Compact("rows"));
   ASSERT_OK(table->Insert(*test::BatchFromJson(schema, {"[\"in the log alone\"]"})));
   table.reset();
-  Kill(std::move(db));
-  LoseManifest();
-  ASSERT_OK_AND_ASSIGN(const RepairReport report, Repair());
-  ASSERT_OK_AND_ASSIGN(const auto rows, Rows());
-  ASSERT_OK_AND_ASSIGN(const auto expected,
-                       test::BatchFromJson(schema, {"[\"a\", \"b\", \"in the log alone\"]"}));
-  EXPECT_TRUE(test::SameRows(expected, rows)) << report.ToText();
+  ExpectRepairedRows(std::move(db), schema, {"[\"a\", \"b\", \"in the log alone\"]"});
 }
 
 TEST_F(RepairWithoutManifest, CompactedRowsOfAnOlderSchemaAreNotTakenFromTheLog) {
@@ -94,14 +100,8 @@ TEST_F(RepairWithoutManifest, CompactedRowsOfAnOlderSchemaAreNotTakenFromTheLog)
   ASSERT_OK(db->Flush());
   ASSERT_OK(db->Compact("rows"));
   table.reset();
-  Kill(std::move(db));
-  LoseManifest();
-  ASSERT_OK_AND_ASSIGN(const RepairReport report, Repair());
-  ASSERT_OK_AND_ASSIGN(const auto rows, Rows());
-  ASSERT_OK_AND_ASSIGN(const auto expected,
-                       test::BatchFromJson(after, {"[\"1\", \"2\", \"3\"]", "[\"y\", \"y\", \"y\"]",
-                                                   "[\"x\", \"x\", \"x\"]"}));
-  EXPECT_TRUE(test::SameRows(expected, rows)) << report.ToText();
+  ExpectRepairedRows(std::move(db), after,
+                     {"[\"1\", \"2\", \"3\"]", "[\"y\", \"y\", \"y\"]", "[\"x\", \"x\", \"x\"]"});
 }
 
 TEST_F(RepairWithoutManifest, DamagedRangeDeletesCostNoRowsNoMoreThanWithIt) {

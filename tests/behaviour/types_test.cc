@@ -301,6 +301,36 @@ TEST_P(TypesTest, ADictionaryIsReadThoughItsIndicesNumberFewWords) {
   EXPECT_EQ(others, 300);
 }
 
+TEST_P(TypesTest, RowsWithManyWordsOfASmallDictionaryAreCounted) {
+  // Ten rows of 20 words each, all different: eight rows have more than 8-bit indices number.
+  const auto type = arrow::list(arrow::dictionary(arrow::int8(), arrow::utf8()));
+  const auto schema =
+      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("words", type)});
+  ASSERT_OK(database_->CreateTable("t", schema, {.primary_key = {"id"}}));
+  for (int64_t row = 0; row < 10; ++row) {
+    std::string words = "[";
+    std::string indices = "[";
+    for (int64_t i = 0; i < 20; ++i) {
+      words += (i == 0 ? "\"w" : ", \"w") + std::to_string(20 * row + i) + "\"";
+      indices += (i == 0 ? "" : ", ") + std::to_string(i);
+    }
+    ASSERT_OK_AND_ASSIGN(auto dictionary, arrow::json::DictArrayFromJSONString(
+                                              arrow::dictionary(arrow::int8(), arrow::utf8()),
+                                              indices + "]", words + "]"));
+    ASSERT_OK_AND_ASSIGN(auto offsets, arrow::json::ArrayFromJSONString(arrow::int32(), "[0, 20]"));
+    ASSERT_OK_AND_ASSIGN(auto list, arrow::ListArray::FromArrays(*offsets, *dictionary));
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+    const auto id = arrow::MakeArrayFromScalar(arrow::Int64Scalar(row), 1).ValueOrDie();
+    ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 1, {id, list})));
+  }
+  ASSERT_OK(Settle(&database_, GetParam()));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+  ScanOptions options;
+  options.filter = arrow::compute::is_valid(arrow::compute::field_ref("words"));
+  ASSERT_OK_AND_ASSIGN(const int64_t rows, table->Count(options));
+  EXPECT_EQ(rows, 10);
+}
+
 TEST_P(TypesTest, RunsAreReadThoughTheirEndsNumberFewRows) {
   const auto type = arrow::run_end_encoded(arrow::int16(), arrow::int64());
   const auto schema = arrow::schema({arrow::field("run", type)});

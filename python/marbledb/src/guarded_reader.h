@@ -36,12 +36,15 @@ inline arrow::Status ToPythonStatus(const arrow::Status& status) {
   return arrow::py::ConvertPyError(status.code());
 }
 
-/// Does this thread hold the GIL, of whatever interpreter?
+/// Does this thread hold the GIL?
 inline bool HasGil() {
 #if PY_VERSION_HEX >= 0x030D0000
   return PyThreadState_GetUnchecked() != nullptr;
 #else
-  return _PyThreadState_UncheckedGet() != nullptr;
+  // Before 3.12 the current state is that of whatever thread holds the GIL. (PyGILState_Check says
+  // yes to everybody once there are subinterpreters.)
+  PyThreadState* const mine = PyGILState_GetThisThreadState();
+  return mine != nullptr && mine == _PyThreadState_UncheckedGet();
 #endif
 }
 
