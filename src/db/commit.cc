@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/warn.h"
 #include "db/open_database.h"
+#include "io/posix_util.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -67,9 +68,8 @@ void PrefetchPlace(const Operation& op) {
 }  // namespace
 
 bool IsRoomError(const arrow::Status& status) {
-  if (status.IsOutOfMemory()) return true;
-  const int code = arrow::internal::ErrnoFromStatus(status);
-  return code == ENOSPC || code == EDQUOT || code == EMFILE || code == ENFILE || code == ENOMEM;
+  return status.IsOutOfMemory() || IsDiskFull(status) || IsOutOfDescriptors(status) ||
+         arrow::internal::ErrnoFromStatus(status) == ENOMEM;
 }
 
 arrow::Status OpenDatabase::Commit(std::span<Operation> operations, const WriteOptions& options) {

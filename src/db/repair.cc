@@ -159,7 +159,7 @@ class Repairer {
     std::vector<std::unique_ptr<SortedReader>> sources;
     std::vector<RangeTombstone> tombstones;
     const auto add_tombstones = [&](const RangeTombstoneSet& set) {
-      for (RangeTombstone& t : set.Clip("", std::nullopt)) tombstones.push_back(std::move(t));
+      tombstones.insert(tombstones.end(), set.tombstones().begin(), set.tombstones().end());
     };
     // Where sequences are not known, of equal ones the first source wins: the newest file.
     for (auto file = table.files.rbegin(); file != table.files.rend(); ++file) {

@@ -1,13 +1,11 @@
 #include "db/write_ahead_log.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
-
-#include <arrow/util/io_util.h>
 
 #include "base/check.h"
 #include "base/warn.h"
+#include "io/posix_util.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -144,8 +142,7 @@ arrow::Status WriteAheadLog::Recycle(std::vector<Retired>* retired) const {
     const bool is_leftover = old.segment == nullptr;
     arrow::Status status;
     if (old.spare.empty()) {
-      status = fs_->Remove(old.path);
-      if (arrow::internal::ErrnoFromStatus(status) == ENOENT) status = arrow::Status::OK();
+      status = RemoveIfThere(fs_, old.path);
     } else {
       status = old.segment->Close();
       if (status.ok()) status = fs_->Rename(old.path, old.spare);

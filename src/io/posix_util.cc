@@ -49,6 +49,11 @@ bool IsDiskFull(const arrow::Status& status) {
   return errnum == ENOSPC || errnum == EDQUOT;
 }
 
+arrow::Status RemoveIfThere(FileSystem* fs, const std::string& path) {
+  const arrow::Status status = fs->Remove(path);
+  return arrow::internal::ErrnoFromStatus(status) == ENOENT ? arrow::Status::OK() : status;
+}
+
 arrow::Status CheckPath(const std::string& path) {
   if (path.find('\0') == std::string::npos) return arrow::Status::OK();
   return arrow::Status::Invalid("a path must not contain a zero byte: ", path.c_str(), "\\0...");

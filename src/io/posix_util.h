@@ -15,6 +15,8 @@
 #include <arrow/result.h>
 #include <arrow/status.h>
 
+#include <marble/file_system.h>
+
 namespace marble {
 
 /// An IOError "<path>: cannot <what>: <strerror>" that carries `errnum` for
@@ -26,6 +28,9 @@ bool IsOutOfDescriptors(const arrow::Status& status);
 
 /// Is the device full, or the user's share of it?
 bool IsDiskFull(const arrow::Status& status);
+
+/// Removes the file unless it is gone already: somebody else may remove it as well.
+arrow::Status RemoveIfThere(FileSystem* fs, const std::string& path);
 
 /// A path with a zero byte would name another file to the kernel; it is refused.
 arrow::Status CheckPath(const std::string& path);

@@ -326,22 +326,21 @@ class ColumnsInTurn {
 
   /// By any number of threads at once.
   Status GatherUntilNoneIsLeft() {
+    Columns columns(sources_.size());
     for (size_t i = next_++; i < order_.size(); i = next_++) {
-      ARROW_RETURN_NOT_OK(GatherOne(order_[i]));
+      ARROW_RETURN_NOT_OK(GatherOne(order_[i], &columns));
     }
     return Status::OK();
   }
   std::vector<std::shared_ptr<ArrayData>> gathered() && { return std::move(gathered_); }
 
  private:
-  Status GatherOne(int i) {
-    Columns columns;
-    columns.reserve(sources_.size());
-    for (const auto& source : sources_) {
-      const ArrayData* data = source->column_data(i).get();
-      columns.push_back({data, data->offset});
+  Status GatherOne(int i, Columns* columns) {
+    for (size_t s = 0; s < sources_.size(); ++s) {
+      const ArrayData* data = sources_[s]->column_data(i).get();
+      (*columns)[s] = {data, data->offset};
     }
-    auto column = GatherColumn(schema_.field(i)->type(), columns, selection_, pool_);
+    auto column = GatherColumn(schema_.field(i)->type(), *columns, selection_, pool_);
     if (!column.ok()) {
       return column.status().WithMessage("column '", schema_.field(i)->name(),
                                          "': ", column.status().message());

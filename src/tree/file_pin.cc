@@ -1,14 +1,12 @@
 #include "tree/file_pin.h"
 
-#include <cerrno>
 #include <map>
 #include <memory>
 #include <utility>
 
-#include <arrow/util/io_util.h>
-
 #include "base/mutex.h"
 #include "base/warn.h"
+#include "io/posix_util.h"
 
 namespace marble {
 
@@ -28,13 +26,6 @@ struct PinTable {
 PinTable& Pins() {
   static auto* pins = std::make_unique<PinTable>().release();
   return *pins;
-}
-
-/// Removes the file if it is there: when its last reader lets go while the database is opened, both
-/// remove it.
-arrow::Status RemoveIfThere(FileSystem* fs, const std::string& path) {
-  const arrow::Status status = fs->Remove(path);
-  return arrow::internal::ErrnoFromStatus(status) == ENOENT ? arrow::Status::OK() : status;
 }
 
 }  // namespace

@@ -259,25 +259,34 @@ TEST_P(TypesTest, KeysOfEveryTypeOrderAndFindTheirRows) {
   }
 }
 
+std::shared_ptr<arrow::DataType> WordType() {
+  return arrow::dictionary(arrow::int8(), arrow::utf8());
+}
+
+/// "w7", "w8" ...: so many words from number `first` on, all different.
+arrow::Result<std::shared_ptr<arrow::Array>> Words(int64_t first, int64_t count) {
+  std::string words;
+  std::string indices;
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string before = i == 0 ? "[" : ", ";
+    words += before + "\"w" + std::to_string(first + i) + "\"";
+    indices += before + std::to_string(i);
+  }
+  return arrow::json::DictArrayFromJSONString(WordType(), indices + "]", words + "]");
+}
+
 TEST_P(TypesTest, ADictionaryIsReadThoughItsIndicesNumberFewWords) {
   // 300 words in all, of which 8-bit indices number 128.
-  const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
   const auto schema =
-      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("word", type)});
+      arrow::schema({arrow::field("id", arrow::int64()), arrow::field("word", WordType())});
   ASSERT_OK(database_->CreateTable("t", schema, {.primary_key = {"id"}}));
   for (int part = 0; part < 3; ++part) {
-    std::string ids = "[";
-    std::string words = "[";
-    std::string indices = "[";
+    std::string ids;
     for (int i = 0; i < 100; ++i) {
-      const std::string comma = i == 0 ? "" : ", ";
-      ids += comma + std::to_string(100 * part + i);
-      words += comma + "\"w" + std::to_string(100 * part + i) + "\"";
-      indices += comma + std::to_string(i);
+      ids += (i == 0 ? "[" : ", ") + std::to_string(100 * part + i);
     }
     ASSERT_OK_AND_ASSIGN(auto id, arrow::json::ArrayFromJSONString(arrow::int64(), ids + "]"));
-    ASSERT_OK_AND_ASSIGN(auto word,
-                         arrow::json::DictArrayFromJSONString(type, indices + "]", words + "]"));
+    ASSERT_OK_AND_ASSIGN(auto word, Words(100 * part, 100));
     ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
     ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 100, {id, word})));
   }
@@ -303,20 +312,12 @@ TEST_P(TypesTest, ADictionaryIsReadThoughItsIndicesNumberFewWords) {
 
 TEST_P(TypesTest, RowsWithManyWordsOfASmallDictionaryAreCounted) {
   // Ten rows of 20 words each, all different: eight rows have more than 8-bit indices number.
-  const auto type = arrow::list(arrow::dictionary(arrow::int8(), arrow::utf8()));
+  const auto type = arrow::list(WordType());
   const auto schema =
       arrow::schema({arrow::field("id", arrow::int64()), arrow::field("words", type)});
   ASSERT_OK(database_->CreateTable("t", schema, {.primary_key = {"id"}}));
   for (int64_t row = 0; row < 10; ++row) {
-    std::string words = "[";
-    std::string indices = "[";
-    for (int64_t i = 0; i < 20; ++i) {
-      words += (i == 0 ? "\"w" : ", \"w") + std::to_string(20 * row + i) + "\"";
-      indices += (i == 0 ? "" : ", ") + std::to_string(i);
-    }
-    ASSERT_OK_AND_ASSIGN(auto dictionary, arrow::json::DictArrayFromJSONString(
-                                              arrow::dictionary(arrow::int8(), arrow::utf8()),
-                                              indices + "]", words + "]"));
+    ASSERT_OK_AND_ASSIGN(auto dictionary, Words(20 * row, 20));
     ASSERT_OK_AND_ASSIGN(auto offsets, arrow::json::ArrayFromJSONString(arrow::int32(), "[0, 20]"));
     ASSERT_OK_AND_ASSIGN(auto list, arrow::ListArray::FromArrays(*offsets, *dictionary));
     ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
