@@ -33,9 +33,9 @@ struct Options {
   /// eighths. Smaller means shorter bursts of writes at full speed, more flushes and more disk
   /// reads.
   int64_t memory_budget = int64_t{1} << 30;
-  /// Bytes at which a table's memtable is sealed and flushed; up to six sealed ones may wait for
-  /// their flush before writes are slowed down. Larger means fewer, bigger flushes and a longer
-  /// replay after a crash. Bounded by a quarter of memory_budget and by 1 GiB.
+  /// Bytes at which a table's memtable is sealed and flushed; writes are slowed down when six
+  /// sealed ones wait for their flush. Larger means fewer, bigger flushes and a longer replay after
+  /// a crash. Bounded by a quarter of memory_budget and by 1 GiB.
   int64_t memtable_bytes = int64_t{64} << 20;
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;
@@ -45,8 +45,9 @@ struct Options {
   int64_t target_file_bytes = int64_t{64} << 20;
   /// Bytes of level 1; each deeper level holds ten times as much.
   int64_t level_base_bytes = int64_t{1} << 30;
-  /// Threads for flush and compaction. One of them is kept for flushes when there are two or more.
-  /// Up to as many more read ahead of long scans, begun with the first one.
+  /// Threads for flush and compaction. Of two or more one begins no compaction, so that it is there
+  /// for flushes; meanwhile it helps with parts of compactions that others began. Up to as many
+  /// more read ahead of long scans, begun with the first one.
   int background_threads = 2;
   /// Map SSTables into memory. Without it every block is read into the block cache.
   bool use_mappings = true;
