@@ -30,7 +30,8 @@ struct TableInfo {
   uint32_t id = 0;
   std::shared_ptr<arrow::Schema> schema;
   TableOptions options;
-  /// One binary-like key column and one binary-like value column, in this order: point puts work.
+  /// Created with one binary-like key column and one binary-like value column, in this order, and
+  /// nothing else: point puts work. AlterTable makes none and refuses to change one.
   bool is_key_value = false;
 };
 

@@ -122,8 +122,8 @@ class Iterator {
 /// valid UTF-8 (and values where the value column is).
 class KeyValue {
  public:
-  /// `table` must have one binary-like key column and one binary-like value column; it is created
-  /// as {key: utf8, value: binary} if it does not exist and `create_if_missing`.
+  /// `table` must be a key-value table (TableInfo::is_key_value); it is created as {key: utf8,
+  /// value: binary} if it does not exist and `create_if_missing`.
   static arrow::Result<std::shared_ptr<KeyValue>> Open(std::shared_ptr<Database> database,
                                                        const std::string& table = "default",
                                                        bool create_if_missing = false);

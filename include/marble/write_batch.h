@@ -16,9 +16,9 @@ namespace marble {
 
 /// Operations are applied in the order they were added; a later one wins on the same key. Tables
 /// are resolved and batches checked by Database::Write, so a mistake in any operation writes
-/// nothing. Point operations need a table of one binary-like key column and one binary-like value
-/// column (as `default` is). Keys and values are copied; record batches are referenced until Write
-/// returns. Not thread-safe. Reusable after Clear.
+/// nothing. Point operations need a key-value table (TableInfo::is_key_value), as `default` is.
+/// Keys and values are copied; record batches are referenced until Write returns. Not thread-safe.
+/// Reusable after Clear.
 class WriteBatch {
  public:
   void Put(std::string_view table, std::string_view key, std::string_view value);

@@ -54,8 +54,9 @@ arrow::Status CheckKeyValueTable(const TableState& table) {
     return arrow::Status::OK();
   }
   return arrow::Status::Invalid("table '", table.info.name,
-                                "' is no key-value table: point operations need one binary-like "
-                                "key column and one binary-like value column");
+                                "' is no key-value table: point operations need one that was "
+                                "created with one binary-like key column and one binary-like "
+                                "value column");
 }
 
 arrow::Status CheckKey(const TableState& table, std::string_view key) {

@@ -360,8 +360,9 @@ arrow::Result<std::shared_ptr<KeyValue>> KeyValue::Open(std::shared_ptr<Database
   ARROW_ASSIGN_OR_RAISE(auto state, FindOrCreate(database.get(), *core, table, create_if_missing));
   if (!state->schema->is_key_value()) {
     return arrow::Status::Invalid("table '", table,
-                                  "' is no key-value table: it needs one binary-like key column "
-                                  "and one binary-like value column, and its columns are ",
+                                  "' is no key-value table: one is created with one binary-like "
+                                  "key column and one binary-like value column, and never altered; "
+                                  "its columns are ",
                                   state->schema->user_schema()->ToString());
   }
   return std::make_shared<TableKeyValue>(std::move(database), std::move(core), std::move(state));
