@@ -87,7 +87,7 @@ arrow::Status ImportFile(const std::shared_ptr<Table>& table, const std::string&
                          const ImportOptions& options = {}, ImportResult* result = nullptr);
 
 /// The schema of a file, for a table to be made of it. Types of CSV columns are guessed from the
-/// first 4 MiB; a column that is empty there is text.
+/// first 4 MiB; a column that is empty there is text, and so is one of type null of other formats.
 arrow::Result<std::shared_ptr<arrow::Schema>> ReadFileSchema(
     const std::shared_ptr<Database>& database, const std::string& path,
     const ImportOptions& options = {});
