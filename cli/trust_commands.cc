@@ -55,7 +55,8 @@ void AddTrustCommands(CLI::App* app, Chosen* chosen) {
   CLI::App* dump =
       app->add_subcommand("dump", "Show what a log segment, manifest or SSTable holds");
   dump->add_option("FILE", arguments->path, "A file of a database")->required();
-  dump->add_flag("--rows", arguments->rows, "Every row and operation, not only the first");
+  dump->add_flag("--rows", arguments->rows,
+                 "Rows of an SSTable, and of log records more operations than the first eight");
   CLI::App* repair =
       app->add_subcommand("repair", "Save what is intact of a database into a new one");
   repair->add_option("DB", arguments->path, "The damaged database's directory")->required();

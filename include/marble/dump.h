@@ -12,7 +12,7 @@ namespace marble {
 struct DumpOptions {
   /// JSON instead of indented text.
   bool json = false;
-  /// Every row of an SSTable and every operation of a log record, not only the first of them.
+  /// Every row of an SSTable (else none), every operation of a log record (else the first eight).
   bool rows = false;
   /// nullptr means the operating system's.
   FileSystem* file_system = nullptr;
@@ -25,9 +25,10 @@ struct Dump {
   arrow::Status status;
 };
 
-/// Dumps a log segment, a manifest, an SSTable or CURRENT, told apart by their first bytes, without
-/// a lock and without writing. Keys are shown by their columns where the file itself, or the
-/// manifest of the database around it, tells the schema, else as bytes.
+/// Dumps a log segment, a manifest, an SSTable or CURRENT, without a lock and without writing. The
+/// first two are known by their first bytes, an SSTable by these or by its name, CURRENT by its
+/// name. Keys are shown by their columns where the file itself, or the manifest of the database
+/// around it, tells the schema, else as bytes.
 ///
 /// Errors: I/O errors; Invalid for a file that is none of these.
 arrow::Result<Dump> DumpFile(const std::string& path, const DumpOptions& options = {});
