@@ -65,16 +65,20 @@ struct VerifyReport {
 
 struct VerifyProgress {
   std::string file;  // the one that comes next
+  /// Calls before this one, and the bytes of their files.
   int64_t files_done = 0;
-  int64_t files = 0;
   int64_t bytes_done = 0;
+  /// As in VerifyReport: with CURRENT, manifests, files beside them and SSTables that nothing
+  /// names, for which there is no call; without missing SSTables, for which there is one.
+  int64_t files = 0;
   int64_t bytes = 0;
 };
 
 struct VerifyOptions {
   /// nullptr means the operating system's.
   FileSystem* file_system = nullptr;
-  /// Called before each file; an error ends the verification with it.
+  /// Called for each log segment, before the log is read, and before each SSTable that manifest or
+  /// log name, be it there or not; an error ends the verification with it.
   std::function<arrow::Status(const VerifyProgress&)> progress;
 };
 
