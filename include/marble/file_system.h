@@ -133,8 +133,7 @@ class FileSystem {
 /// The operating system's file system; lives for ever.
 FileSystem* DefaultFileSystem();
 
-/// An in-memory file system for tests and caches. Bytes that were not synced and directory entries
-/// whose directory was not synced are lost by `LoseUnsynced`.
+/// The in-memory file system of the tests (src/io/memory_file_system.h), which is not installed.
 class MemoryFileSystem;
 
 }  // namespace marble
