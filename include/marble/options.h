@@ -31,7 +31,9 @@ struct Options {
   /// data exceed memory) and pinned indexes together. Half of it at most goes to write buffers, and
   /// writes are slowed down from three eighths on; the caches use what they leave, up to seven
   /// eighths. Smaller means shorter bursts of writes at full speed, more flushes and more disk
-  /// reads.
+  /// reads. It does not bound what has to be there: rows that a read-only open replays from the
+  /// log, all of which stay in memory, and what is kept of each file from its first use on. That is
+  /// little, but without `use_mappings` the point index is a part of it: about 6 bytes a key.
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed; writes are slowed down when six
   /// sealed ones wait for their flush. Larger means fewer, bigger flushes and a longer replay after
