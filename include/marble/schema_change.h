@@ -31,8 +31,11 @@ class SchemaChange {
     std::vector<std::string> columns;              // kReorder
   };
 
-  /// A new last column. Rows that are there have `default_value` in it (of the field's type, at
-  /// most 256 bytes), or null without one; a field that is not nullable needs one.
+  /// A new last column. Rows that are there have `default_value` in it, or null without one; a
+  /// field that is not nullable needs one. It is of the field's type and has at most 256 bytes with
+  /// its offsets: text of 248 bytes as utf8, of 240 as large_utf8 or a view. A read writes it out
+  /// for each row of a block. Of utf8, binary and nested types that may be no more than 2 GiB in
+  /// one block (a long value, many narrow rows), or the read fails with CapacityError.
   SchemaChange& Add(std::shared_ptr<arrow::Field> field,
                     std::shared_ptr<arrow::Scalar> default_value = nullptr) {
     Step& step = Append(Kind::kAdd);

@@ -347,8 +347,9 @@ cdef class Table:
         add : pyarrow.Schema, pyarrow.Field, a list of fields or a dict of str to type, optional
             New last columns.
         defaults : dict of str to value, optional
-            What rows that are there have in new columns, at most 256 bytes each; null where nothing
-            is given.
+            What rows that are there have in new columns; null where nothing is given. At most 256
+            bytes each with offsets (text: 248 as string, 240 as large_string). Reading writes them
+            out for each row: of string, binary and nested types over 2 GiB in a block are an error.
         reorder : sequence of str
             The columns in this order; those not named follow as they stand.
         """
