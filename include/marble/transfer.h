@@ -114,8 +114,9 @@ struct ExportResult {
 };
 
 /// Writes the rows of a scan to a file, which appears complete and synced, or not at all: it is
-/// written under a temporary name beside `path` (removed if anything fails) and renamed. Conflict
-/// if `path` exists, unless `overwrite`. The file can be read by its owner only.
+/// written under a temporary name beside `path` (removed if anything fails) and renamed. If only
+/// the sync of the folder after that fails, so does the export, and the file is there. Conflict if
+/// `path` exists, unless `overwrite`. The file can be read by its owner only.
 ///
 /// Parquet and IPC files give back what was inserted, types included, wherever the format can hold
 /// it (docs/transfer.md); CSV cannot hold nested values. Memory: a batch of the scan, and 64 MiB of

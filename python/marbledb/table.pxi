@@ -267,7 +267,8 @@ cdef class Table:
             Called with ``(rows, bytes, 0)``; False ends the export: there is no file, and the
             result is None.
 
-        The file appears complete and synced, or not at all."""
+        The file appears complete and synced, or not at all. If only the sync of its folder fails,
+        which comes last, that is raised and the file is there."""
         cdef CStatus status
         cdef CStatus raised
         cdef CExportOptions options
