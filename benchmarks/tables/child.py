@@ -15,7 +15,7 @@ from . import data
 from .engine import SQL_THREADS
 from .workloads import STEPS, Bench
 
-# By name: module and class. Tonbo is not among them: it has no Python package.
+# By name: module and class. Tonbo is not measured.
 ENGINES = {
     "marble": ("marble", "Marble"), "marble-lz4": ("marble", "MarbleLz4"),
     "marble-zstd": ("marble", "MarbleZstd"), "marble-lz4-zstd": ("marble", "MarbleLz4Zstd"),
