@@ -45,7 +45,7 @@ COLUMNS_MAX = 100
 PYTHON_COLUMNS_MAX = 110
 
 CPP = {".h", ".hpp", ".cc", ".cpp"}
-PYTHON = {".py", ".pyi", ".pyx", ".pxd"}
+PYTHON = {".py", ".pyi", ".pyx", ".pxd", ".pxi"}
 CODE = CPP | PYTHON | {".sh", ".cmake"}
 TEXT = CODE | {".md", ".txt", ".toml", ".json", ".yml", ".yaml", ".in"}
 
@@ -188,7 +188,7 @@ def check_lengths(path: str, text: str) -> Iterator[Finding]:
         functions = cpp_functions(text)
     elif suffix in {".py", ".pyi"}:
         functions = python_functions(text)
-    elif suffix == ".pyx":
+    elif suffix in {".pyx", ".pxi"}:
         functions = cython_functions(text)
     for block in functions:
         length = block.last_line - block.first_line + 1
@@ -236,7 +236,7 @@ def check_cpp_idioms(path: str, text: str) -> Iterator[Finding]:
 
 def check_layers(path: str, text: str) -> Iterator[Finding]:
     parts = Path(path).parts
-    if Path(path).suffix not in CPP | {".pyx", ".pxd"} or path in INSIDE_EXCEPTIONS:
+    if Path(path).suffix not in CPP | {".pyx", ".pxd", ".pxi"} or path in INSIDE_EXCEPTIONS:
         return
     allowed: set[str] | None = None
     if parts[0] == "src" and len(parts) > 2:
