@@ -82,7 +82,7 @@ def event_batches(rows: int, seed: int) -> Iterator[pa.RecordBatch]:
 
 
 def lineitem_batches(rows: int, seed: int) -> Iterator[pa.RecordBatch]:
-    """As TPC-H has it in what its queries 1 and 6 ask for: 1 to 7 lines an order, and dates and flags
+    """As TPC-H has it in what its queries 1 and 6 ask for: 4 lines an order, and dates and flags
     that depend on each other."""
     source = np.random.default_rng(seed)
     for start in range(0, rows, BATCH_ROWS):

@@ -15,7 +15,7 @@ BATCH_ROWS = 131_072
 class Duckdb(Engine):
     name, family = "duckdb", "duckdb"
     version = f"duckdb {duckdb.__version__}"
-    note = ("no key; one INSERT ... SELECT from the Arrow batches, then CHECKPOINT; reads by streaming "
+    note = ("no key; one INSERT ... SELECT from the Arrow batches; quiet: CHECKPOINT; reads by streaming "
             "into Arrow; upsert: DELETE and INSERT in a transaction; lookups of many: semi-join")
     threads = (1, 2)
     id_type = "BIGINT NOT NULL"
@@ -34,9 +34,11 @@ class Duckdb(Engine):
     def ingest(self, batches: list[pa.RecordBatch]) -> None:
         self.with_rows(pa.Table.from_batches(batches),
                        f"INSERT INTO events SELECT * FROM given {self.order}")
-        self.sql.execute("CHECKPOINT")
-        # Readers need no order from here on, which lets DuckDB stream with less waiting.
+        # Readers need no order, which lets DuckDB stream with less waiting.
         self.sql.execute("SET preserve_insertion_order=false")
+
+    def quiet(self) -> None:
+        self.sql.execute("CHECKPOINT")
 
     def with_rows(self, rows: pa.Table, *statements: str) -> None:
         """Runs statements about the Arrow table `given` in one transaction."""
@@ -46,9 +48,6 @@ class Duckdb(Engine):
             self.sql.execute(statement).fetchall()
         self.sql.commit()
         self.sql.unregister("given")
-
-    def compact(self) -> None:
-        self.sql.execute("CHECKPOINT")
 
     def read(self, sql: str) -> Batches:
         # A relation streams into Arrow; the result of execute() would be copied once more.

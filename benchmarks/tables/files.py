@@ -12,6 +12,7 @@ import polars
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
+import pyarrow.fs
 import pyarrow.parquet
 
 from .data import SCHEMA, Range
@@ -92,10 +93,14 @@ class Feather(File):
             for batch in batches:
                 writer.write_batch(batch)
 
+    def open(self) -> None:
+        # Once: each mapping has its pages to find anew.
+        self.mapped = pa.memory_map(str(self.path))
+
     def reader(self, columns: Optional[list[str]] = None) -> pa.ipc.RecordBatchFileReader:
         fields = None if columns is None else [SCHEMA.get_field_index(name) for name in columns]
         options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=pa.cpu_count() > 1)
-        return pa.ipc.open_file(pa.memory_map(str(self.path)), options=options)
+        return pa.ipc.open_file(self.mapped, options=options)
 
     def scan(self, columns: Optional[list[str]] = None) -> Batches:
         reader = self.reader(columns)
@@ -132,7 +137,8 @@ class Feather(File):
     def prepare_queries(self, lineitem: list[pa.RecordBatch]) -> None:
         lines = self.directory / "lineitem.arrow"
         self.write(lines, lineitem[0].schema, lineitem)
-        sources = {name: pyarrow.dataset.dataset(path, format="ipc")
+        mapping = pa.fs.LocalFileSystem(use_mmap=True)
+        sources = {name: pyarrow.dataset.dataset(str(path), format="ipc", filesystem=mapping)
                    for name, path in (("events", self.path), ("lineitem", lines))}
         self.sql = sql_over(sources)
 

@@ -59,7 +59,7 @@ class Marble(Engine):
         return self.table.get(key)
 
     def get_many(self, keys: pa.Array) -> Batches:
-        return self.table.get(keys).to_batches()
+        return self.table.get(keys, ordered=False).to_batches()
 
     def contains(self, keys: pa.Array) -> pa.Array:
         return keys.filter(self.table.contains(keys))
