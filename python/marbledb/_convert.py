@@ -124,6 +124,7 @@ def _as_column(column, field, name=None):
         return column
     if _family(column.type) == _family(field.type):
         try:
+            column.validate(full=True)  # a cast trusts its input
             return column.cast(field.type)
         except _MISFITS as error:
             raise SchemaError(f"{_where(name, field.name)}: {error}") from error
@@ -136,6 +137,7 @@ def _values(values, field, name):
         if isinstance(values, (str, bytes, dict)):
             raise TypeError(f"a sequence of values is required, not {type(values).__name__}")
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
+            values.validate(full=True)
             return exact_cast(values, field.type)
         return exact_array(values, field.type)
     except MemoryError:
@@ -263,6 +265,8 @@ def reader_of(data, schema, name=None):
 
 def _combined(table):
     """The rows of `table` in as few batches as Arrow can: several if a column is over 2 GiB."""
+    if any(column.num_chunks > 1 for column in table.columns):
+        _validate(table)
     return table.combine_chunks().to_batches() or [
         pa.RecordBatch.from_pylist([], schema=table.schema)
     ]
@@ -391,21 +395,31 @@ def range_of(key_range, schema, primary_key, name):
     return bound_of(start, schema, primary_key, name), bound_of(end, schema, primary_key, name)
 
 
+def _validate(data):
+    """Before Arrow computes with data from outside, which it trusts. The engine checks for itself."""
+    try:
+        data.validate(full=True)
+    except pa.ArrowException as error:
+        raise SchemaError(f"the data are not valid: {error}") from error
+
+
 def _flat(column):
     """One binary-like array of a column that may be chunked, a view, or dictionary-encoded."""
     family = _family(column.type)
     wanted = pa.large_string() if family == "string" else pa.large_binary()
     if family not in ("string", "binary"):
         raise SchemaError(f"keys and values are strings or binary, not {column.type}")
-    if isinstance(column, pa.ChunkedArray):
-        if column.num_chunks == 1:
-            column = column.chunk(0)
-        else:
-            column = pa.concat_arrays(
-                [chunk.cast(wanted) for chunk in column.chunks] or [pa.array([], wanted)]
-            )
+    if isinstance(column, pa.ChunkedArray) and column.num_chunks == 1:
+        column = column.chunk(0)
     plain = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
-    return column if column.type in plain else column.cast(wanted)
+    if isinstance(column, pa.Array) and column.type in plain:
+        return column
+    _validate(column)
+    if isinstance(column, pa.Array):
+        return column.cast(wanted)
+    return pa.concat_arrays(
+        [chunk.cast(wanted) for chunk in column.chunks] or [pa.array([], wanted)]
+    )
 
 
 def pairs_of(data, key_name, value_name):

@@ -115,6 +115,18 @@ TEST_F(BadInputTest, ABatchThatFailsValidateFullIsRefusedByName) {
   }
 }
 
+TEST_F(BadInputTest, ArraysOfPairsThatFailValidateFullAreRefusedByTable) {
+  ASSERT_OK_AND_ASSIGN(auto pairs, KeyValue::Open(database_.get()));
+  const std::vector<int32_t> good = {0, 1};
+  const std::vector<int32_t> far = {0, 1 << 20};
+  const auto bytes = arrow::Buffer::FromString("abcd");
+  const arrow::BinaryArray sound(1, arrow::Buffer::Wrap(good), bytes);
+  const arrow::BinaryArray overlong(1, arrow::Buffer::Wrap(far), bytes);
+  EXPECT_FAILS_WITH("'default': the array of values is not valid", pairs->PutMany(sound, overlong));
+  EXPECT_FAILS_WITH("'default': the array of keys is not valid", pairs->PutMany(overlong, sound));
+  EXPECT_EQ(pairs->Get("a").ValueOrDie(), std::nullopt);
+}
+
 TEST_F(BadInputTest, ColumnsOfDifferentLengthsAreRefused) {
   ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(RowSchema(), {"[1, 2]", R"(["a", "b"])", "[1]"}));
   ExpectRefused("'score'", batch);

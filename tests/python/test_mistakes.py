@@ -216,3 +216,28 @@ def test_a_dropped_table_is_said_to_be_gone(db, table):
 def test_a_timeout_may_be_infinite(table):
     table.insert([{"id": 1, "n": 1}], timeout=float("inf"))
     assert table.count() == 1
+
+
+def overlong(data_type):
+    """An array of two values of which the first ends far behind its bytes, which is seen only by who
+    looks at every value."""
+    offsets = pa.py_buffer(np.array([0, 1 << 20, 4], np.int32))
+    return pa.Array.from_buffers(data_type, 2, [None, offsets, pa.py_buffer(b"abcd")])
+
+
+def test_arrays_that_are_not_valid_are_refused_before_anything_reads_them(db):
+    kv = db.kv("pairs")
+    for keys, values in ((pa.array(["a", "b"]), overlong(pa.binary())),
+                         (overlong(pa.string()), pa.array([b"v", b"w"]))):
+        with pytest.raises(marbledb.InvalidArgumentError, match="not valid"):
+            kv.put_many(pa.table({"key": keys, "value": values}))
+    with pytest.raises(marbledb.InvalidArgumentError):
+        kv.multi_get(overlong(pa.string()))
+    with pytest.raises(marbledb.InvalidArgumentError):
+        kv.multi_get(pa.chunked_array([overlong(pa.string()), pa.array(["b"])]))
+    table = db.create_table("t", pa.schema([("id", pa.int64()), ("text", pa.large_string())]), "id")
+    with pytest.raises(marbledb.SchemaError, match="'text'"):
+        table.insert(pa.table({"id": [1, 2], "text": overlong(pa.string())}))
+    with pytest.raises(marbledb.SchemaError, match="'text'"):
+        table.insert({"id": [1, 2], "text": overlong(pa.string())})
+    assert table.count() == 0 and kv.get("a") is None

@@ -77,9 +77,10 @@ inline std::string_view ValueAt(const Values& values, size_t i) {
   return values[i].value_or(std::string_view());
 }
 
-/// Views into `array` (utf8, binary, and their large forms), without nulls. The caller keeps
-/// `array`.
+/// Views into `array` (utf8, binary, and their large forms), which must be valid and without nulls.
+/// The caller keeps `array`.
 inline arrow::Status ViewsOf(const arrow::Array& array, std::vector<std::string_view>* out) {
+  ARROW_RETURN_NOT_OK(array.ValidateFull());
   if (array.null_count() != 0) return arrow::Status::Invalid("keys must not be null");
   out->reserve(static_cast<size_t>(array.length()));
   const auto collect = [&](const auto& typed) {
