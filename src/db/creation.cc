@@ -22,9 +22,10 @@ arrow::Status CheckFirstManifest(FileSystem* fs, const std::string& directory) {
   const auto contents = ReadManifest(fs, directory, kFirstManifest, nullptr);
   if (!contents.ok() && IsCorruption(contents.status())) return arrow::Status::OK();  // cut short
   ARROW_RETURN_NOT_OK(contents.status());
-  if (contents->records <= 1) return arrow::Status::OK();
-  return MissingCurrent(directory, ManifestName(kFirstManifest) + ", which has " +
-                                       std::to_string(contents->records) + " records");
+  if (contents->records > 1 || contents->has_more) {
+    return MissingCurrent(directory, ManifestName(kFirstManifest) + ", which was used");
+  }
+  return arrow::Status::OK();
 }
 
 /// Nothing is committed before CURRENT is there.

@@ -35,20 +35,24 @@ arrow::Status SwitchCurrent(FileSystem* fs, const std::string& directory) {
 
 /// Judges the place where the records of a manifest stopped.
 arrow::Status CheckEnd(LogReader* reader, const std::string& path, const CurrentContents& current,
-                       bool ended_clean, uint64_t end) {
+                       ManifestContents* contents) {
   const auto stop = static_cast<int64_t>(reader->stopped_at().offset);
   if (current.clean) {
-    if (ended_clean && end == current.manifest_bytes) return arrow::Status::OK();
+    if (contents->ended_clean && contents->end == current.manifest_bytes) {
+      return arrow::Status::OK();
+    }
     return CorruptionError(path, stop,
                            "the database was closed with a manifest of " +
                                std::to_string(current.manifest_bytes) +
                                " bytes, and it is not whole now; restore it from a backup");
   }
   ARROW_ASSIGN_OR_RAISE(auto later, reader->FindAfter(reader->stopped_at().offset + 1));
-  if (later != nullptr) {
+  contents->has_more = later != nullptr;
+  if (contents->has_more) {
     return CorruptionError(path, stop, "a manifest record is damaged and valid ones follow it");
   }
-  if (end == kLogHeaderBytes) return CorruptionError(path, kLogHeaderBytes, "holds no edit");
+  if (contents->end == kLogHeaderBytes)
+    return CorruptionError(path, kLogHeaderBytes, "holds no edit");
   return arrow::Status::OK();
 }
 
@@ -194,8 +198,8 @@ arrow::Result<ManifestContents> ReadManifest(FileSystem* fs, const std::string& 
     contents.end = record->end.offset;
     ++contents.records;
   }
-  contents.status = CheckEnd(reader.get(), path, current == nullptr ? CurrentContents() : *current,
-                             contents.ended_clean, contents.end);
+  contents.status =
+      CheckEnd(reader.get(), path, current == nullptr ? CurrentContents() : *current, &contents);
   return contents;
 }
 

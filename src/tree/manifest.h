@@ -62,6 +62,7 @@ struct ManifestContents {
   uint64_t records = 0;
   uint64_t end = 0;          // behind the last good record
   bool ended_clean = false;  // the last good record is the mark of a clean close
+  bool has_more = false;     // a valid record stands behind a damaged one
   /// OK if the records end where CURRENT, if it was given, says, or where nothing follows them.
   /// Else Corruption with the offset, or IncompatibleFormat.
   arrow::Status status;

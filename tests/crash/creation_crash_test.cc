@@ -113,5 +113,17 @@ TEST(CreationCrashTest, ADatabaseWithoutItsCurrentIsNotTakenForOneThatWasBeingCr
   }
 }
 
+TEST(CreationCrashTest, NorIsOneWhoseManifestIsDamagedInItsFirstRecord) {
+  MemoryFileSystem disk;
+  {
+    auto database = Database::Open(kPath, OptionsOn(&disk));
+    ASSERT_OK(database);
+    ASSERT_OK(KeyValue::Open(*database, "empty", /*create_if_missing=*/true));
+  }
+  ASSERT_OK(disk.Remove("/database/CURRENT"));
+  ASSERT_OK(disk.Overwrite("/database/MANIFEST-000001", 100, "damage"));
+  EXPECT_FAILS_WITH("CURRENT is missing", Database::Open(kPath, OptionsOn(&disk)));
+}
+
 }  // namespace
 }  // namespace marble::test
