@@ -30,6 +30,9 @@ int64_t SizeClass(int64_t size, int64_t alignment) {
   return (size + step - 1) / step * step;
 }
 
+/// How much larger than what is asked for a spare may be.
+constexpr int64_t kSpareFitMax = 2;
+
 bool IsRecycled(int64_t size, int64_t alignment) {
   return alignment == kHugePageBytes || size >= kRecycledBytesMin;
 }
@@ -49,14 +52,26 @@ int64_t RecyclingPool::spare_bytes() const {
 
 uint8_t* RecyclingPool::TakeSpare(int64_t bytes, int64_t alignment) {
   MutexLock lock(&mutex_);
-  const auto found = std::find_if(spares_.rbegin(), spares_.rend(), [&](const Spare& spare) {
-    return spare.bytes == bytes && spare.alignment == alignment;
-  });
-  if (found == spares_.rend()) return nullptr;
-  uint8_t* data = found->data;
-  spare_bytes_ -= bytes;
-  spares_.erase(std::next(found).base());
+  auto best = spares_.end();
+  // Of the smallest that do the newest: it may still be in the processor's cache.
+  for (auto spare = spares_.begin(); spare != spares_.end(); ++spare) {
+    if (spare->alignment != alignment || spare->bytes < bytes) continue;
+    if (best == spares_.end() || spare->bytes <= best->bytes) best = spare;
+  }
+  if (best == spares_.end() || best->bytes > kSpareFitMax * bytes) return nullptr;
+  uint8_t* data = best->data;
+  spare_bytes_ -= best->bytes;
+  if (best->bytes > bytes) larger_.emplace(data, best->bytes);
+  spares_.erase(best);
   return data;
+}
+
+int64_t RecyclingPool::TakeTrueBytes(const uint8_t* data, int64_t size, int64_t alignment) {
+  const auto larger = larger_.find(data);
+  if (larger == larger_.end()) return SizeClass(size, alignment);
+  const int64_t bytes = larger->second;
+  larger_.erase(larger);
+  return bytes;
 }
 
 arrow::Status RecyclingPool::Allocate(int64_t size, int64_t alignment, uint8_t** out) {
@@ -85,8 +100,8 @@ arrow::Status RecyclingPool::Reallocate(int64_t old_size, int64_t new_size, int6
 
 void RecyclingPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {
   if (!IsRecycled(size, alignment)) return ProxyMemoryPool::Free(buffer, size, alignment);
-  const int64_t bytes = SizeClass(size, alignment);
   MutexLock lock(&mutex_);
+  const int64_t bytes = TakeTrueBytes(buffer, size, alignment);
   spares_.push_back({buffer, bytes, alignment, ++frees_});
   spare_bytes_ += bytes;
   Trim();

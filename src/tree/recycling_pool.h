@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <unordered_map>
 
 #include <arrow/memory_pool.h>
 
@@ -32,7 +33,7 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
 
   // arrow::MemoryPool. Memory aligned to kHugePageBytes is in huge pages where the kernel has them,
   // and recycled; so is other memory from kRecycledBytesMin on, in sizes that are up to an eighth
-  // larger than what was asked for.
+  // larger than what was asked for, or as spares of up to twice that.
   using arrow::ProxyMemoryPool::Allocate;
   using arrow::ProxyMemoryPool::Free;
   using arrow::ProxyMemoryPool::Reallocate;
@@ -48,12 +49,17 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
     int64_t alignment;
     uint64_t freed;  // its number among the frees
   };
-  /// A spare of this size and alignment; nullptr if there is none.
+  /// The best spare for so many bytes of this alignment; nullptr if none is near enough.
   uint8_t* TakeSpare(int64_t bytes, int64_t alignment);
+  /// What was allocated for memory that is given back now.
+  int64_t TakeTrueBytes(const uint8_t* data, int64_t size, int64_t alignment)
+      MARBLE_REQUIRES(mutex_);
   void Trim() MARBLE_REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   std::deque<Spare> spares_ MARBLE_GUARDED_BY(mutex_);  // oldest first
+  /// True sizes of memory that was a larger spare than it was asked to be.
+  std::unordered_map<const uint8_t*, int64_t> larger_ MARBLE_GUARDED_BY(mutex_);
   uint64_t frees_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_max_ MARBLE_GUARDED_BY(mutex_) = 0;

@@ -95,6 +95,23 @@ TEST(RecyclingPool, GivesOutLargeMemoryAgainForSizesNearIt) {
   EXPECT_EQ(pool.bytes_allocated(), 0);
 }
 
+TEST(RecyclingPool, GivesOutASpareOfUpToTwiceTheSizeAndKeepsAllOfItAfterwards) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(32 * kRecycledBytesMin);
+  uint8_t* first = Take(&pool, 8 * kRecycledBytesMin, 64);
+  pool.Free(first, 8 * kRecycledBytesMin, 64);
+  uint8_t* small = Take(&pool, 3 * kRecycledBytesMin, 64);
+  EXPECT_NE(small, first) << "it would waste more than half";
+  EXPECT_EQ(Take(&pool, 5 * kRecycledBytesMin, 64), first);
+  EXPECT_EQ(pool.spare_bytes(), 0);
+  EXPECT_EQ(pool.bytes_allocated(), 11 * kRecycledBytesMin);
+  pool.Free(first, 5 * kRecycledBytesMin, 64);
+  EXPECT_EQ(pool.spare_bytes(), 8 * kRecycledBytesMin);
+  pool.Free(small, 3 * kRecycledBytesMin, 64);
+  pool.SetSpareBytesMax(0);
+  EXPECT_EQ(pool.bytes_allocated(), 0);
+}
+
 TEST(RecyclingPool, MemoryThatGrowsAndShrinksKeepsItsContent) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(4 * kHugePageBytes);
