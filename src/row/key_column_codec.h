@@ -77,10 +77,24 @@ inline void DecodeWide(const uint8_t* from, uint8_t* to, int32_t width) {
   to[width - 1] ^= 0x80;
 }
 
-/// Writes the values of `data` with `put(i)` giving the place of row i's bytes.
+/// Consecutive values of fixed width.
+struct FixedValues {
+  /// All of an array.
+  explicit FixedValues(const arrow::ArrayData& array) : FixedValues(array, 0, array.length) {}
+  FixedValues(const arrow::ArrayData& array, int64_t first, int64_t count)
+      : data(count > 0 ? array.buffers[1]->data() : nullptr),
+        offset(array.offset + first),
+        length(count) {}
+
+  const uint8_t* data;
+  int64_t offset;  // of the first, in values
+  int64_t length;
+};
+
+/// Writes the values with `put(i)` giving the place of row i's bytes.
 template <KeyRule kRule, typename U, typename Put>
-inline void EncodeWords(const arrow::ArrayData& data, Put put) {
-  const U* values = data.GetValues<U>(1);
+inline void EncodeWords(const FixedValues& data, Put put) {
+  const U* values = reinterpret_cast<const U*>(data.data) + data.offset;
   for (int64_t i = 0; i < data.length; ++i) {
     const U word = SwapBytes(ToOrdered<kRule>(values[i]));
     std::memcpy(put(i), &word, sizeof(U));
@@ -88,7 +102,7 @@ inline void EncodeWords(const arrow::ArrayData& data, Put put) {
 }
 
 template <KeyRule kRule, typename Put>
-inline void EncodeWordsOfWidth(const arrow::ArrayData& data, int32_t width, Put put) {
+inline void EncodeWordsOfWidth(const FixedValues& data, int32_t width, Put put) {
   switch (width) {
     case 1:
       return EncodeWords<kRule, uint8_t>(data, put);
@@ -103,7 +117,7 @@ inline void EncodeWordsOfWidth(const arrow::ArrayData& data, int32_t width, Put 
 
 /// All rules of fixed width. Validity is not looked at: the caller has refused nulls.
 template <typename Put>
-inline void EncodeFixedColumn(const arrow::ArrayData& data, KeyColumn column, Put put) {
+inline void EncodeFixedColumn(const FixedValues& data, KeyColumn column, Put put) {
   if (data.length == 0) return;
   switch (column.rule) {
     case KeyRule::kUnsigned:
@@ -113,21 +127,20 @@ inline void EncodeFixedColumn(const arrow::ArrayData& data, KeyColumn column, Pu
     case KeyRule::kFloat:
       return EncodeWordsOfWidth<KeyRule::kFloat>(data, column.width, put);
     case KeyRule::kBool: {
-      const uint8_t* bits = data.buffers[1]->data();
       for (int64_t i = 0; i < data.length; ++i) {
-        *put(i) = arrow::bit_util::GetBit(bits, data.offset + i) ? 1 : 0;
+        *put(i) = arrow::bit_util::GetBit(data.data, data.offset + i) ? 1 : 0;
       }
       return;
     }
     case KeyRule::kWide: {
-      const uint8_t* values = data.buffers[1]->data() + data.offset * column.width;
+      const uint8_t* values = data.data + data.offset * column.width;
       for (int64_t i = 0; i < data.length; ++i) {
         EncodeWide(values + i * column.width, put(i), column.width);
       }
       return;
     }
     default: {
-      const uint8_t* values = data.buffers[1]->data() + data.offset * column.width;
+      const uint8_t* values = data.data + data.offset * column.width;
       for (int64_t i = 0; i < data.length; ++i) {
         std::memcpy(put(i), values + i * column.width, static_cast<size_t>(column.width));
       }

@@ -263,7 +263,8 @@ arrow::Result<std::string> KeyCodec::EncodeBound(const KeyBound& bound) const {
       const size_t end = key.size();
       key.resize(end + static_cast<size_t>(rules_[i].width));
       auto* out = reinterpret_cast<uint8_t*>(key.data()) + end;
-      key_internal::EncodeFixedColumn(*array->data(), rules_[i], [out](int64_t) { return out; });
+      key_internal::EncodeFixedColumn(key_internal::FixedValues(*array->data()), rules_[i],
+                                      [out](int64_t) { return out; });
     }
   }
   if (key.size() > static_cast<size_t>(kKeyBytesMax)) {

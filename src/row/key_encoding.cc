@@ -383,7 +383,7 @@ arrow::Result<EncodedKeys> KeyCodec::EncodeFixed(const arrow::ArrayVector& array
                         arrow::AllocateBuffer(rows * stride, pool));
   uint8_t* out = buffer->mutable_data();
   for (size_t i = 0; i < arrays.size(); ++i) {
-    const arrow::ArrayData& data = *arrays[i]->data();
+    const key_internal::FixedValues data(*arrays[i]->data());
     if (stride == 8 && rules_[i].width == 8) {
       // A constant stride lets the compiler unroll the commonest case.
       key_internal::EncodeFixedColumn(data, rules_[i],
@@ -395,6 +395,17 @@ arrow::Result<EncodedKeys> KeyCodec::EncodeFixed(const arrow::ArrayVector& array
     out += rules_[i].width;
   }
   return EncodedKeys::Fixed(buffer->data(), fixed_width_, rows, buffer);
+}
+
+void KeyCodec::EncodeFixedRow(const arrow::RecordBatch& batch, int64_t row,
+                              std::string* key) const {
+  key->resize(static_cast<size_t>(fixed_width_));
+  auto* out = reinterpret_cast<uint8_t*>(key->data());
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const key_internal::FixedValues value(*batch.column_data(columns_[i]), row, 1);
+    key_internal::EncodeFixedColumn(value, rules_[i], [out](int64_t) { return out; });
+    out += rules_[i].width;
+  }
 }
 
 arrow::Result<EncodedKeys> KeyCodec::EncodeVariable(const arrow::ArrayVector& arrays,
@@ -436,11 +447,12 @@ arrow::Result<EncodedKeys> KeyCodec::EncodeVariable(const arrow::ArrayVector& ar
     } else if (rules_[i].rule == KeyRule::kBinary64) {
       WriteBinaryColumn<int64_t>(data, last, out, cursors);
     } else {
-      key_internal::EncodeFixedColumn(data, rules_[i], [&, width = rules_[i].width](int64_t row) {
-        uint8_t* place = out + cursors[row];
-        cursors[row] += width;
-        return place;
-      });
+      key_internal::EncodeFixedColumn(key_internal::FixedValues(data), rules_[i],
+                                      [&, width = rules_[i].width](int64_t row) {
+                                        uint8_t* place = out + cursors[row];
+                                        cursors[row] += width;
+                                        return place;
+                                      });
     }
   }
   using Owners = std::pair<std::shared_ptr<arrow::Buffer>, std::shared_ptr<arrow::Buffer>>;

@@ -140,6 +140,10 @@ class KeyCodec {
   arrow::Result<EncodedKeys> EncodeArrays(
       const arrow::ArrayVector& arrays,
       arrow::MemoryPool* pool = arrow::default_memory_pool()) const;
+  /// Bytes of every key if all columns have a fixed width, else 0.
+  int fixed_width() const { return fixed_width_; }
+  /// The key of one row, without nulls, of a batch of the codec's schema. Of keys of fixed width.
+  void EncodeFixedRow(const arrow::RecordBatch& batch, int64_t row, std::string* key) const;
   /// A bound: a prefix of the key columns. Scalars are cast to the column types where that is
   /// exact; else an Invalid that names the column. Empty gives "".
   arrow::Result<std::string> EncodeBound(const KeyBound& bound) const;

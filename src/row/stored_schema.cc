@@ -224,6 +224,9 @@ Result<std::shared_ptr<const StoredSchema>> StoredSchema::Make(
                         MakeStoredSchema(*schema->user_schema_, identity.column_ids));
   if (!key_columns.empty()) {
     ARROW_ASSIGN_OR_RAISE(schema->codec_, KeyCodec::Make(schema->stored_schema_, key_columns));
+    arrow::FieldVector keys;
+    for (const int column : key_columns) keys.push_back(schema->stored_schema_->field(column));
+    schema->key_schema_ = arrow::schema(std::move(keys));
   }
   schema->is_key_value_ = identity.version == 0 && schema->stored_schema_->num_fields() == 2 &&
                           key_columns == std::vector<int>{0} &&
@@ -283,15 +286,16 @@ Result<BatchPtr> StoredSchema::KeysToStored(const BatchPtr& keys) const {
   if (keys == nullptr) return Status::Invalid("there are no keys");
   if (codec_ == nullptr) return Status::Invalid("a table without a primary key has no keys");
   arrow::ArrayVector arrays;
-  arrow::FieldVector fields;
+  arrays.reserve(codec_->columns().size());
   for (const int column : codec_->columns()) {
     const arrow::Field& wanted = *user_schema_->field(column);
-    const std::vector<int> found = keys->schema()->GetAllFieldIndices(wanted.name());
-    if (found.size() != 1) {
-      return Status::Invalid("the batch of keys has ", found.size(), " columns named '",
-                             wanted.name(), "'");
+    const int found = keys->schema()->GetFieldIndex(wanted.name());
+    if (found < 0) {
+      return Status::Invalid("the batch of keys has ",
+                             keys->schema()->GetAllFieldIndices(wanted.name()).size(),
+                             " columns named '", wanted.name(), "'");
     }
-    const ArrayPtr array = keys->column(found[0]);
+    const ArrayPtr array = keys->column(found);
     if (!array->type()->Equals(*wanted.type())) {
       return Status::Invalid("the key column '", wanted.name(), "' is of type ",
                              wanted.type()->ToString(), ", the batch of keys has ",
@@ -301,11 +305,10 @@ Result<BatchPtr> StoredSchema::KeysToStored(const BatchPtr& keys) const {
       return Status::Invalid("the key column '", wanted.name(), "' has ", array->length(),
                              " rows, the batch of keys ", keys->num_rows());
     }
-    fields.push_back(stored_schema_->field(column));
-    ARROW_ASSIGN_OR_RAISE(arrays.emplace_back(), ImportColumn(array, *fields.back(), true));
+    ARROW_ASSIGN_OR_RAISE(arrays.emplace_back(),
+                          ImportColumn(array, *stored_schema_->field(column), true));
   }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), keys->num_rows(),
-                                  std::move(arrays));
+  return arrow::RecordBatch::Make(key_schema_, keys->num_rows(), std::move(arrays));
 }
 
 Result<BatchPtr> StoredSchema::TombstoneRows(const BatchPtr& keys) const {

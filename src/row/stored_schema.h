@@ -114,6 +114,7 @@ class StoredSchema {
   StoredSchema() = default;
   std::shared_ptr<arrow::Schema> user_schema_;
   std::shared_ptr<arrow::Schema> stored_schema_;
+  std::shared_ptr<arrow::Schema> key_schema_;  // of the stored key columns, in key order
   TableOptions options_;
   std::shared_ptr<const KeyCodec> codec_;
   SchemaIdentity identity_;

@@ -8,11 +8,17 @@ arrow::Status DecodedBlockAccess::KeyAt(int64_t row, std::string_view* key) {
     return arrow::Status::OK();
   }
   // Encoding one row's key costs less than encoding, or keeping, those of the whole block.
+  const KeyCodec& codec = *file_->schema().codec();
+  if (codec.fixed_width() > 0) {
+    codec.EncodeFixedRow(*rows_->columns, row, &fixed_key_);
+    *key = fixed_key_;
+    return arrow::Status::OK();
+  }
   arrow::ArrayVector arrays;
-  for (const int column : file_->schema().codec()->columns()) {
+  for (const int column : codec.columns()) {
     arrays.push_back(rows_->columns->column(column)->Slice(row, 1));
   }
-  auto keys = file_->schema().codec()->EncodeArrays(arrays, file_->options().pool);
+  auto keys = codec.EncodeArrays(arrays, file_->options().pool);
   if (!keys.ok()) return file_->Damage(keys.status(), -1);
   one_key_ = keys.MoveValueUnsafe();
   *key = one_key_[0];

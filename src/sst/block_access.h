@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include <arrow/status.h>
@@ -89,6 +90,7 @@ class DecodedBlockAccess {
  private:
   const SstFile* file_;
   const RowBatch* rows_;
+  std::string fixed_key_;
   EncodedKeys one_key_;
 };
 

@@ -373,6 +373,7 @@ Status SstReaderImpl::ReadKvBlock(int64_t block, KvColumns* out,
 Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint64_t hash,
                                                       uint64_t snapshot) {
   ARROW_RETURN_NOT_OK(CheckKeyed());
+  if (SeesAll(snapshot)) snapshot = kSequenceMax;
   std::optional<FoundRow> found;
   const auto visit = [&](RowPlace at, bool* is_key) -> Status {
     ARROW_ASSIGN_OR_RAISE(auto block, GetRows(at.block));

@@ -24,12 +24,16 @@ void AddRow(int32_t source, int64_t row, std::vector<RowSlice>* slices) {
 FoundRows::FoundRows(const StoredSchema* schema, std::vector<int> columns, arrow::MemoryPool* pool)
     : schema_(schema), columns_(std::move(columns)), pool_(pool) {
   const arrow::Schema& stored = *schema_->stored_schema();
-  arrow::FieldVector fields;
   is_whole_ = static_cast<int>(columns_.size()) == stored.num_fields();
   for (size_t i = 0; i < columns_.size(); ++i) {
-    fields.push_back(stored.field(columns_[i]));
     is_whole_ = is_whole_ && columns_[i] == static_cast<int>(i);
   }
+  if (is_whole_) {
+    stored_ = schema_->stored_schema();
+    return;
+  }
+  arrow::FieldVector fields;
+  for (const int column : columns_) fields.push_back(stored.field(column));
   stored_ = arrow::schema(std::move(fields));
 }
 
@@ -101,7 +105,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> FoundRows::Finish(
     RowOrder order, int64_t keys, std::vector<int64_t>* indices) {
   const auto decoded = static_cast<int32_t>(sources_.size());
   sources_.insert(sources_.end(), decoded_.begin(), decoded_.end());
-  if (order == RowOrder::kOfKeys) SortByKey(keys);
+  if (order == RowOrder::kOfKeys && found_.size() > 1) SortByKey(keys);
   std::vector<RowSlice> slices;
   slices.reserve(found_.size());
   if (indices != nullptr) indices->reserve(found_.size());
@@ -111,15 +115,16 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> FoundRows::Finish(
     if (indices != nullptr) indices->push_back(found.key);
   }
   const auto rows = static_cast<int64_t>(found_.size());
+  const auto user = is_whole_ ? schema_->user_schema() : schema_->Project(columns_);
+  std::shared_ptr<arrow::RecordBatch> found;
   if (columns_.empty()) {
-    return schema_->ToUser(arrow::RecordBatch::Make(stored_, rows, arrow::ArrayVector{}), columns_);
+    found = arrow::RecordBatch::Make(stored_, rows, arrow::ArrayVector{});
+  } else if (rows == 0) {
+    ARROW_ASSIGN_OR_RAISE(found, arrow::RecordBatch::MakeEmpty(stored_));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(found, Gather(stored_, sources_, slices, pool_));
   }
-  if (rows == 0) {
-    ARROW_ASSIGN_OR_RAISE(auto empty, arrow::RecordBatch::MakeEmpty(stored_));
-    return schema_->ToUser(empty, columns_);
-  }
-  ARROW_ASSIGN_OR_RAISE(auto gathered, Gather(stored_, sources_, slices, pool_));
-  return schema_->ToUser(gathered, columns_);
+  return schema_->ToUser(*found, columns_, user);
 }
 
 }  // namespace marble
