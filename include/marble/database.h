@@ -46,9 +46,10 @@ class Database : public std::enable_shared_from_this<Database> {
                                                        const Options& options = {});
   virtual ~Database() = default;
 
-  /// Flushes memtables and, with the last handle, stops background work and releases the lock. Who
-  /// closes again, meanwhile or later, gets the same status. Other calls on this handle are refused
-  /// with Closed; batches, values and readers that were handed out stay valid.
+  /// Makes all that was written durable: with the last handle by flushing memtables, and then stops
+  /// background work and releases the lock; before it by a sync of the log. Who closes again,
+  /// meanwhile or later, gets the same status. Other calls on this handle are refused with Closed;
+  /// batches, values and readers that were handed out stay valid.
   virtual arrow::Status Close() = 0;
   virtual bool closed() const = 0;
 

@@ -29,7 +29,7 @@ struct Stats {
   int64_t commits = 0;             // since open
   int64_t log_bytes_written = 0;   // since open
   int64_t log_syncs = 0;           // since open
-  int64_t log_bytes = 0;           // segments needed for replay, now
+  int64_t log_bytes = 0;           // segments needed for replay: now, or when opened read-only
   int64_t log_tail_cut_bytes = 0;  // of the unsynced records that this open had to drop
   int64_t flushes = 0;             // since open
   int64_t compactions = 0;         // since open

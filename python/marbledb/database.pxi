@@ -184,7 +184,8 @@ cdef class Database:
         return self.generation != ForkGeneration() or self.db.get().closed()
 
     def close(self):
-        """Flushes and, with the last handle of this process, releases the lock. Idempotent.
+        """Makes all that was written durable and, with the last handle of this process, releases
+        the lock. Idempotent.
 
         What was handed out (batches, tables, readers and iterators in progress) stays valid;
         every other call on this database and its tables raises ClosedError afterwards."""

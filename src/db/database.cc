@@ -115,7 +115,7 @@ arrow::Status DatabaseHandle::Prepare(const WriteBatch& batch, const WriteBatch:
       return PreparePointDeleteRange(table, batch.key(from), batch.value(from), from.end_unbounded,
                                      op);
     case WriteBatch::Kind::kInsert:
-      return PrepareInsert(table, from.batch, database_->pool()).Value(op);
+      return PrepareInsert(table, from.batch, database_->pool(), database_->helpers()).Value(op);
     case WriteBatch::Kind::kDeleteKeys:
       return PrepareDeleteKeys(table, from.batch, database_->pool()).Value(op);
     case WriteBatch::Kind::kDeleteKeyRange:

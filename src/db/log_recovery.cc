@@ -70,6 +70,7 @@ class LogRecovery {
       ++result_.records;
       stop = record->end;
     }
+    result_.bytes += static_cast<int64_t>(stop.offset);
     ARROW_ASSIGN_OR_RAISE(bool follows, NextSegmentContinues(needed, i));
     if (follows) return false;
     ARROW_RETURN_NOT_OK(Judge(stop, reader.get(), needed, i + 1));

@@ -24,6 +24,7 @@ namespace marble {
 struct LogRecoveryResult {
   uint64_t last_sequence = 0;  // of the last record accepted, or the manifest's
   uint64_t records = 0;
+  int64_t bytes = 0;               // of their segments, up to the last record of each
   int64_t cut_bytes = 0;           // of the records behind the place where the log was cut
   bool may_only_read = false;      // a newer version asks this one not to write
   uint64_t highest_segment = 0;    // number of the newest segment present; 0 if none

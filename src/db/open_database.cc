@@ -267,6 +267,7 @@ Stats OpenDatabase::GetStats() const {
   MutexLock lock(&mutex_);
   Stats stats = counters_;
   stats.last_sequence = last_sequence_.load();
+  stats.log_bytes = recovered_.bytes;
   if (log_ != nullptr) {
     stats.log_bytes_written = log_->bytes_appended();
     stats.log_bytes = log_->bytes();

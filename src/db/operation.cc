@@ -152,7 +152,7 @@ arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
 
 arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
-                                       arrow::MemoryPool* pool) {
+                                       arrow::MemoryPool* pool, Helpers* helpers) {
   const StoredSchema& schema = *table->schema;
   ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table->info.name, schema.ToStored(batch)));
   Operation op;
@@ -164,7 +164,7 @@ arrow::Result<Operation> PrepareInsert(TableState* table,
     return op;
   }
   ARROW_ASSIGN_OR_RAISE(auto keys, InTable(table->info.name, schema.codec()->Encode(*stored)));
-  ARROW_ASSIGN_OR_RAISE(*op.rows, SortByKey(stored, keys, *schema.codec(), pool));
+  ARROW_ASSIGN_OR_RAISE(*op.rows, SortByKey(stored, keys, *schema.codec(), pool, helpers));
   return op;
 }
 

@@ -75,10 +75,10 @@ arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_v
 arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
                                       std::string_view end, bool end_unbounded, Operation* op);
 /// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into
-/// `pool`.
+/// `pool`; of a large one `helpers` gather some of the columns.
 arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
-                                       arrow::MemoryPool* pool);
+                                       arrow::MemoryPool* pool, Helpers* helpers);
 arrow::Result<Operation> PrepareDeleteKeys(TableState* table,
                                            const std::shared_ptr<arrow::RecordBatch>& keys,
                                            arrow::MemoryPool* pool);

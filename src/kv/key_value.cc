@@ -80,6 +80,13 @@ class TableKeyValue final : public KeyValue {
     return arrow::Status::Invalid("table '", table_->info.name, "': ", keys, " keys and ", values,
                                   " values were given");
   }
+  // Before anything of an array from outside is looked at.
+  arrow::Status CheckValid(const arrow::Array& array, const char* what) const {
+    const arrow::Status valid = array.ValidateFull();
+    if (valid.ok()) return valid;
+    return arrow::Status::Invalid("table '", table_->info.name, "': the array of ", what,
+                                  " is not valid: ", valid.message());
+  }
   // The pairs as puts; false if they are to be written as rows (many bytes, or arrays whose
   // mistakes that way names).
   arrow::Result<bool> PreparePairs(const arrow::Array& keys, const arrow::Array& values,
@@ -197,11 +204,13 @@ arrow::Status TableKeyValue::PutMany(const arrow::Array& keys, const arrow::Arra
   ARROW_RETURN_NOT_OK(CheckOpen());
   ARROW_RETURN_NOT_OK(
       CheckCounts(static_cast<size_t>(keys.length()), static_cast<size_t>(values.length())));
+  if (keys.length() == 0) return core_->Commit({}, options);
+  ARROW_RETURN_NOT_OK(CheckValid(keys, "keys"));
+  ARROW_RETURN_NOT_OK(CheckValid(values, "values"));
   if (values.null_count() != 0) {
     return arrow::Status::Invalid("table '", table_->info.name,
                                   "': a value of a key-value pair cannot be null");
   }
-  if (keys.length() == 0) return arrow::Status::OK();
   std::vector<PutPair> pairs;
   ARROW_ASSIGN_OR_RAISE(const bool as_puts, PreparePairs(keys, values, &pairs));
   if (as_puts) return CommitPairs(pairs, options);
@@ -209,7 +218,8 @@ arrow::Status TableKeyValue::PutMany(const arrow::Array& keys, const arrow::Arra
   ARROW_ASSIGN_OR_RAISE(auto value_column, AsColumn(values, 1));
   auto batch = arrow::RecordBatch::Make(table_->schema->user_schema(), keys.length(),
                                         {std::move(key_column), std::move(value_column)});
-  ARROW_ASSIGN_OR_RAISE(Operation op, PrepareInsert(table_.get(), batch, core_->pool()));
+  ARROW_ASSIGN_OR_RAISE(Operation op,
+                        PrepareInsert(table_.get(), batch, core_->pool(), core_->helpers()));
   return core_->Commit({&op, 1}, options);
 }
 
@@ -218,7 +228,7 @@ arrow::Status TableKeyValue::PutMany(std::span<const std::string_view> keys,
                                      const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
   ARROW_RETURN_NOT_OK(CheckCounts(keys.size(), values.size()));
-  if (keys.empty()) return arrow::Status::OK();
+  if (keys.empty()) return core_->Commit({}, options);
   const auto key_of = [keys](size_t i) { return keys[i]; };
   const auto value_of = [values](size_t i) { return values[i]; };
   std::vector<PutPair> pairs;
@@ -243,7 +253,6 @@ arrow::Status TableKeyValue::DeleteRange(std::string_view begin,
   Operation op;
   ARROW_RETURN_NOT_OK(PreparePointDeleteRange(table_.get(), begin, end.value_or(""),
                                               /*end_unbounded=*/!end.has_value(), &op));
-  if (op.IsEmptyRange()) return arrow::Status::OK();
   return core_->Commit({&op, 1}, options);
 }
 

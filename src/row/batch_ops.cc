@@ -25,6 +25,9 @@ using arrow::ArrayData;
 using arrow::Status;
 using arrow::Type;
 
+/// Rows from which a sort asks for help: waking a thread takes as long as gathering some hundred.
+constexpr int64_t kHelpedRowsMin = 16'384;
+
 /// Keeps what is written: buffers as they are, the bytes between them copied together.
 class PieceStream final : public arrow::io::OutputStream {
  public:
@@ -153,15 +156,16 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
 
 arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& batch,
                                     const EncodedKeys& keys, const KeyCodec& codec,
-                                    arrow::MemoryPool* pool) {
+                                    arrow::MemoryPool* pool, Helpers* helpers) {
+  if (keys.size() < kHelpedRowsMin) helpers = nullptr;
   SortedRows rows;
   ARROW_ASSIGN_OR_RAISE(const SortedIndices sorted, SortKeys(keys, pool));
   if (sorted.is_identity) {
     ARROW_ASSIGN_OR_RAISE(rows.columns, CopyBatch(batch, pool));
   } else {
-    ARROW_ASSIGN_OR_RAISE(
-        rows.columns,
-        GatherRows(batch->schema(), {&batch, 1}, RowSelection::FromIndices(sorted.indices), pool));
+    ARROW_ASSIGN_OR_RAISE(rows.columns,
+                          GatherRows(batch->schema(), {&batch, 1},
+                                     RowSelection::FromIndices(sorted.indices), pool, helpers));
   }
   // Encoding the sorted columns is cheaper than gathering keys of any width, and for a single
   // binary column it gives views of the copy.

@@ -43,10 +43,11 @@ struct SortedRows {
 };
 
 /// Sorts `batch` by `keys` (row i has keys[i]); of equal keys the last row stays. Always a copy
-/// into memory of `pool` (never a reference to the caller's buffers), even if already sorted.
+/// into memory of `pool` (never a reference to the caller's buffers), even if already sorted. Of
+/// many rows `helpers` gather some of the columns, unless they are nullptr.
 arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& batch,
                                     const EncodedKeys& keys, const KeyCodec& codec,
-                                    arrow::MemoryPool* pool);
+                                    arrow::MemoryPool* pool, Helpers* helpers = nullptr);
 
 /// A deep copy into `pool` with every buffer cut to the rows of the batch.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> CopyBatch(

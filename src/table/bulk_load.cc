@@ -64,7 +64,7 @@ class BulkLoader {
       op.files = std::move(run.files);
       operations.push_back(std::move(op));
     }
-    if (!operations.empty()) ARROW_RETURN_NOT_OK(core_->Commit(operations, options));
+    ARROW_RETURN_NOT_OK(core_->Commit(operations, options));
     return rows_;
   }
 
@@ -92,7 +92,8 @@ class BulkLoader {
       sorted.columns = std::move(rows);
     } else {
       ARROW_ASSIGN_OR_RAISE(auto keys, InTable(table_->info.name, schema.codec()->Encode(*rows)));
-      ARROW_ASSIGN_OR_RAISE(sorted, SortByKey(rows, keys, *schema.codec(), core_->pool()));
+      ARROW_ASSIGN_OR_RAISE(
+          sorted, SortByKey(rows, keys, *schema.codec(), core_->pool(), core_->helpers()));
     }
     const auto written = static_cast<uint64_t>(sorted.columns->num_rows());
     ARROW_ASSIGN_OR_RAISE(auto files, core_->WriteBulkRun(*table_, sorted, rows_written_));

@@ -226,7 +226,7 @@ arrow::Status Import(const std::shared_ptr<Table>& table, const std::string& pat
   FileRows rows(std::move(source), std::move(match), schema, names);
   if (options.atomic) return ImportAtOnce(table, &rows, bytes_total, options, result);
   arrow::Status status = ImportInPieces(table, &rows, bytes_total, options, result);
-  if (options.write.sync && result->rows > 0) {
+  if (options.write.sync) {
     const arrow::Status synced = table->database()->SyncLog();
     if (status.ok()) status = synced;
   }

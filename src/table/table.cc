@@ -111,10 +111,10 @@ arrow::Status DatabaseTable::Insert(const std::vector<std::shared_ptr<arrow::Rec
     std::vector<Operation> operations;
     operations.reserve(batches.size());
     for (const auto& batch : batches) {
-      ARROW_ASSIGN_OR_RAISE(Operation op, PrepareInsert(table, batch, core_->pool()));
-      if (op.rows->columns->num_rows() > 0) operations.push_back(std::move(op));
+      ARROW_ASSIGN_OR_RAISE(Operation op,
+                            PrepareInsert(table, batch, core_->pool(), core_->helpers()));
+      operations.push_back(std::move(op));
     }
-    if (operations.empty()) return arrow::Status::OK();
     return core_->Commit(operations, options);
   });
 }
@@ -124,7 +124,6 @@ arrow::Status DatabaseTable::Delete(const std::shared_ptr<arrow::RecordBatch>& k
   ARROW_RETURN_NOT_OK(CheckOpen());
   return WithCurrent([&](TableState* table) -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(Operation op, PrepareDeleteKeys(table, keys, core_->pool()));
-    if (op.rows->columns->num_rows() == 0) return arrow::Status::OK();
     return core_->Commit({&op, 1}, options);
   });
 }
@@ -133,7 +132,6 @@ arrow::Status DatabaseTable::DeleteRange(const KeyRange& range, const WriteOptio
   ARROW_RETURN_NOT_OK(CheckOpen());
   return WithCurrent([&](TableState* table) -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(Operation op, PrepareDeleteRange(table, range));
-    if (op.IsEmptyRange()) return arrow::Status::OK();
     return core_->Commit({&op, 1}, options);
   });
 }

@@ -41,7 +41,7 @@ class RepairOfTablesTest : public testing::Test {
       ASSERT_OK_AND_ASSIGN(
           Operation insert,
           PrepareInsert(table.get(), arrow::RecordBatch::Make(SizesSchema(), 1, columns),
-                        arrow::default_memory_pool()));
+                        arrow::default_memory_pool(), /*helpers=*/nullptr));
       ASSERT_OK(database->Commit({&insert, 1}, WriteOptions()));
     }
     ASSERT_OK(ReleaseDatabase(database));
