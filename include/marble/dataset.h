@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <arrow/dataset/type_fwd.h>
 #include <arrow/result.h>
@@ -11,6 +13,13 @@
 #include <marble/table.h>
 
 namespace marble {
+
+struct DatasetOptions {
+  /// Columns of text or bytes that come as dictionary<int32, their type>, encoded batch by batch.
+  /// For columns of few distinct values: DuckDB and others then group and compare small numbers in
+  /// place of strings. Of many distinct values it costs more than it gains.
+  std::vector<std::string> dictionary_columns;
+};
 
 /// The rows of `table` at `snapshot` (nullptr: at this moment), whatever is written later. Its
 /// fragments are ranges of keys, in order, that can be scanned in parallel; a scan gives the rows
@@ -21,10 +30,13 @@ namespace marble {
 /// run-end-encoded columns and dictionaries inside other types as their plain values, because
 /// DuckDB hands down no filter to a dataset that has them.
 ///
+/// Errors: Invalid for dictionary columns that the table does not have, or of another type.
+///
 /// Scans read on the executor that Arrow's ScanOptions name, or with `use_threads = false` on the
 /// caller's thread. The dataset keeps the table and the snapshot. After Database::Close scans are
 /// refused with Closed; those in progress, and fragments that were handed out, go on.
 arrow::Result<std::shared_ptr<arrow::dataset::Dataset>> MakeDataset(
-    std::shared_ptr<Table> table, std::shared_ptr<const Snapshot> snapshot = nullptr);
+    std::shared_ptr<Table> table, std::shared_ptr<const Snapshot> snapshot = nullptr,
+    const DatasetOptions& options = {});
 
 }  // namespace marble

@@ -36,6 +36,7 @@ cdef class TableDataset(Dataset):
     cdef object source
     cdef object snapshot
     cdef object shown
+    cdef tuple dictionary_columns
 
     def __init__(self):
         raise TypeError("use Table.to_dataset()")
@@ -44,6 +45,7 @@ cdef class TableDataset(Dataset):
         self.source = other.source
         self.snapshot = other.snapshot
         self.shown = other.shown
+        self.dictionary_columns = other.dictionary_columns
         return self
 
     @property
@@ -59,7 +61,8 @@ cdef class TableDataset(Dataset):
             raise TypeError("a dataset of a snapshot cannot be pickled: a snapshot lives in one "
                             "process")
         path = self.source.database._real_path
-        return _reopen, (path, self.source.name, self.shown, self._scan_options.get("filter"))
+        return _reopen, (path, self.source.name, self.dictionary_columns, self.shown,
+                         self._scan_options.get("filter"))
 
     cdef log(self, what, filter, columns):
         kept = self._scan_options.get("filter")
@@ -100,18 +103,20 @@ cdef class TableDataset(Dataset):
         return replaced
 
 
-def wrap(capsule, source, snapshot):
+def wrap(capsule, source, snapshot, dictionary_columns):
     """The dataset in a capsule that `Table.to_dataset` made."""
     cdef TableDataset self = TableDataset.__new__(TableDataset)
     self.init(DatasetOf(capsule))
     self.source = source
     self.snapshot = snapshot
+    self.dictionary_columns = tuple(dictionary_columns)
     return self
 
 
-def _reopen(path, name, schema, filter):
+def _reopen(path, name, dictionary_columns, schema, filter):
     from marbledb import _core
-    dataset = _core._open_for_reading(path).table(name).to_dataset()
+    table = _core._open_for_reading(path).table(name)
+    dataset = table.to_dataset(dictionary_columns=dictionary_columns)
     if schema is not None:
         dataset = dataset.replace_schema(schema)
     return dataset if filter is None else dataset.filter(filter)

@@ -287,7 +287,8 @@ cdef extern from "dataset_capsule.h" namespace "marble_python":
     cdef cppclass DatasetRef:
         pass
 
-    CResult[DatasetRef] MakeGuardedDataset(shared_ptr[CTable] table, SnapshotRef snapshot) nogil
+    CResult[DatasetRef] MakeGuardedDataset(shared_ptr[CTable] table, SnapshotRef snapshot,
+                                           vector[string] dictionary_columns) nogil
     object DatasetCapsule(DatasetRef dataset)
 
 

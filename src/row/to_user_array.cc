@@ -6,6 +6,7 @@
 #include <arrow/util/checked_cast.h>
 
 #include "row/compute.h"
+#include "row/string_dictionary.h"
 #include "row/type_children.h"
 #include "row/type_conversion.h"
 
@@ -77,8 +78,12 @@ ArrayPtr WithType(const Array& array, const TypePtr& type) {
 Result<ArrayPtr> ToDictionary(const ArrayPtr& array, const TypePtr& user_type,
                               arrow::MemoryPool* pool) {
   const auto& type = checked_cast<const arrow::DictionaryType&>(*user_type);
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::DictionaryArray> parts,
-                        EncodeDictionary(WithType(*array, EncodableType(array->type())), pool));
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::DictionaryArray> parts,
+                        EncodeShortStrings(*array, pool));
+  if (parts == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(parts,
+                          EncodeDictionary(WithType(*array, EncodableType(array->type())), pool));
+  }
   const int64_t distinct = parts->dictionary()->length();
   if (distinct > 0 && static_cast<uint64_t>(distinct - 1) > MaximumOf(*type.index_type())) {
     return Status::CapacityError("a batch has ", distinct, " distinct values, more than ",

@@ -284,7 +284,8 @@ class TableDataset final : public dataset::Dataset {
 }  // namespace
 
 arrow::Result<std::shared_ptr<dataset::Dataset>> MakeDataset(
-    std::shared_ptr<Table> table, std::shared_ptr<const Snapshot> snapshot) {
+    std::shared_ptr<Table> table, std::shared_ptr<const Snapshot> snapshot,
+    const DatasetOptions& options) {
   if (table == nullptr) return arrow::Status::Invalid("a dataset needs a table, not null");
   ARROW_ASSIGN_OR_RAISE(const auto core, table->database()->core());
   if (snapshot == nullptr) {
@@ -293,7 +294,9 @@ arrow::Result<std::shared_ptr<dataset::Dataset>> MakeDataset(
   auto moment = std::make_shared<Moment>();
   moment->state = table->state();
   ARROW_RETURN_NOT_OK(core->BeginRead(*moment->state, snapshot.get()).status());
-  ARROW_ASSIGN_OR_RAISE(auto schema, ExposedSchema(*moment->state->schema));
+  ARROW_ASSIGN_OR_RAISE(auto schema,
+                        InTable(moment->state->info.name,
+                                ExposedSchema(*moment->state->schema, options.dictionary_columns)));
   moment->shown = std::make_shared<const TableState>(moment->state->info, std::move(schema));
   // Through the table's pointer: whoever guards that one guards all.
   moment->core = std::shared_ptr<DatabaseCore>(table, core.get());

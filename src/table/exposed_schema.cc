@@ -32,13 +32,26 @@ bool IsShown(const arrow::DataType& type, bool is_nested) {
 
 }  // namespace
 
-arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(const StoredSchema& schema) {
+arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(
+    const StoredSchema& schema, const std::vector<std::string>& dictionary_columns) {
   const arrow::Schema& user = *schema.user_schema();
   arrow::FieldVector fields;
   for (int i = 0; i < user.num_fields(); ++i) {
     const auto& field = user.field(i);
     const bool is_shown = IsShown(*field->type(), /*is_nested=*/false);
     fields.push_back(is_shown ? field : field->WithType(schema.stored_schema()->field(i)->type()));
+  }
+  for (const std::string& name : dictionary_columns) {
+    const int column = user.GetFieldIndex(name);
+    if (column < 0) return arrow::Status::Invalid("there is no column '", name, "'");
+    const auto& type = schema.stored_schema()->field(column)->type();
+    if (!arrow::is_base_binary_like(type->id())) {
+      return arrow::Status::Invalid("column '", name, "' is ",
+                                    user.field(column)->type()->ToString(),
+                                    ": columns of text or bytes come as dictionaries");
+    }
+    auto& field = fields[static_cast<size_t>(column)];
+    field = field->WithType(arrow::dictionary(arrow::int32(), type));
   }
   return StoredSchema::Make(arrow::schema(std::move(fields), user.metadata()), schema.options());
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <arrow/result.h>
 #include <arrow/type.h>
@@ -13,6 +15,9 @@ namespace marble {
 /// The table's schema with the stored types instead of those with which DuckDB hands down no
 /// filter: views, list views, run-end-encoded columns and dictionaries inside other types. It
 /// stores as the table does, so what is stored is read in these types without a conversion.
-arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(const StoredSchema& schema);
+/// `dictionary_columns`, of text or bytes, are shown as dictionaries of what they are stored as.
+/// Invalid if there is no such column, or it is of another type.
+arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(
+    const StoredSchema& schema, const std::vector<std::string>& dictionary_columns);
 
 }  // namespace marble

@@ -508,3 +508,35 @@ def test_interpreter_exit_and_forked_children(db_path, kept):
     assert run(script, db_path, kept).stderr == ""
     with marbledb.open(db_path) as db:
         assert db["t"].count() == 6000
+
+
+def test_dictionary_columns_hold_the_same_values(table, rows):
+    dataset = table.to_dataset(dictionary_columns=["kind"])
+    assert dataset.schema.field("kind").type == pa.dictionary(pa.int32(), pa.string())
+    found = dataset.to_table()
+    assert found.set_column(1, "kind", found["kind"].cast(pa.string())).equals(rows)
+    assert dataset.count_rows(filter=pc.field("kind") == "k3") == pc.sum(
+        pc.equal(rows["kind"], "k3")).as_py()
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.schema == dataset.schema
+
+
+def test_duckdb_groups_and_filters_dictionary_columns_as_it_does_text(table):
+    answers = []
+    for names in ([], "kind"):
+        con = duckdb.connect()
+        con.register("t", table.to_dataset(dictionary_columns=names))
+        answers.append([
+            con.execute(sql).fetchall()
+            for sql in ("SELECT kind, count(*), sum(amount) FROM t GROUP BY kind ORDER BY kind",
+                        "SELECT count(*) FROM t WHERE kind = 'k2'",
+                        "SELECT count(*) FROM t WHERE kind IN ('k1', 'none') OR kind IS NULL",
+                        "SELECT max(kind), min(kind) FROM t WHERE kind > 'k1' AND id < 5000")
+        ])
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("name", ["nothing", "amount", "place"])
+def test_dictionary_columns_are_columns_of_text_or_bytes(table, name):
+    with pytest.raises(marbledb.SchemaError, match=f"table 't'.*'{name}'"):
+        table.to_dataset(dictionary_columns=[name])

@@ -5,7 +5,9 @@
 #include <Python.h>
 
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <arrow/dataset/dataset.h>
 
@@ -35,11 +37,13 @@ std::shared_ptr<T> LeakInChild(std::shared_ptr<T> object) {
 }
 
 inline arrow::Result<DatasetRef> MakeGuardedDataset(
-    std::shared_ptr<marble::Table> table, std::shared_ptr<const marble::Snapshot> snapshot) {
+    std::shared_ptr<marble::Table> table, std::shared_ptr<const marble::Snapshot> snapshot,
+    std::vector<std::string> dictionary_columns) {
   if (snapshot == nullptr) {
     ARROW_ASSIGN_OR_RAISE(snapshot, table->database()->GetSnapshot());
   }
-  return marble::MakeDataset(LeakInChild(std::move(table)), LeakInChild(std::move(snapshot)));
+  return marble::MakeDataset(LeakInChild(std::move(table)), LeakInChild(std::move(snapshot)),
+                             {.dictionary_columns = std::move(dictionary_columns)});
 }
 
 /// A new reference, or nullptr with a Python error set.
