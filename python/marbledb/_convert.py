@@ -137,7 +137,8 @@ def _values(values, field, name):
         if isinstance(values, (str, bytes, dict)):
             raise TypeError(f"a sequence of values is required, not {type(values).__name__}")
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
-            values.validate(full=True)
+            if values.type != field.type:
+                values.validate(full=True)
             return exact_cast(values, field.type)
         return exact_array(values, field.type)
     except MemoryError:

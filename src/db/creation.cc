@@ -25,7 +25,8 @@ arrow::Status CheckFirstManifest(FileSystem* fs, const std::string& directory) {
   if (contents->records > 1 || contents->has_more) {
     return MissingCurrent(directory, ManifestName(kFirstManifest) + ", which was used");
   }
-  return arrow::Status::OK();
+  const bool may_be_cut_short = contents->status.ok() || IsCorruption(contents->status);
+  return may_be_cut_short ? arrow::Status::OK() : contents->status;
 }
 
 /// Nothing is committed before CURRENT is there.

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -55,16 +54,6 @@ arrow::Result<std::string> IdentityOf(const std::string& path, const Options& op
   return std::to_string(reinterpret_cast<uintptr_t>(fs)) + ":" + identity;
 }
 
-/// Of this process, beside the caller's own.
-bool HasOtherHandles(const OpenDatabase& database) {
-  Registry& registry = Global();
-  MutexLock lock(&registry.mutex);
-  ForgetParentsDatabases(&registry);
-  return std::ranges::any_of(registry.entries, [&](const auto& entry) {
-    return entry.second.database.get() == &database && entry.second.handles > 1;
-  });
-}
-
 }  // namespace
 
 arrow::Result<std::shared_ptr<OpenDatabase>> AcquireDatabase(const std::string& path,
@@ -102,15 +91,19 @@ arrow::Result<std::shared_ptr<OpenDatabase>> AcquireDatabase(const std::string& 
 
 arrow::Status ReleaseDatabase(const std::shared_ptr<OpenDatabase>& database) {
   if (database->options().read_only) return database->Close();
-  // What this handle has written is durable when it is closed, whoever else goes on. (Nobody ends
-  // the database before the handle is given up below.)
-  arrow::Status synced;
-  if (HasOtherHandles(*database)) synced = database->SyncLog();
   Registry& registry = Global();
   MutexLock lock(&registry.mutex);
   ForgetParentsDatabases(&registry);
   for (auto it = registry.entries.begin(); it != registry.entries.end(); ++it) {
     if (it->second.database != database) continue;
+    arrow::Status synced;
+    if (it->second.handles > 1) {
+      // What this handle has written is durable when it is closed, also if others go on. Until it
+      // is given up nobody ends the database.
+      registry.mutex.unlock();
+      synced = database->SyncLog();
+      registry.mutex.lock();
+    }
     if (--it->second.handles > 0) return synced;
     it->second.database = nullptr;
     registry.mutex.unlock();

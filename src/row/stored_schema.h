@@ -97,13 +97,8 @@ class StoredSchema {
       const std::shared_ptr<arrow::RecordBatch>& keys) const;
 
   /// The user's types again. `batch` holds the stored columns `columns` (indices into the schema),
-  /// in that order. Zero-copy where types agree.
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToUser(
-      const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<int>& columns) const {
-    return ToUser(*batch, columns, Project(columns));
-  }
-  /// The same with the result's schema, Project(columns), at hand: making one costs as much as a
-  /// small batch.
+  /// in that order; `schema` is Project(columns), of which making one costs as much as a small
+  /// batch. Zero-copy where types agree.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToUser(
       const arrow::RecordBatch& batch, const std::vector<int>& columns,
       const std::shared_ptr<arrow::Schema>& schema) const;

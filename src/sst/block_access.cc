@@ -10,6 +10,12 @@ arrow::Status DecodedBlockAccess::KeyAt(int64_t row, std::string_view* key) {
   // Encoding one row's key costs less than encoding, or keeping, those of the whole block.
   const KeyCodec& codec = *file_->schema().codec();
   if (codec.fixed_width() > 0) {
+    for (const int column : codec.columns()) {
+      const arrow::ArrayData& data = *rows_->columns->column_data(column);
+      if (data.MayHaveNulls() && data.IsNull(row)) {
+        return file_->Damage("a key is null");
+      }
+    }
     codec.EncodeFixedRow(*rows_->columns, row, &fixed_key_);
     *key = fixed_key_;
     return arrow::Status::OK();

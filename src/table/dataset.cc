@@ -122,6 +122,11 @@ class TableFragment final : public dataset::Fragment {
     scan.filter = DecidedFilter(options->filter, *options->dataset_schema, *moment_->schema());
     scan.batch_rows_max = std::max<int64_t>(options->batch_size, 1);
     ARROW_ASSIGN_OR_RAISE(ScanPlan plan, Plan(scan));
+    if (plan.filter != nullptr) {
+      auto filter = std::make_shared<ScanFilter>(*plan.filter);
+      filter->is_applied_again = true;
+      plan.filter = std::move(filter);
+    }
     auto open =
         [moment = moment_,
          plan = std::move(plan)]() -> arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> {

@@ -151,13 +151,15 @@ std::shared_ptr<arrow::RecordBatch> Project(const arrow::RecordBatch& batch,
   return arrow::RecordBatch::Make(schema, batch.num_rows(), std::move(columns));
 }
 
-// The rows of a batch of read columns that the filter keeps.
+// The rows of a batch of read columns that the scan gives.
 arrow::Result<Selection> Select(const ScanPlan& plan, const RowBatch& batch) {
-  if (plan.filter == nullptr || batch.filtered) {
-    return Selection{.rows = batch.num_rows(), .count = batch.num_rows(), .bits = nullptr};
-  }
+  const Selection all{.rows = batch.num_rows(), .count = batch.num_rows(), .bits = nullptr};
+  if (plan.filter == nullptr || batch.filtered) return all;
   const RowFilter& filter = *plan.filter->rows;
-  return filter.Select(*SelectColumns(*batch.columns, plan.read_columns, filter.columns()));
+  ARROW_ASSIGN_OR_RAISE(
+      Selection selection,
+      filter.Select(*SelectColumns(*batch.columns, plan.read_columns, filter.columns())));
+  return plan.filter->MustCut(selection) ? std::move(selection) : all;
 }
 
 arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core,

@@ -51,8 +51,9 @@ arrow::Status CheckEnd(LogReader* reader, const std::string& path, const Current
   if (contents->has_more) {
     return CorruptionError(path, stop, "a manifest record is damaged and valid ones follow it");
   }
-  if (contents->end == kLogHeaderBytes)
+  if (contents->end == kLogHeaderBytes) {
     return CorruptionError(path, kLogHeaderBytes, "holds no edit");
+  }
   return arrow::Status::OK();
 }
 

@@ -30,8 +30,10 @@ int64_t SizeClass(int64_t size, int64_t alignment) {
   return (size + step - 1) / step * step;
 }
 
-/// How much larger than what is asked for a spare may be.
+/// How much larger than what is asked for a spare may be, and the part of the most that is kept
+/// which may go to waste so.
 constexpr int64_t kSpareFitMax = 2;
+constexpr int64_t kWastePart = 8;
 
 bool IsRecycled(int64_t size, int64_t alignment) {
   return alignment == kHugePageBytes || size >= kRecycledBytesMin;
@@ -59,17 +61,24 @@ uint8_t* RecyclingPool::TakeSpare(int64_t bytes, int64_t alignment) {
     if (best == spares_.end() || spare->bytes <= best->bytes) best = spare;
   }
   if (best == spares_.end() || best->bytes > kSpareFitMax * bytes) return nullptr;
+  const int64_t waste = best->bytes - bytes;
+  if (waste > 0) {
+    if (wasted_bytes_ + waste > spare_bytes_max_ / kWastePart) return nullptr;
+    larger_.emplace(best->data, best->bytes);
+    wasted_bytes_ += waste;
+  }
   uint8_t* data = best->data;
   spare_bytes_ -= best->bytes;
-  if (best->bytes > bytes) larger_.emplace(data, best->bytes);
   spares_.erase(best);
   return data;
 }
 
 int64_t RecyclingPool::TakeTrueBytes(const uint8_t* data, int64_t size, int64_t alignment) {
+  const int64_t asked = SizeClass(size, alignment);
   const auto larger = larger_.find(data);
-  if (larger == larger_.end()) return SizeClass(size, alignment);
+  if (larger == larger_.end()) return asked;
   const int64_t bytes = larger->second;
+  wasted_bytes_ -= bytes - asked;
   larger_.erase(larger);
   return bytes;
 }

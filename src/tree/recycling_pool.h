@@ -60,6 +60,7 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
   std::deque<Spare> spares_ MARBLE_GUARDED_BY(mutex_);  // oldest first
   /// True sizes of memory that was a larger spare than it was asked to be.
   std::unordered_map<const uint8_t*, int64_t> larger_ MARBLE_GUARDED_BY(mutex_);
+  int64_t wasted_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;  // by them
   uint64_t frees_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_max_ MARBLE_GUARDED_BY(mutex_) = 0;

@@ -82,7 +82,7 @@ arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& g
     if (!selected.ok()) return rows;
     selection = *std::move(selected);
   }
-  if (!selection->all()) {
+  if (request.filter->MustCut(*selection)) {
     // Results belong to the caller, so they do not count against the engine's budget.
     ARROW_ASSIGN_OR_RAISE(
         rows, GatherOf(rows, selection->Slices(selection->count), arrow::default_memory_pool()));

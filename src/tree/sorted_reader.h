@@ -22,6 +22,15 @@ struct ScanFilter {
   std::shared_ptr<const RowFilter> rows;
   /// Which blocks may have any; nullptr if zone maps cannot tell.
   std::shared_ptr<const ZoneFilter> zones;
+  /// Whoever reads applies the filter again: batches of which most rows are wanted may come whole,
+  /// which saves a copy.
+  bool is_applied_again = false;
+
+  /// Do the rows outside `selection` have to go?
+  bool MustCut(const Selection& selection) const {
+    if (selection.all()) return false;
+    return !is_applied_again || selection.count < selection.rows / 4 * 3;
+  }
 };
 
 /// What a reader of a source should deliver.

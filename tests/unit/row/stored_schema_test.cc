@@ -317,7 +317,7 @@ TEST(ToStored, ColumnsOfStoredTypesAreNotCopied) {
   const auto schema = Keyed(IdAndName(), {"id"});
   const auto batch = IdsAndNames("[1, 2]", R"(["a", "b"])");
   const auto stored = schema->ToStored(batch).ValueOrDie();
-  const auto user = schema->ToUser(stored, {0, 1}).ValueOrDie();
+  const auto user = schema->ToUser(*stored, {0, 1}, schema->Project({0, 1})).ValueOrDie();
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(stored->column_data(i)->buffers[1], batch->column_data(i)->buffers[1]);
     EXPECT_EQ(user->column_data(i)->buffers[1], batch->column_data(i)->buffers[1]);

@@ -72,7 +72,7 @@ TEST_P(PayloadType, ComesBackAsItWasThroughStoreGatherAndLoad) {
           Gather(schema_->stored_schema(), stored, slices, arrow::default_memory_pool())
               .ValueOrDie();
       ASSERT_TRUE(gathered->ValidateFull().ok()) << gathered->ValidateFull().ToString();
-      const auto user = schema_->ToUser(gathered, {0}).ValueOrDie();
+      const auto user = schema_->ToUser(*gathered, {0}, schema_->Project({0})).ValueOrDie();
       ASSERT_TRUE(user->ValidateFull().ok()) << user->ValidateFull().ToString();
       ASSERT_TRUE(user->column(0)->type()->Equals(*GetParam()));
       // Dictionaries of different batches number their values differently: compare what they stand
@@ -120,7 +120,7 @@ TEST_P(PayloadType, OfNoRowsIsStoredAndComesBack) {
   const auto stored = schema_->ToStored(RandomBatch(0, 0)).ValueOrDie();
   const auto gathered =
       Gather(schema_->stored_schema(), {&stored, 1}, {}, arrow::default_memory_pool()).ValueOrDie();
-  const auto user = schema_->ToUser(gathered, {0}).ValueOrDie();
+  const auto user = schema_->ToUser(*gathered, {0}, schema_->Project({0})).ValueOrDie();
   EXPECT_EQ(user->num_rows(), 0);
   EXPECT_TRUE(user->ValidateFull().ok());
 }

@@ -66,7 +66,7 @@ TEST(RecyclingPool, GivesBackALargeBlockThatNobodyAsksFor) {
   for (uint8_t* block : blocks) pool.Free(block, kHugePageBytes, kHugePageBytes);
 }
 
-TEST(RecyclingPool, GivesNoSpareOfAnotherSizeAndKeepsNothingSmall) {
+TEST(RecyclingPool, GivesNoSmallerSpareAndKeepsNothingSmall) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(8 * kHugePageBytes);
   uint8_t* small = Take(&pool, 4096, 64);
@@ -105,9 +105,26 @@ TEST(RecyclingPool, GivesOutASpareOfUpToTwiceTheSizeAndKeepsAllOfItAfterwards) {
   EXPECT_EQ(Take(&pool, 5 * kRecycledBytesMin, 64), first);
   EXPECT_EQ(pool.spare_bytes(), 0);
   EXPECT_EQ(pool.bytes_allocated(), 11 * kRecycledBytesMin);
-  pool.Free(first, 5 * kRecycledBytesMin, 64);
-  EXPECT_EQ(pool.spare_bytes(), 8 * kRecycledBytesMin);
+  first[0] = 7;
+  ASSERT_TRUE(pool.Reallocate(5 * kRecycledBytesMin, 6 * kRecycledBytesMin, 64, &first).ok());
+  EXPECT_EQ(first[0], 7);
+  pool.Free(first, 6 * kRecycledBytesMin, 64);
+  EXPECT_EQ(pool.spare_bytes(), (8 + 6) * kRecycledBytesMin);
   pool.Free(small, 3 * kRecycledBytesMin, 64);
+  pool.SetSpareBytesMax(0);
+  EXPECT_EQ(pool.bytes_allocated(), 0);
+}
+
+TEST(RecyclingPool, WastesNoMoreThanAnEighthOfWhatItKeepsOnSparesThatAreTooLarge) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(16 * kRecycledBytesMin);
+  uint8_t* blocks[3];
+  for (uint8_t*& block : blocks) block = Take(&pool, 4 * kRecycledBytesMin, 64);
+  for (uint8_t* block : blocks) pool.Free(block, 4 * kRecycledBytesMin, 64);
+  for (uint8_t*& block : blocks) block = Take(&pool, 3 * kRecycledBytesMin, 64);
+  EXPECT_EQ(pool.spare_bytes(), 4 * kRecycledBytesMin) << "the third was new";
+  for (uint8_t* block : blocks) pool.Free(block, 3 * kRecycledBytesMin, 64);
+  EXPECT_EQ(pool.spare_bytes(), (4 + 4 + 4 + 3) * kRecycledBytesMin);
   pool.SetSpareBytesMax(0);
   EXPECT_EQ(pool.bytes_allocated(), 0);
 }
