@@ -49,7 +49,7 @@ struct Options {
   int64_t level_base_bytes = int64_t{1} << 30;
   /// Threads for flush and compaction. Of two or more one begins no compaction, so that it is there
   /// for flushes; meanwhile it helps with parts of compactions that others began. Up to as many
-  /// more read ahead of long scans, begun with the first one.
+  /// more read ahead of long scans and help to sort large batches, begun with the first of them.
   int background_threads = 2;
   /// Map SSTables into memory. Without it every block is read into the block cache.
   bool use_mappings = true;
