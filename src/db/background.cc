@@ -256,9 +256,8 @@ arrow::Status OpenDatabase::FlushNext(LiveTable* table) {
   }
   // Freeing that much memory takes a while.
   progress_.notify_all();
-  mutex_.unlock();
+  const MutexUnlock unlock(&mutex_);
   memtable.reset();
-  mutex_.lock();
   return status;
 }
 
@@ -283,9 +282,7 @@ arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
   ARROW_RETURN_NOT_OK(files.status());
   const arrow::Status in_order = WaitForOlder(*table, *memtable);
   if (!in_order.ok()) {
-    mutex_.unlock();
-    RemoveOutput(*files, environment_.fs, environment_.directory);
-    mutex_.lock();
+    RemoveUnlocked(*files);
     return in_order;
   }
   VersionEdit edit;
@@ -306,12 +303,16 @@ arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
   return arrow::Status::OK();
 }
 
+void OpenDatabase::RemoveUnlocked(const std::vector<FileMeta>& files) {
+  const MutexUnlock unlock(&mutex_);
+  RemoveOutput(files, environment_.fs, environment_.directory);
+}
+
 arrow::Status OpenDatabase::RunPlan(LiveTable* table, CompactionPlan plan) {
   arrow::Status status = CarryOut(table, plan);
   // The last reference to the inputs may be the plan's, and removing files takes a while.
-  mutex_.unlock();
+  const MutexUnlock unlock(&mutex_);
   plan = CompactionPlan();
-  mutex_.lock();
   return status;
 }
 
@@ -358,7 +359,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
                  std::make_move_iterator(some.end()));
   }
   if (parts.status.ok()) return files;
-  RemoveOutput(files, environment_.fs, environment_.directory);
+  RemoveUnlocked(files);
   return parts.status;
 }
 
@@ -509,6 +510,10 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
   ++flush_waiters_;
   const arrow::Status status = WaitUntilFlushed(waiting);
   --flush_waiters_;
+  if (waiting.empty()) return status;
+  // These may be the last references, and freeing that much memory takes a while.
+  const MutexUnlock unlock(&mutex_);
+  waiting.clear();
   return status;
 }
 

@@ -104,11 +104,7 @@ arrow::Status OpenDatabase::CommitRows(std::span<Operation> operations,
   // Once the record may be in the log, the files are left to recovery: it knows whether they are
   // needed.
   if (status.ok() || reached_log) return status;
-  mutex_.unlock();
-  for (const RowsPayload& payload : *payloads) {
-    RemoveOutput(payload.files, environment_.fs, environment_.directory);
-  }
-  mutex_.lock();
+  for (const RowsPayload& payload : *payloads) RemoveUnlocked(payload.files);
   return status;
 }
 

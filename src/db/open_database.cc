@@ -127,9 +127,12 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   for (auto& file : table->version->Files()) pending_files_.push_back(std::move(file));
   arrow::Status status = WaitDurable(end);
   if (status.ok()) status = InstallPending();
-  tables_.Remove(id);
+  std::unique_ptr<LiveTable> gone = tables_.Remove(id);
   memtable_bytes_ = tables_.MemtableBytes();
   progress_.notify_all();
+  // With it go its memtables, and its files, each of which takes a while to be removed.
+  const MutexUnlock unlock(&mutex_);
+  gone.reset();
   return status;
 }
 
@@ -211,6 +214,7 @@ arrow::Status OpenDatabase::Flush() {
 arrow::Status OpenDatabase::SyncLog() {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
   return WaitDurable(log_->PrepareSync().position);
 }
 

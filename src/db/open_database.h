@@ -225,6 +225,8 @@ class OpenDatabase : public DatabaseCore {
       MARBLE_REQUIRES(mutex_);
   /// Should this thread flush a memtable of the table?
   bool ShouldFlush(const LiveTable& table, int thread) const MARBLE_REQUIRES(mutex_);
+  /// Removes files that nothing names, without the mutex meanwhile.
+  void RemoveUnlocked(const std::vector<FileMeta>& files) MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
   arrow::Status CarryOut(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
   /// A compaction in parts by key: the thread that runs it and those that have nothing else to do

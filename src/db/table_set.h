@@ -65,8 +65,10 @@ class TableSet {
 
   /// A table with what the manifest knows of its files (nullptr: none).
   arrow::Result<LiveTable*> Add(TableRecord record, const ManifestTable* files);
-  /// Takes the table out of the catalog. Its files stay unless they are marked obsolete.
-  void Remove(uint32_t id);
+  /// Takes the table out of the catalog. Its files stay unless they are marked obsolete; these are
+  /// removed when the table is destroyed, if nobody reads them, which is better not done under the
+  /// mutex.
+  std::unique_ptr<LiveTable> Remove(uint32_t id);
 
   LiveTable* Find(const std::string& name);
   LiveTable* Find(uint32_t id);
