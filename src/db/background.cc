@@ -424,15 +424,18 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
     progress_.notify_all();
     std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
     if (replaced != nullptr || !retired.empty() || !pending_files.empty() || !unnamed.empty()) {
-      mutex_.unlock();
+      const MutexUnlock unlock(&mutex_);
       pending_files.clear();
       RemoveOutput(unnamed, environment_.fs, environment_.directory);
       if (replaced != nullptr) Release(std::move(replaced));
       status = log_->Recycle(&retired);
-      mutex_.lock();
     }
     log_->PutAway(std::move(retired));
-    if (!status.ok() && !IsRoomError(status)) FailWrites(status);
+    if (IsRoomError(status)) {
+      // The edit is true, and what could not be put away is tried again.
+      WarnIfError(std::exchange(status, arrow::Status::OK()));
+    }
+    if (!status.ok()) FailWrites(status);
   } else {
     VersionEdit restored = pending;
     restored.Append(std::move(pending_));
