@@ -114,7 +114,9 @@ arrow::Status OpenDatabase::CommitAndWait(std::span<Operation> operations,
                                           std::chrono::nanoseconds* delay) {
   LogPosition end;
   ARROW_RETURN_NOT_OK(CommitLocked(operations, payloads, options, &end, reached_log));
-  if (pending_segment_ != 0) ARROW_RETURN_NOT_OK(InstallPending());
+  // What others have left pending is theirs to write, or, without room, the background threads'.
+  const auto attaches = [](const RowsPayload& payload) { return !payload.files.empty(); };
+  if (std::ranges::any_of(*payloads, attaches)) ARROW_RETURN_NOT_OK(InstallPending());
   if (options.sync) return WaitDurable(end);
   *delay = WriteDelay(operations);
   return arrow::Status::OK();
@@ -523,6 +525,10 @@ SyncGroup::Duration OpenDatabase::RunSync(const WriteAheadLog::SyncTarget& targe
 }
 
 arrow::Status OpenDatabase::InstallPending() {
+  // The edits that come first may take it along, or find that there is no room.
+  while (manifest_busy_) progress_.wait(mutex_);
+  ARROW_RETURN_NOT_OK(write_error_);
+  if (pending_segment_ == 0) return arrow::Status::OK();
   if (std::chrono::steady_clock::now() < manifest_retry_) return arrow::Status::OK();
   const arrow::Status status = Install({}, nullptr, nullptr);
   return IsRoomError(status) ? arrow::Status::OK() : status;

@@ -179,8 +179,9 @@ class OpenDatabase : public DatabaseCore {
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   /// Seals the largest memtable if all of them take too much and none is being flushed.
   void SealForMemory() MARBLE_REQUIRES(mutex_);
-  /// Writes what is pending to the manifest. What was committed stands whatever becomes of this:
-  /// without room it goes with the next edit, and is not tried again at once.
+  /// Writes what is pending to the manifest, unless another edit does it meanwhile. What was
+  /// committed stands whatever becomes of this: without room it goes with the next edit, and is not
+  /// tried again at once.
   arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
   std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
