@@ -31,7 +31,7 @@ struct Options {
   /// data exceed memory) and pinned indexes together. Half of it at most goes to write buffers, and
   /// writes are slowed down from three eighths on; the caches use what they leave, up to seven
   /// eighths. Smaller means shorter bursts of writes at full speed, more flushes and more disk
-  /// reads.
+  /// reads. At most 2^50.
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed; up to six sealed ones may wait for
   /// their flush before writes are slowed down. Larger means fewer, bigger flushes and a longer
@@ -41,7 +41,7 @@ struct Options {
   int64_t log_bytes_max = int64_t{512} << 20;
   /// Size of a preallocated log segment, bytes.
   int64_t log_segment_bytes = int64_t{16} << 20;
-  /// Size at which compaction starts a new output file, bytes.
+  /// Size at which compaction starts a new output file, bytes; at most 2^50.
   int64_t target_file_bytes = int64_t{64} << 20;
   /// Bytes of level 1; each deeper level holds ten times as much.
   int64_t level_base_bytes = int64_t{1} << 30;
