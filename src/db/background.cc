@@ -25,8 +25,6 @@ namespace {
 constexpr std::chrono::milliseconds kRoomRetry(100);
 /// A log that was not written for so long need not keep segments for use.
 constexpr std::chrono::seconds kLogIdle(5);
-/// A manifest that grew beyond this is rewritten as one edit.
-constexpr int64_t kManifestBytesMax = 4 << 20;
 /// So many sealed memtables of a table are worth a second thread, unless its level 0 has so many
 /// runs that compaction needs it more.
 constexpr size_t kSealedMany = 4;
@@ -470,7 +468,7 @@ arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
   record->durable_through = log_->durable_through();
   ManifestState next = manifest_state_;
   ARROW_RETURN_NOT_OK(next.Apply(*record));
-  const bool fresh = manifest_ == nullptr || manifest_->bytes() > kManifestBytesMax;
+  const bool fresh = manifest_ == nullptr || manifest_->IsWorthRewriting();
   const uint64_t named = named_manifest_;
   const uint64_t number = fresh ? manifest_number_ + 1 : manifest_number_;
   std::unique_ptr<Manifest> manifest = std::move(manifest_);
