@@ -4,9 +4,9 @@
 // flush or compaction: its manifest edit. Of a bulk insert: the log record with the attach
 // operation, after its files were synced.
 //
-// The members are defined in six files: open_database.cc (catalog, reads, close), alter_table.cc
+// The members are defined in seven files: open_database.cc (catalog, reads, close), alter_table.cc
 // (changes of schemas), recovery.cc (open), commit.cc (writes), bulk_runs.cc (rows written before
-// their commit) and background.cc (flush, compaction, installing edits).
+// their commit), background.cc (flush, compaction) and install.cc (edits).
 #pragma once
 
 #include <algorithm>
@@ -250,13 +250,6 @@ class OpenDatabase : public DatabaseCore {
   enum class Job : uint8_t { kFlush, kCompaction, kManifestEdit };
   void NoteJobResult(Job job, const arrow::Status& status) MARBLE_REQUIRES(mutex_);
   void ForgetRoomError() MARBLE_REQUIRES(mutex_);
-  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
-  /// changes versions.
-  arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
-      MARBLE_REQUIRES(mutex_);
-  arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
-  /// After an edit that failed: what it would have added goes with the next one that succeeds.
-  void KeepUnnamedFiles(const VersionEdit& edit) MARBLE_REQUIRES(mutex_);
   /// Did the last edit find no room?
   bool ManifestWaits() const MARBLE_REQUIRES(mutex_) {
     return write_error_.ok() && manifest_retry_ != std::chrono::steady_clock::time_point();
@@ -271,6 +264,15 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status WaitUntilFlushed(const std::vector<SealedMemtable>& waiting)
       MARBLE_REQUIRES(mutex_);
   arrow::Status CompactTable(uint32_t id) MARBLE_EXCLUDES(mutex_);
+
+  // --- install.cc
+  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
+  /// changes versions.
+  arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
+  /// After an edit that failed: what it would have added goes with the next one that succeeds.
+  void KeepUnnamedFiles(const VersionEdit& edit) MARBLE_REQUIRES(mutex_);
 
   // --- open_database.cc
   void StopThreads() MARBLE_EXCLUDES(mutex_);
@@ -339,6 +341,8 @@ class OpenDatabase : public DatabaseCore {
   std::unique_ptr<HelperThreads> helpers_;
 };
 
+/// How long to wait before a job or a manifest edit that found no room is tried again.
+inline constexpr std::chrono::milliseconds kRoomRetry(100);
 /// How long a call that has to wait puts up with a full disk: jobs are tried again twice in it.
 inline constexpr std::chrono::milliseconds kRoomPatience(250);
 
