@@ -118,6 +118,9 @@ bool OpenDatabase::FitCache() {
 bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
   const auto flushes = static_cast<size_t>(table.flushes);
   if (table.dropping || flushes >= table.sealed()) return false;
+  // Who drops the table would wait for ever if one flush followed the other. But who alters it, and
+  // is waited for, waits for a flush; and a compaction may take long.
+  if (table.drops_waiting > 0 && !table.altering && !table.compacting) return false;
   // Flushes are the first thread's; the others help while it is busy with one.
   if (thread > 0 && !first_thread_busy_) return false;
   if (flushes == 0) return true;
@@ -127,28 +130,37 @@ bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
   return wanted && flushes < 2 && table.version->levels[0].size() < kRunsMany;
 }
 
+LiveTable* OpenDatabase::NextToFlush(int thread) const {
+  for (LiveTable* table : tables_.Behind(last_flushed_)) {
+    if (ShouldFlush(*table, thread)) return table;
+  }
+  return nullptr;
+}
+
+bool OpenDatabase::RunFlush(LiveTable* table) {
+  last_flushed_ = table->record.id;
+  return RunJob(Job::kFlush, [&] { return FlushNext(table); });
+}
+
+bool OpenDatabase::RunJob(Job kind, const std::function<arrow::Status()>& job) {
+  ++running_jobs_;
+  NoteJobResult(kind, job());
+  --running_jobs_;
+  work_.notify_all();
+  progress_.notify_all();
+  // After a failure for want of room the thread pauses before it tries again.
+  return room_error_.ok();
+}
+
 bool OpenDatabase::RunOneJob(int thread) {
-  const auto run = [&](Job kind, auto job) {
-    ++running_jobs_;
-    NoteJobResult(kind, job());
-    --running_jobs_;
-    work_.notify_all();
-    progress_.notify_all();
-    // After a failure for want of room the thread pauses before it tries again.
-    return room_error_.ok();
-  };
   const bool several = environment_.options.background_threads > 1;
   // What a job makes could not be named before there is a manifest again.
   if (ManifestWaits()) return RetryManifest();
-  for (LiveTable* t : tables_.Behind(last_flushed_)) {
-    if (!ShouldFlush(*t, thread)) continue;
-    last_flushed_ = t->record.id;
+  if (LiveTable* table = NextToFlush(thread); table != nullptr) {
     if (thread == 0) first_thread_busy_ = true;
-    return run(Job::kFlush, [&] {
-      const arrow::Status status = FlushNext(t);
-      if (thread == 0) first_thread_busy_ = false;
-      return status;
-    });
+    const bool go_on = RunFlush(table);
+    if (thread == 0) first_thread_busy_ = false;
+    return go_on;
   }
   for (CompactionParts* parts : shared_compactions_) {
     if (thread == 0) first_thread_busy_ = true;
@@ -158,14 +170,16 @@ bool OpenDatabase::RunOneJob(int thread) {
   }
   if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
   for (LiveTable* t : tables_.Behind(last_compacted_)) {
-    if (t->compacting || t->dropping) continue;
+    if (t->compacting || t->dropping || t->wanted_alone > 0) continue;
+    if (!t->compaction_error.ok()) continue;
     auto plan = PickCompaction(*t->version, LimitsFor(*t));
     if (!plan.has_value()) continue;
     last_compacted_ = t->record.id;
     t->compacting = true;
-    return run(Job::kCompaction, [&] {
+    return RunJob(Job::kCompaction, [&] {
       const arrow::Status status = RunPlan(t, *std::move(plan));
       t->compacting = false;
+      if (status.IsCapacityError()) t->compaction_error = status;
       return status;
     });
   }
@@ -186,7 +200,7 @@ bool OpenDatabase::RetryManifest() {
 bool OpenDatabase::WorkIsDue() const {
   for (const auto& [id, table] : tables_.all()) {
     if (table->has_sealed()) return true;
-    if (environment_.options.auto_compaction &&
+    if (environment_.options.auto_compaction && table->compaction_error.ok() &&
         PickCompaction(*table->version, LimitsFor(*table)).has_value()) {
       return true;
     }
@@ -203,6 +217,8 @@ void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
   constexpr std::array kNames = {"flush", "compaction", "manifest edit"};
   if (status.ok()) return ForgetRoomError();
   if (status.IsCancelled()) return;
+  // Rows are too long for a batch, which is no fault of the disk: the table has it noted.
+  if (job == Job::kCompaction && status.IsCapacityError()) return;
   if (IsRoomError(status)) {
     room_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
     flushes_lack_room_ |= job != Job::kCompaction;
@@ -337,8 +353,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
   parts.files.resize(parts.ranges.size());
   shared_compactions_.push_back(&parts);
   work_.notify_all();
-  while (RunPart(&parts)) {
-  }
+  while (RunPart(&parts)) FlushBetweenParts();
   while (parts.running > 0) progress_.wait(mutex_);
   std::erase(shared_compactions_, &parts);
   std::vector<FileMeta> files;
@@ -349,6 +364,15 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
   if (parts.status.ok()) return files;
   RemoveUnlocked(files);
   return parts.status;
+}
+
+void OpenDatabase::FlushBetweenParts() {
+  if (environment_.options.background_threads > 1) return;
+  // Nobody else would, and writers soon wait for it.
+  while (!stop_jobs_.load() && write_error_.ok() && room_error_.ok() && !ManifestWaits()) {
+    LiveTable* table = NextToFlush(/*thread=*/0);
+    if (table == nullptr || !RunFlush(table)) return;
+  }
 }
 
 bool OpenDatabase::RunPart(CompactionParts* parts) {
@@ -415,6 +439,24 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
   return arrow::Status::OK();
 }
 
+arrow::Result<LiveTable*> OpenDatabase::WaitUntil(
+    uint32_t id, const std::function<bool(const LiveTable&)>& holds) {
+  LiveTable* table = tables_.Find(id);
+  // Else one compaction could follow the other for ever.
+  if (table != nullptr) ++table->wanted_alone;
+  arrow::Status status;
+  while (table != nullptr && !holds(*table)) {
+    progress_.wait(mutex_);
+    table = tables_.Find(id);
+    status = CheckWritable();
+    if (!status.ok()) break;
+  }
+  if (table != nullptr) --table->wanted_alone;
+  work_.notify_all();
+  if (!status.ok()) return status;
+  return table;
+}
+
 arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
@@ -424,10 +466,8 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   ARROW_RETURN_NOT_OK(FlushAll(table));
   // What it writes could not be named before there is a manifest again.
   if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
-  while ((table = tables_.Find(id)) != nullptr && (table->compacting || table->dropping)) {
-    ARROW_RETURN_NOT_OK(CheckWritable());
-    progress_.wait(mutex_);
-  }
+  ARROW_ASSIGN_OR_RAISE(
+      table, WaitUntil(id, [](const LiveTable& t) { return !t.compacting && !t.dropping; }));
   if (table == nullptr) return arrow::Status::OK();
   auto plan = PlanFullCompaction(*table->version, LimitsFor(*table));
   if (!plan.has_value()) return arrow::Status::OK();
@@ -435,6 +475,7 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   ++running_jobs_;
   arrow::Status status = RunPlan(table, *std::move(plan));
   table->compacting = false;
+  if (status.ok()) table->compaction_error = status;
   --running_jobs_;
   work_.notify_all();
   progress_.notify_all();

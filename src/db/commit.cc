@@ -375,50 +375,56 @@ void OpenDatabase::SealForMemory() {
   if (largest != nullptr) Seal(largest);
 }
 
-std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
+OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
+  const arrow::Status& no_flush = flushes_lack_room_ ? room_error_ : write_error_;
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
     if (table == nullptr) continue;
-    if (table->altering) return "the schema of table '" + table->record.name + "' is being changed";
+    const auto name = [&] { return "table '" + table->record.name + "'"; };
+    if (table->altering) return {"the schema of " + name() + " is being changed", no_flush};
     if (table->memtables.size() > kSealedMax + 1) {
-      return "table '" + table->record.name + "' has " +
-             std::to_string(table->memtables.size() - 1) + " memtables waiting to be flushed";
+      return {
+          name() + " has " + std::to_string(table->sealed()) + " memtables waiting to be flushed",
+          no_flush};
     }
     const size_t runs = table->version->levels[0].size();
     if (environment_.options.auto_compaction && runs >= kStopRuns) {
-      return "level 0 of table '" + table->record.name + "' has " + std::to_string(runs) + " runs";
+      return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs",
+              table->compaction_error.ok() ? room_error_ : table->compaction_error};
     }
   }
   if (memtable_bytes_ > environment_.memtables_max()) {
-    return "memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
-           std::to_string(environment_.options.memory_budget);
+    return {"memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
+                std::to_string(environment_.options.memory_budget),
+            no_flush};
   }
-  return "";
+  return {};
 }
 
 arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {
   using Clock = std::chrono::steady_clock;
-  std::string reason = ReasonToWait(operations);
-  if (reason.empty()) [[likely]]
+  WaitReason reason = ReasonToWait(operations);
+  if (reason.text.empty()) [[likely]]
     return arrow::Status::OK();
   const auto start = Clock::now();
   // A year is for ever, and adding more might overflow.
   const bool patient = options.timeout.count() < 0 || options.timeout > std::chrono::hours(8760);
   ++counters_.write_stops;
-  counters_.write_delay_reason = reason;
+  counters_.write_delay_reason = reason.text;
   arrow::Status status;
-  while (!reason.empty() && status.ok()) {
+  while (!reason.text.empty() && status.ok()) {
     // What was being flushed when the memory ran short may not have been enough.
     SealForMemory();
     work_.notify_all();
     status = CheckWritable();
-    // The disk is full: waiting would be for ever, so the write is refused with the cause. But a
+    // If the disk is full, waiting would be for ever, so the write is refused with the cause. But a
     // job may report late what it met before there was room again: it is tried anew meanwhile.
-    const bool full = !room_error_.ok();
-    const auto end = std::min(full ? start + kRoomPatience : Clock::time_point::max(),
+    const bool hopeless = !reason.error.ok();
+    const auto end = std::min(hopeless ? start + kRoomPatience : Clock::time_point::max(),
                               patient ? Clock::time_point::max() : start + options.timeout);
     if (status.ok() && Clock::now() >= end) {
-      status = full ? room_error_ : BusyError("nothing was written within the timeout: " + reason);
+      status = hopeless ? reason.error
+                        : BusyError("nothing was written within the timeout: " + reason.text);
     }
     if (!status.ok()) break;
     if (end == Clock::time_point::max()) {
@@ -430,7 +436,7 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   }
   counters_.write_delay_micros +=
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
-  return reason.empty() ? CheckWritable() : status;
+  return reason.text.empty() ? CheckWritable() : status;
 }
 
 WriteDebt OpenDatabase::DebtOf(const LiveTable& table) const {

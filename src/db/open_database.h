@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <future>
 #include <memory>
 #include <set>
@@ -183,7 +184,12 @@ class OpenDatabase : public DatabaseCore {
   /// committed stands whatever becomes of this: without room it goes with the next edit, and is not
   /// tried again at once.
   arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
-  std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
+  /// Why a write has to wait; no text if it need not. An error if what it waits for cannot come.
+  struct WaitReason {
+    std::string text;
+    arrow::Status error;
+  };
+  WaitReason ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
@@ -208,6 +214,7 @@ class OpenDatabase : public DatabaseCore {
   // --- background.cc
   arrow::Status StartThreads() MARBLE_REQUIRES(mutex_);
   void ThreadLoop(int thread);
+  /// Runs the job that is most urgent; false if there is none, or it found no room.
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
   /// Waits for a job. The first thread shrinks the log if nobody writes it.
   void WaitForJob(int thread) MARBLE_REQUIRES(mutex_);
@@ -226,6 +233,10 @@ class OpenDatabase : public DatabaseCore {
       MARBLE_REQUIRES(mutex_);
   /// Should this thread flush a memtable of the table?
   bool ShouldFlush(const LiveTable& table, int thread) const MARBLE_REQUIRES(mutex_);
+  /// The first table, behind the one flushed last, of which it should; nullptr if there is none.
+  LiveTable* NextToFlush(int thread) const MARBLE_REQUIRES(mutex_);
+  /// Like RunJob.
+  bool RunFlush(LiveTable* table) MARBLE_REQUIRES(mutex_);
   /// Removes files that nothing names, without the mutex meanwhile.
   void RemoveUnlocked(const std::vector<FileMeta>& files) MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
@@ -245,9 +256,13 @@ class OpenDatabase : public DatabaseCore {
       MARBLE_REQUIRES(mutex_);
   /// Takes a part and carries it out; false if there is none left.
   bool RunPart(CompactionParts* parts) MARBLE_REQUIRES(mutex_);
+  /// If the database has a single thread, flushes what is due.
+  void FlushBetweenParts() MARBLE_REQUIRES(mutex_);
   /// Is there a memtable to flush, or a compaction to do?
   bool WorkIsDue() const MARBLE_REQUIRES(mutex_);
   enum class Job : uint8_t { kFlush, kCompaction, kManifestEdit };
+  /// Carries the job out and notes its result; false if there is no room for another one now.
+  bool RunJob(Job kind, const std::function<arrow::Status()>& job) MARBLE_REQUIRES(mutex_);
   void NoteJobResult(Job job, const arrow::Status& status) MARBLE_REQUIRES(mutex_);
   void ForgetRoomError() MARBLE_REQUIRES(mutex_);
   /// Did the last edit find no room?
@@ -264,6 +279,11 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status WaitUntilFlushed(const std::vector<SealedMemtable>& waiting)
       MARBLE_REQUIRES(mutex_);
   arrow::Status CompactTable(uint32_t id) MARBLE_EXCLUDES(mutex_);
+  /// Waits until that holds of a table, of which no compaction is begun meanwhile. nullptr if it is
+  /// gone.
+  arrow::Result<LiveTable*> WaitUntil(uint32_t id,
+                                      const std::function<bool(const LiveTable&)>& holds)
+      MARBLE_REQUIRES(mutex_);
 
   // --- install.cc
   /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that

@@ -46,6 +46,11 @@ struct LiveTable {
   int64_t keys_expected = 0;
   int flushes = 0;  // under way
   bool compacting = false;
+  int wanted_alone = 0;   // calls that wait for compactions to end: no other one is begun
+  int drops_waiting = 0;  // those of them that drop the table
+  /// Of the last compaction if it met versions of one key, held by snapshots, that are too long for
+  /// a batch: no other one is begun before a snapshot is let go.
+  arrow::Status compaction_error;
   bool dropping = false;  // no job is started on it any more
   bool altering = false;  // writers wait
 
