@@ -33,7 +33,8 @@ struct Options {
   /// eighths. Smaller means shorter bursts of writes at full speed, more flushes and more disk
   /// reads. It does not bound what has to be there: rows that a read-only open replays from the
   /// log, all of which stay in memory, and what is kept of each file from its first use on. That is
-  /// little, but without `use_mappings` the point index is a part of it: about 6 bytes a key.
+  /// little, but without `use_mappings` the point index is a part of it: about 6 bytes a key. At
+  /// most 2^50.
   int64_t memory_budget = int64_t{1} << 30;
   /// Bytes at which a table's memtable is sealed and flushed; writes are slowed down when six
   /// sealed ones wait for their flush. Larger means fewer, bigger flushes and a longer replay after
@@ -43,7 +44,7 @@ struct Options {
   int64_t log_bytes_max = int64_t{512} << 20;
   /// Size of a preallocated log segment, bytes.
   int64_t log_segment_bytes = int64_t{16} << 20;
-  /// Size at which compaction starts a new output file, bytes.
+  /// Size at which compaction starts a new output file, bytes; at most 2^50.
   int64_t target_file_bytes = int64_t{64} << 20;
   /// Bytes of level 1; each deeper level holds ten times as much.
   int64_t level_base_bytes = int64_t{1} << 30;

@@ -52,7 +52,8 @@ struct Stats {
   int64_t pinned_index_bytes = 0;
   int64_t files = 0;
   int64_t file_bytes = 0;
-  std::string background_error;    // why writes are refused; empty while all is well
+  /// Why writes are refused, or a table is not compacted; empty while all is well.
+  std::string background_error;
   std::vector<TableStats> tables;  // sorted by name, internal ones included
 };
 

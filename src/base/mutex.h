@@ -38,6 +38,21 @@ class MARBLE_ANNOTATION(scoped_lockable) MutexLock {
   Mutex* mutex_;
 };
 
+/// Lets go of a mutex that the caller holds, and takes it again at its end.
+class MARBLE_ANNOTATION(scoped_lockable) MutexUnlock {
+ public:
+  explicit MutexUnlock(Mutex* mutex) MARBLE_ANNOTATION(release_capability(mutex)) : mutex_(mutex) {
+    mutex_->unlock();
+  }
+  // So clang wants it said: the end of a scope undoes what its beginning did.
+  ~MutexUnlock() MARBLE_ANNOTATION(release_capability()) { mutex_->lock(); }
+  MutexUnlock(const MutexUnlock&) = delete;
+  MutexUnlock& operator=(const MutexUnlock&) = delete;
+
+ private:
+  Mutex* mutex_;
+};
+
 /// Waits release the mutex that the caller holds and take it again.
 using CondVar = std::condition_variable_any;
 

@@ -69,7 +69,7 @@ arrow::Status OpenDatabase::FlushAndAlter(LiveTable* table, TableRecord record) 
   }
   tables_.Alter(table, std::move(record), std::move(schemas));
   memtable_bytes_ = tables_.MemtableBytes();
-  return IsRoomError(status) ? arrow::Status::OK() : status;
+  return status;
 }
 
 }  // namespace marble

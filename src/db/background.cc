@@ -1,4 +1,4 @@
-// Flush, compaction, and Install, the one place where an edit becomes true.
+// The background threads and what they do: flush, compaction, and the log made shorter.
 
 #include <pthread.h>
 
@@ -21,24 +21,12 @@ namespace marble {
 
 namespace {
 
-/// How long to wait before a job or a manifest edit that found no room is tried again.
-constexpr std::chrono::milliseconds kRoomRetry(100);
 /// A log that was not written for so long need not keep segments for use.
 constexpr std::chrono::seconds kLogIdle(5);
-/// A manifest that grew beyond this is rewritten as one edit.
-constexpr int64_t kManifestBytesMax = 4 << 20;
 /// So many sealed memtables of a table are worth a second thread, unless its level 0 has so many
 /// runs that compaction needs it more.
 constexpr size_t kSealedMany = 4;
 constexpr size_t kRunsMany = 10;
-
-/// Lets go of a view that was replaced, and of the memory and files that go with it. Whoever is the
-/// last to let go of a file removes it, which takes milliseconds: a get should not be that one, and
-/// a short wait makes sure of it. Those who hold a view for long bear it.
-void Release(std::shared_ptr<const TableView> view) {
-  constexpr std::chrono::microseconds kPause(100);
-  for (int i = 0; i < 100 && view.use_count() > 1; ++i) std::this_thread::sleep_for(kPause);
-}
 
 }  // namespace
 
@@ -130,6 +118,9 @@ bool OpenDatabase::FitCache() {
 bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
   const auto flushes = static_cast<size_t>(table.flushes);
   if (table.dropping || flushes >= table.sealed()) return false;
+  // Who drops the table would wait for ever if one flush followed the other. But who alters it, and
+  // is waited for, waits for a flush; and a compaction may take long.
+  if (table.drops_waiting > 0 && !table.altering && !table.compacting) return false;
   // Flushes are the first thread's; the others help while it is busy with one.
   if (thread > 0 && !first_thread_busy_) return false;
   if (flushes == 0) return true;
@@ -139,28 +130,37 @@ bool OpenDatabase::ShouldFlush(const LiveTable& table, int thread) const {
   return wanted && flushes < 2 && table.version->levels[0].size() < kRunsMany;
 }
 
+LiveTable* OpenDatabase::NextToFlush(int thread) const {
+  for (LiveTable* table : tables_.Behind(last_flushed_)) {
+    if (ShouldFlush(*table, thread)) return table;
+  }
+  return nullptr;
+}
+
+bool OpenDatabase::RunFlush(LiveTable* table) {
+  last_flushed_ = table->record.id;
+  return RunJob(Job::kFlush, [&] { return FlushNext(table); });
+}
+
+bool OpenDatabase::RunJob(Job kind, const std::function<arrow::Status()>& job) {
+  ++running_jobs_;
+  NoteJobResult(kind, job());
+  --running_jobs_;
+  work_.notify_all();
+  progress_.notify_all();
+  // After a failure for want of room the thread pauses before it tries again.
+  return room_error_.ok();
+}
+
 bool OpenDatabase::RunOneJob(int thread) {
-  const auto run = [&](Job kind, auto job) {
-    ++running_jobs_;
-    NoteJobResult(kind, job());
-    --running_jobs_;
-    work_.notify_all();
-    progress_.notify_all();
-    // After a failure for want of room the thread pauses before it tries again.
-    return room_error_.ok();
-  };
   const bool several = environment_.options.background_threads > 1;
   // What a job makes could not be named before there is a manifest again.
   if (ManifestWaits()) return RetryManifest();
-  for (LiveTable* t : tables_.Behind(last_flushed_)) {
-    if (!ShouldFlush(*t, thread)) continue;
-    last_flushed_ = t->record.id;
+  if (LiveTable* table = NextToFlush(thread); table != nullptr) {
     if (thread == 0) first_thread_busy_ = true;
-    return run(Job::kFlush, [&] {
-      const arrow::Status status = FlushNext(t);
-      if (thread == 0) first_thread_busy_ = false;
-      return status;
-    });
+    const bool go_on = RunFlush(table);
+    if (thread == 0) first_thread_busy_ = false;
+    return go_on;
   }
   for (CompactionParts* parts : shared_compactions_) {
     if (thread == 0) first_thread_busy_ = true;
@@ -170,14 +170,16 @@ bool OpenDatabase::RunOneJob(int thread) {
   }
   if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
   for (LiveTable* t : tables_.Behind(last_compacted_)) {
-    if (t->compacting || t->dropping) continue;
+    if (t->compacting || t->dropping || t->wanted_alone > 0) continue;
+    if (!t->compaction_error.ok()) continue;
     auto plan = PickCompaction(*t->version, LimitsFor(*t));
     if (!plan.has_value()) continue;
     last_compacted_ = t->record.id;
     t->compacting = true;
-    return run(Job::kCompaction, [&] {
+    return RunJob(Job::kCompaction, [&] {
       const arrow::Status status = RunPlan(t, *std::move(plan));
       t->compacting = false;
+      if (status.IsCapacityError()) t->compaction_error = status;
       return status;
     });
   }
@@ -198,7 +200,7 @@ bool OpenDatabase::RetryManifest() {
 bool OpenDatabase::WorkIsDue() const {
   for (const auto& [id, table] : tables_.all()) {
     if (table->has_sealed()) return true;
-    if (environment_.options.auto_compaction &&
+    if (environment_.options.auto_compaction && table->compaction_error.ok() &&
         PickCompaction(*table->version, LimitsFor(*table)).has_value()) {
       return true;
     }
@@ -215,6 +217,8 @@ void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
   constexpr std::array kNames = {"flush", "compaction", "manifest edit"};
   if (status.ok()) return ForgetRoomError();
   if (status.IsCancelled()) return;
+  // Rows are too long for a batch, which is no fault of the disk: the table has it noted.
+  if (job == Job::kCompaction && status.IsCapacityError()) return;
   if (IsRoomError(status)) {
     room_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
     flushes_lack_room_ |= job != Job::kCompaction;
@@ -256,9 +260,8 @@ arrow::Status OpenDatabase::FlushNext(LiveTable* table) {
   }
   // Freeing that much memory takes a while.
   progress_.notify_all();
-  mutex_.unlock();
+  const MutexUnlock unlock(&mutex_);
   memtable.reset();
-  mutex_.lock();
   return status;
 }
 
@@ -283,9 +286,7 @@ arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
   ARROW_RETURN_NOT_OK(files.status());
   const arrow::Status in_order = WaitForOlder(*table, *memtable);
   if (!in_order.ok()) {
-    mutex_.unlock();
-    RemoveOutput(*files, environment_.fs, environment_.directory);
-    mutex_.lock();
+    RemoveUnlocked(*files);
     return in_order;
   }
   VersionEdit edit;
@@ -306,12 +307,16 @@ arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
   return arrow::Status::OK();
 }
 
+void OpenDatabase::RemoveUnlocked(const std::vector<FileMeta>& files) {
+  const MutexUnlock unlock(&mutex_);
+  RemoveOutput(files, environment_.fs, environment_.directory);
+}
+
 arrow::Status OpenDatabase::RunPlan(LiveTable* table, CompactionPlan plan) {
   arrow::Status status = CarryOut(table, plan);
   // The last reference to the inputs may be the plan's, and removing files takes a while.
-  mutex_.unlock();
+  const MutexUnlock unlock(&mutex_);
   plan = CompactionPlan();
-  mutex_.lock();
   return status;
 }
 
@@ -348,8 +353,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
   parts.files.resize(parts.ranges.size());
   shared_compactions_.push_back(&parts);
   work_.notify_all();
-  while (RunPart(&parts)) {
-  }
+  while (RunPart(&parts)) FlushBetweenParts();
   while (parts.running > 0) progress_.wait(mutex_);
   std::erase(shared_compactions_, &parts);
   std::vector<FileMeta> files;
@@ -358,8 +362,17 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
                  std::make_move_iterator(some.end()));
   }
   if (parts.status.ok()) return files;
-  RemoveOutput(files, environment_.fs, environment_.directory);
+  RemoveUnlocked(files);
   return parts.status;
+}
+
+void OpenDatabase::FlushBetweenParts() {
+  if (environment_.options.background_threads > 1) return;
+  // Nobody else would, and writers soon wait for it.
+  while (!stop_jobs_.load() && write_error_.ok() && room_error_.ok() && !ManifestWaits()) {
+    LiveTable* table = NextToFlush(/*thread=*/0);
+    if (table == nullptr || !RunFlush(table)) return;
+  }
 }
 
 bool OpenDatabase::RunPart(CompactionParts* parts) {
@@ -379,123 +392,6 @@ bool OpenDatabase::RunPart(CompactionParts* parts) {
   return true;
 }
 
-arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Memtable* flushed) {
-  while (manifest_busy_) progress_.wait(mutex_);
-  ARROW_RETURN_NOT_OK(write_error_);
-  manifest_busy_ = true;
-  const VersionEdit pending = std::move(pending_);
-  const uint64_t pending_segment = pending_segment_;
-  auto pending_files = std::move(pending_files_);
-  pending_ = {};
-  pending_files_ = {};
-  pending_segment_ = 0;
-  VersionEdit record = pending;
-  record.Append(edit);
-  const uint64_t last_sequence = last_sequence_.load();
-  for (TableEdit& change : record.tables) {
-    const LiveTable* changed = tables_.Find(change.table);
-    if (changed == nullptr) continue;
-    change.flushed_sequence = TableSet::FlushedSequence(*changed, last_sequence, flushed);
-    change.next_row_id = changed->next_row_id;
-    for (const MemtableSlot& slot : changed->memtables) {
-      if (slot.memtable->empty() || slot.memtable.get() == flushed) continue;
-      change.next_row_id = slot.memtable->first_row_id();
-      break;
-    }
-  }
-  record.last_sequence = last_sequence;
-  record.next_table_id = next_table_id_;
-  record.next_file_number = environment_.next_file_number.load();
-  const uint64_t log_start = tables_.OldestSegmentNeeded(log_->last_nameable(), flushed);
-  record.log_start = log_start;
-  record.log_first_sequence = log_->FirstSequenceFrom(log_start);
-  arrow::Status status = WriteEdit(&record);
-  if (status.ok()) {
-    std::shared_ptr<const TableView> replaced;
-    if (table != nullptr) {
-      replaced = table->state->view.stored();
-      for (const TableEdit& change : edit.tables) tables_.Apply(table, change, flushed);
-      if (flushed != nullptr) memtable_bytes_ = tables_.MemtableBytes();
-    }
-    for (const auto& file : pending_files) file->MarkObsolete();
-    const std::vector<FileMeta> unnamed = std::exchange(unnamed_files_, {});
-    manifest_retry_ = {};
-    progress_.notify_all();
-    std::vector<WriteAheadLog::Retired> retired = log_->TakeRetired(log_start);
-    if (replaced != nullptr || !retired.empty() || !pending_files.empty() || !unnamed.empty()) {
-      mutex_.unlock();
-      pending_files.clear();
-      RemoveOutput(unnamed, environment_.fs, environment_.directory);
-      if (replaced != nullptr) Release(std::move(replaced));
-      status = log_->Recycle(&retired);
-      mutex_.lock();
-    }
-    log_->PutAway(std::move(retired));
-    if (!status.ok() && !IsRoomError(status)) FailWrites(status);
-  } else {
-    VersionEdit restored = pending;
-    restored.Append(std::move(pending_));
-    pending_ = std::move(restored);
-    pending_files_.insert(pending_files_.end(), pending_files.begin(), pending_files.end());
-    pending_segment_ = pending_segment != 0 ? pending_segment : pending_segment_;
-    KeepUnnamedFiles(edit);
-    if (IsRoomError(status)) manifest_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
-  }
-  manifest_busy_ = false;
-  progress_.notify_all();
-  work_.notify_all();
-  return status;
-}
-
-void OpenDatabase::KeepUnnamedFiles(const VersionEdit& edit) {
-  for (const TableEdit& change : edit.tables) {
-    for (const AddedFile& added : change.added) {
-      // One that only changes its level is named already.
-      const bool moved = std::ranges::count(change.removed, added.meta.number) > 0;
-      if (!moved) unnamed_files_.push_back(added.meta);
-    }
-  }
-}
-
-arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
-  // What the edit says of the log must be true of the device first: a power cut could otherwise
-  // keep one table's half of a commit.
-  const LogPosition end = log_->PrepareSync().position;
-  ARROW_RETURN_NOT_OK(log_->RollIfReady());
-  ARROW_RETURN_NOT_OK(WaitDurable(end, SyncScope::kSegment));
-  record->durable_through = log_->durable_through();
-  ManifestState next = manifest_state_;
-  ARROW_RETURN_NOT_OK(next.Apply(*record));
-  const bool fresh = manifest_ == nullptr || manifest_->bytes() > kManifestBytesMax;
-  const uint64_t named = named_manifest_;
-  const uint64_t number = fresh ? manifest_number_ + 1 : manifest_number_;
-  std::unique_ptr<Manifest> manifest = std::move(manifest_);
-  mutex_.unlock();
-  arrow::Status status;
-  if (fresh) {
-    auto created = Manifest::Create(environment_.fs, environment_.directory, number, next);
-    status = created.status();
-    manifest = created.ok() ? *std::move(created) : nullptr;
-    if (status.ok()) {
-      WarnIfError(environment_.fs->Remove(ManifestPath(environment_.directory, named)));
-    }
-  } else {
-    status = manifest->Append(*record);
-  }
-  mutex_.lock();
-  manifest_number_ = number;
-  if (!status.ok()) {
-    // Its end is unknown now, and it may name what the edit would have added: the next edit starts
-    // a new manifest, and until that is there the files stay.
-    if (!IsRoomError(status)) FailWrites(status);
-    return status;
-  }
-  manifest_ = std::move(manifest);
-  manifest_state_ = std::move(next);
-  named_manifest_ = number;
-  return status;
-}
-
 arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
   std::vector<SealedMemtable> waiting;
   for (auto& [id, table] : tables_.all()) {
@@ -509,6 +405,10 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
   ++flush_waiters_;
   const arrow::Status status = WaitUntilFlushed(waiting);
   --flush_waiters_;
+  if (waiting.empty()) return status;
+  // These may be the last references, and freeing that much memory takes a while.
+  const MutexUnlock unlock(&mutex_);
+  waiting.clear();
   return status;
 }
 
@@ -539,6 +439,24 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
   return arrow::Status::OK();
 }
 
+arrow::Result<LiveTable*> OpenDatabase::WaitUntil(
+    uint32_t id, const std::function<bool(const LiveTable&)>& holds) {
+  LiveTable* table = tables_.Find(id);
+  // Else one compaction could follow the other for ever.
+  if (table != nullptr) ++table->wanted_alone;
+  arrow::Status status;
+  while (table != nullptr && !holds(*table)) {
+    progress_.wait(mutex_);
+    table = tables_.Find(id);
+    status = CheckWritable();
+    if (!status.ok()) break;
+  }
+  if (table != nullptr) --table->wanted_alone;
+  work_.notify_all();
+  if (!status.ok()) return status;
+  return table;
+}
+
 arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
@@ -548,10 +466,8 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   ARROW_RETURN_NOT_OK(FlushAll(table));
   // What it writes could not be named before there is a manifest again.
   if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
-  while ((table = tables_.Find(id)) != nullptr && (table->compacting || table->dropping)) {
-    ARROW_RETURN_NOT_OK(CheckWritable());
-    progress_.wait(mutex_);
-  }
+  ARROW_ASSIGN_OR_RAISE(
+      table, WaitUntil(id, [](const LiveTable& t) { return !t.compacting && !t.dropping; }));
   if (table == nullptr) return arrow::Status::OK();
   auto plan = PlanFullCompaction(*table->version, LimitsFor(*table));
   if (!plan.has_value()) return arrow::Status::OK();
@@ -559,6 +475,7 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   ++running_jobs_;
   arrow::Status status = RunPlan(table, *std::move(plan));
   table->compacting = false;
+  if (status.ok()) table->compaction_error = status;
   --running_jobs_;
   work_.notify_all();
   progress_.notify_all();

@@ -104,11 +104,7 @@ arrow::Status OpenDatabase::CommitRows(std::span<Operation> operations,
   // Once the record may be in the log, the files are left to recovery: it knows whether they are
   // needed.
   if (status.ok() || reached_log) return status;
-  mutex_.unlock();
-  for (const RowsPayload& payload : *payloads) {
-    RemoveOutput(payload.files, environment_.fs, environment_.directory);
-  }
-  mutex_.lock();
+  for (const RowsPayload& payload : *payloads) RemoveUnlocked(payload.files);
   return status;
 }
 
@@ -116,12 +112,24 @@ arrow::Status OpenDatabase::CommitAndWait(std::span<Operation> operations,
                                           std::vector<RowsPayload>* payloads,
                                           const WriteOptions& options, bool* reached_log,
                                           std::chrono::nanoseconds* delay) {
+  if (std::ranges::all_of(operations, IsEmpty)) return CommitNothing(operations, options);
   LogPosition end;
   ARROW_RETURN_NOT_OK(CommitLocked(operations, payloads, options, &end, reached_log));
-  if (pending_segment_ != 0) ARROW_RETURN_NOT_OK(InstallPending());
+  // What others have left pending is theirs to write, or, without room, the background threads'.
+  const auto attaches = [](const RowsPayload& payload) { return !payload.files.empty(); };
+  if (std::ranges::any_of(*payloads, attaches)) ARROW_RETURN_NOT_OK(InstallPending());
   if (options.sync) return WaitDurable(end);
   *delay = WriteDelay(operations);
   return arrow::Status::OK();
+}
+
+arrow::Status OpenDatabase::CommitNothing(std::span<Operation> operations,
+                                          const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckWritable());
+  for (const Operation& op : operations) {
+    if (op.table->live == nullptr) return op.table->Gone();
+  }
+  return options.sync ? WaitDurable(log_->PrepareSync().position) : arrow::Status::OK();
 }
 
 arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
@@ -174,10 +182,6 @@ arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
   }
   const uint64_t sequence = last_sequence_.load(std::memory_order_relaxed) + 1;
   EncodeOperations(operations, payloads, sequence);
-  if (record_.count() == 0) {
-    *end = log_->PrepareSync().position;
-    return arrow::Status::OK();
-  }
   if (record_.payload_bytes() > kCommitBytesMax) {
     TakeBackRowIds(operations);
     return arrow::Status::CapacityError("a commit of ", record_.payload_bytes(),
@@ -377,50 +381,56 @@ void OpenDatabase::SealForMemory() {
   if (largest != nullptr) Seal(largest);
 }
 
-std::string OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
+OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
+  const arrow::Status& no_flush = flushes_lack_room_ ? room_error_ : write_error_;
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
     if (table == nullptr) continue;
-    if (table->altering) return "the schema of table '" + table->record.name + "' is being changed";
+    const auto name = [&] { return "table '" + table->record.name + "'"; };
+    if (table->altering) return {"the schema of " + name() + " is being changed", no_flush};
     if (table->memtables.size() > kSealedMax + 1) {
-      return "table '" + table->record.name + "' has " +
-             std::to_string(table->memtables.size() - 1) + " memtables waiting to be flushed";
+      return {
+          name() + " has " + std::to_string(table->sealed()) + " memtables waiting to be flushed",
+          no_flush};
     }
     const size_t runs = table->version->levels[0].size();
     if (environment_.options.auto_compaction && runs >= kStopRuns) {
-      return "level 0 of table '" + table->record.name + "' has " + std::to_string(runs) + " runs";
+      return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs",
+              table->compaction_error.ok() ? room_error_ : table->compaction_error};
     }
   }
   if (memtable_bytes_ > environment_.memtables_max()) {
-    return "memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
-           std::to_string(environment_.options.memory_budget);
+    return {"memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
+                std::to_string(environment_.options.memory_budget),
+            no_flush};
   }
-  return "";
+  return {};
 }
 
 arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {
   using Clock = std::chrono::steady_clock;
-  std::string reason = ReasonToWait(operations);
-  if (reason.empty()) [[likely]]
+  WaitReason reason = ReasonToWait(operations);
+  if (reason.text.empty()) [[likely]]
     return arrow::Status::OK();
   const auto start = Clock::now();
   // A year is for ever, and adding more might overflow.
   const bool patient = options.timeout.count() < 0 || options.timeout > std::chrono::hours(8760);
   ++counters_.write_stops;
-  counters_.write_delay_reason = reason;
+  counters_.write_delay_reason = reason.text;
   arrow::Status status;
-  while (!reason.empty() && status.ok()) {
+  while (!reason.text.empty() && status.ok()) {
     // What was being flushed when the memory ran short may not have been enough.
     SealForMemory();
     work_.notify_all();
     status = CheckWritable();
-    // The disk is full: waiting would be for ever, so the write is refused with the cause. But a
+    // If the disk is full, waiting would be for ever, so the write is refused with the cause. But a
     // job may report late what it met before there was room again: it is tried anew meanwhile.
-    const bool full = !room_error_.ok();
-    const auto end = std::min(full ? start + kRoomPatience : Clock::time_point::max(),
+    const bool hopeless = !reason.error.ok();
+    const auto end = std::min(hopeless ? start + kRoomPatience : Clock::time_point::max(),
                               patient ? Clock::time_point::max() : start + options.timeout);
     if (status.ok() && Clock::now() >= end) {
-      status = full ? room_error_ : BusyError("nothing was written within the timeout: " + reason);
+      status = hopeless ? reason.error
+                        : BusyError("nothing was written within the timeout: " + reason.text);
     }
     if (!status.ok()) break;
     if (end == Clock::time_point::max()) {
@@ -432,7 +442,7 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   }
   counters_.write_delay_micros +=
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
-  return reason.empty() ? CheckWritable() : status;
+  return reason.text.empty() ? CheckWritable() : status;
 }
 
 WriteDebt OpenDatabase::DebtOf(const LiveTable& table) const {
@@ -527,6 +537,10 @@ SyncGroup::Duration OpenDatabase::RunSync(const WriteAheadLog::SyncTarget& targe
 }
 
 arrow::Status OpenDatabase::InstallPending() {
+  // The edits that come first may take it along, or find that there is no room.
+  while (manifest_busy_) progress_.wait(mutex_);
+  ARROW_RETURN_NOT_OK(write_error_);
+  if (pending_segment_ == 0) return arrow::Status::OK();
   if (std::chrono::steady_clock::now() < manifest_retry_) return arrow::Status::OK();
   const arrow::Status status = Install({}, nullptr, nullptr);
   return IsRoomError(status) ? arrow::Status::OK() : status;

@@ -106,11 +106,13 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   const uint32_t id = table->record.id;
   // Jobs on the table hold pointers to it; new ones are not started while this holds the table
   // busy.
-  while ((table = tables_.Find(id)) != nullptr &&
-         (table->flushes > 0 || table->compacting || table->dropping || table->altering)) {
-    progress_.wait(mutex_);
-    ARROW_RETURN_NOT_OK(CheckWritable());
-  }
+  ++table->drops_waiting;
+  const auto alone = WaitUntil(id, [](const LiveTable& t) {
+    return t.flushes == 0 && !t.compacting && !t.dropping && !t.altering;
+  });
+  table = tables_.Find(id);
+  if (table != nullptr) --table->drops_waiting;
+  ARROW_RETURN_NOT_OK(alone.status());
   if (table == nullptr)
     return NotFoundError("no table '" + name + "' in " + environment_.directory);
   record_.Clear();
@@ -127,9 +129,12 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   for (auto& file : table->version->Files()) pending_files_.push_back(std::move(file));
   arrow::Status status = WaitDurable(end);
   if (status.ok()) status = InstallPending();
-  tables_.Remove(id);
+  std::unique_ptr<LiveTable> gone = tables_.Remove(id);
   memtable_bytes_ = tables_.MemtableBytes();
   progress_.notify_all();
+  // With it go its memtables, and its files, each of which takes a while to be removed.
+  const MutexUnlock unlock(&mutex_);
+  gone.reset();
   return status;
 }
 
@@ -185,6 +190,11 @@ void OpenDatabase::ReleaseSnapshot(uint64_t sequence) {
   MutexLock lock(&mutex_);
   auto found = snapshots_.find(sequence);
   if (found != snapshots_.end()) snapshots_.erase(found);
+  for (auto& [id, table] : tables_.all()) {
+    if (table->compaction_error.ok()) continue;
+    table->compaction_error = arrow::Status::OK();
+    work_.notify_all();
+  }
 }
 
 arrow::Status TableState::Gone() const {
@@ -211,6 +221,7 @@ arrow::Status OpenDatabase::Flush() {
 arrow::Status OpenDatabase::SyncLog() {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  const CallInside inside(this);
   return WaitDurable(log_->PrepareSync().position);
 }
 
@@ -287,6 +298,10 @@ Stats OpenDatabase::GetStats() const {
     stats.memtable_bytes += stats.tables.back().memtable_bytes;
     stats.files += table->version->FileCount();
     stats.file_bytes += stats.tables.back().bytes_in_files;
+    if (!table->compaction_error.ok()) {
+      stats.background_error = "table '" + table->record.name +
+                               "' is not compacted: " + table->compaction_error.message();
+    }
   }
   std::sort(stats.tables.begin(), stats.tables.end(),
             [](const TableStats& a, const TableStats& b) { return a.name < b.name; });

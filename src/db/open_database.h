@@ -4,15 +4,16 @@
 // flush or compaction: its manifest edit. Of a bulk insert: the log record with the attach
 // operation, after its files were synced.
 //
-// The members are defined in six files: open_database.cc (catalog, reads, close), alter_table.cc
+// The members are defined in seven files: open_database.cc (catalog, reads, close), alter_table.cc
 // (changes of schemas), recovery.cc (open), commit.cc (writes), bulk_runs.cc (rows written before
-// their commit) and background.cc (flush, compaction, installing edits).
+// their commit), background.cc (flush, compaction) and install.cc (edits).
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <future>
 #include <memory>
 #include <set>
@@ -159,6 +160,9 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status CommitAndWait(std::span<Operation> operations, std::vector<RowsPayload>* payloads,
                               const WriteOptions& options, bool* reached_log,
                               std::chrono::nanoseconds* delay) MARBLE_REQUIRES(mutex_);
+  /// Nothing is written, so nothing waits for room; but a sync makes durable what came before.
+  arrow::Status CommitNothing(std::span<Operation> operations, const WriteOptions& options)
+      MARBLE_REQUIRES(mutex_);
   arrow::Status PrepareRows(std::span<Operation> operations, std::vector<RowsPayload>* payloads);
   arrow::Status CheckWritable() const MARBLE_REQUIRES(mutex_);
   arrow::Status MakeRoom(std::span<Operation> operations, const WriteOptions& options)
@@ -179,10 +183,16 @@ class OpenDatabase : public DatabaseCore {
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   /// Seals the largest memtable if all of them take too much and none is being flushed.
   void SealForMemory() MARBLE_REQUIRES(mutex_);
-  /// Writes what is pending to the manifest. What was committed stands whatever becomes of this:
-  /// without room it goes with the next edit, and is not tried again at once.
+  /// Writes what is pending to the manifest, unless another edit does it meanwhile. What was
+  /// committed stands whatever becomes of this: without room it goes with the next edit, and is not
+  /// tried again at once.
   arrow::Status InstallPending() MARBLE_REQUIRES(mutex_);
-  std::string ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
+  /// Why a write has to wait; no text if it need not. An error if what it waits for cannot come.
+  struct WaitReason {
+    std::string text;
+    arrow::Status error;
+  };
+  WaitReason ReasonToWait(std::span<Operation> operations) const MARBLE_REQUIRES(mutex_);
   WriteDebt DebtOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::chrono::nanoseconds WriteDelay(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   void CountMemtableBytes(LiveTable* table) MARBLE_REQUIRES(mutex_);
@@ -207,6 +217,7 @@ class OpenDatabase : public DatabaseCore {
   // --- background.cc
   arrow::Status StartThreads() MARBLE_REQUIRES(mutex_);
   void ThreadLoop(int thread);
+  /// Runs the job that is most urgent; false if there is none, or it found no room.
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
   /// Waits for a job. The first thread shrinks the log if nobody writes it.
   void WaitForJob(int thread) MARBLE_REQUIRES(mutex_);
@@ -225,6 +236,12 @@ class OpenDatabase : public DatabaseCore {
       MARBLE_REQUIRES(mutex_);
   /// Should this thread flush a memtable of the table?
   bool ShouldFlush(const LiveTable& table, int thread) const MARBLE_REQUIRES(mutex_);
+  /// The first table, behind the one flushed last, of which it should; nullptr if there is none.
+  LiveTable* NextToFlush(int thread) const MARBLE_REQUIRES(mutex_);
+  /// Like RunJob.
+  bool RunFlush(LiveTable* table) MARBLE_REQUIRES(mutex_);
+  /// Removes files that nothing names, without the mutex meanwhile.
+  void RemoveUnlocked(const std::vector<FileMeta>& files) MARBLE_REQUIRES(mutex_);
   arrow::Status RunPlan(LiveTable* table, CompactionPlan plan) MARBLE_REQUIRES(mutex_);
   arrow::Status CarryOut(LiveTable* table, const CompactionPlan& plan) MARBLE_REQUIRES(mutex_);
   /// A compaction in parts by key: the thread that runs it and those that have nothing else to do
@@ -242,18 +259,15 @@ class OpenDatabase : public DatabaseCore {
       MARBLE_REQUIRES(mutex_);
   /// Takes a part and carries it out; false if there is none left.
   bool RunPart(CompactionParts* parts) MARBLE_REQUIRES(mutex_);
+  /// If the database has a single thread, flushes what is due.
+  void FlushBetweenParts() MARBLE_REQUIRES(mutex_);
   /// Is there a memtable to flush, or a compaction to do?
   bool WorkIsDue() const MARBLE_REQUIRES(mutex_);
   enum class Job : uint8_t { kFlush, kCompaction, kManifestEdit };
+  /// Carries the job out and notes its result; false if there is no room for another one now.
+  bool RunJob(Job kind, const std::function<arrow::Status()>& job) MARBLE_REQUIRES(mutex_);
   void NoteJobResult(Job job, const arrow::Status& status) MARBLE_REQUIRES(mutex_);
   void ForgetRoomError() MARBLE_REQUIRES(mutex_);
-  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
-  /// changes versions.
-  arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
-      MARBLE_REQUIRES(mutex_);
-  arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
-  /// After an edit that failed: what it would have added goes with the next one that succeeds.
-  void KeepUnnamedFiles(const VersionEdit& edit) MARBLE_REQUIRES(mutex_);
   /// Did the last edit find no room?
   bool ManifestWaits() const MARBLE_REQUIRES(mutex_) {
     return write_error_.ok() && manifest_retry_ != std::chrono::steady_clock::time_point();
@@ -268,6 +282,20 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status WaitUntilFlushed(const std::vector<SealedMemtable>& waiting)
       MARBLE_REQUIRES(mutex_);
   arrow::Status CompactTable(uint32_t id) MARBLE_EXCLUDES(mutex_);
+  /// Waits until that holds of a table, of which no compaction is begun meanwhile. nullptr if it is
+  /// gone.
+  arrow::Result<LiveTable*> WaitUntil(uint32_t id,
+                                      const std::function<bool(const LiveTable&)>& holds)
+      MARBLE_REQUIRES(mutex_);
+
+  // --- install.cc
+  /// Writes the edit, and everything pending, to the manifest; then applies it. The one place that
+  /// changes versions.
+  arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
+      MARBLE_REQUIRES(mutex_);
+  arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
+  /// After an edit that failed: what it would have added goes with the next one that succeeds.
+  void KeepUnnamedFiles(const VersionEdit& edit) MARBLE_REQUIRES(mutex_);
 
   // --- open_database.cc
   void StopThreads() MARBLE_EXCLUDES(mutex_);
@@ -336,6 +364,8 @@ class OpenDatabase : public DatabaseCore {
   std::unique_ptr<HelperThreads> helpers_;
 };
 
+/// How long to wait before a job or a manifest edit that found no room is tried again.
+inline constexpr std::chrono::milliseconds kRoomRetry(100);
 /// How long a call that has to wait puts up with a full disk: jobs are tried again twice in it.
 inline constexpr std::chrono::milliseconds kRoomPatience(250);
 

@@ -35,10 +35,16 @@ arrow::Status CheckOptions(const Options& options) {
     return value > 0 ? arrow::Status::OK()
                      : arrow::Status::Invalid("option ", name, " must be positive, not ", value);
   };
-  ARROW_RETURN_NOT_OK(positive(options.memory_budget, "memory_budget"));
+  // They are multiplied by small numbers.
+  constexpr int64_t kBytesMax = int64_t{1} << 50;
+  auto sensible = [&](int64_t value, const char* name) {
+    if (value <= kBytesMax) return positive(value, name);
+    return arrow::Status::Invalid("option ", name, " must be at most ", kBytesMax, ", not ", value);
+  };
+  ARROW_RETURN_NOT_OK(sensible(options.memory_budget, "memory_budget"));
   ARROW_RETURN_NOT_OK(positive(options.memtable_bytes, "memtable_bytes"));
   ARROW_RETURN_NOT_OK(positive(options.log_bytes_max, "log_bytes_max"));
-  ARROW_RETURN_NOT_OK(positive(options.target_file_bytes, "target_file_bytes"));
+  ARROW_RETURN_NOT_OK(sensible(options.target_file_bytes, "target_file_bytes"));
   ARROW_RETURN_NOT_OK(positive(options.level_base_bytes, "level_base_bytes"));
   ARROW_RETURN_NOT_OK(positive(options.background_threads, "background_threads"));
   if (options.log_segment_bytes < 64 * 1024) {

@@ -78,17 +78,18 @@ arrow::Result<LiveTable*> TableSet::Add(TableRecord record, const ManifestTable*
   return added;
 }
 
-void TableSet::Remove(uint32_t id) {
+std::unique_ptr<LiveTable> TableSet::Remove(uint32_t id) {
   auto found = tables_.find(id);
   MARBLE_CHECK(found != tables_.end());
-  LiveTable& table = *found->second;
-  table.state->dropped.store(true);
+  std::unique_ptr<LiveTable> table = std::move(found->second);
+  tables_.erase(found);
+  ids_.erase(table->record.name);
+  table->state->dropped.store(true);
   // Readers keep the view they hold; new ones are refused, so the memory and the files go with the
   // last reader.
-  table.state->view.Store(nullptr);
-  table.state->live = nullptr;
-  ids_.erase(table.record.name);
-  tables_.erase(found);
+  table->state->view.Store(nullptr);
+  table->state->live = nullptr;
+  return table;
 }
 
 LiveTable* TableSet::Find(const std::string& name) {

@@ -46,6 +46,11 @@ struct LiveTable {
   int64_t keys_expected = 0;
   int flushes = 0;  // under way
   bool compacting = false;
+  int wanted_alone = 0;   // calls that wait for compactions to end: no other one is begun
+  int drops_waiting = 0;  // those of them that drop the table
+  /// Of the last compaction if it met versions of one key, held by snapshots, that are too long for
+  /// a batch: no other one is begun before a snapshot is let go.
+  arrow::Status compaction_error;
   bool dropping = false;  // no job is started on it any more
   bool altering = false;  // writers wait
 
@@ -65,8 +70,10 @@ class TableSet {
 
   /// A table with what the manifest knows of its files (nullptr: none).
   arrow::Result<LiveTable*> Add(TableRecord record, const ManifestTable* files);
-  /// Takes the table out of the catalog. Its files stay unless they are marked obsolete.
-  void Remove(uint32_t id);
+  /// Takes the table out of the catalog. Its files stay unless they are marked obsolete; these are
+  /// removed when the table is destroyed, if nobody reads them, which is better not done under the
+  /// mutex.
+  std::unique_ptr<LiveTable> Remove(uint32_t id);
 
   LiveTable* Find(const std::string& name);
   LiveTable* Find(uint32_t id);

@@ -313,7 +313,12 @@ arrow::Status TableKeyValue::MultiGetPinned(std::span<const std::string_view> ke
     const size_t count = std::min(kKeysAtOnce, keys.size() - begin);
     const std::span<FoundValue> part(found.data(), count);
     if (begin > 0) std::ranges::fill(part, FoundValue{});
-    ARROW_RETURN_NOT_OK(FindValues(*point.view, keys.subspan(begin, count), point.sequence, part));
+    const arrow::Status status =
+        FindValues(*point.view, keys.subspan(begin, count), point.sequence, part);
+    if (!status.ok()) {
+      values->Reset(keys.size());  // nothing keeps what the earlier ones found
+      return status;
+    }
     for (size_t i = 0; i < count; ++i) {
       if (!found[i].found) continue;
       values->Set(begin + i, found[i].value);

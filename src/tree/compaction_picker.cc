@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "tree/run_reader.h"
+
 namespace marble {
 
 namespace {
@@ -21,8 +23,9 @@ bool MostlyDeletes(const TableFile& file) {
 Files OverlappingFiles(const Version& version, int level, const EncodedRange& range) {
   Files files;
   for (const auto& run : version.levels[level]) {
-    for (const auto& file : run->files) {
-      if (file->Overlaps(range)) files.push_back(file);
+    const auto [begin, end] = FilesInRange(*run, range);
+    for (size_t i = begin; i < end; ++i) {
+      if (run->files[i]->Overlaps(range)) files.push_back(run->files[i]);
     }
   }
   return files;

@@ -235,6 +235,7 @@ arrow::Result<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs,
     // raw new because: the constructor is private.
     manifest.reset(new Manifest(fs, directory, state.uuid, std::move(writer)));
     ARROW_RETURN_NOT_OK(manifest->Append(state.AsEdit()));
+    manifest->bytes_at_first_ = manifest->bytes();
     ARROW_RETURN_NOT_OK(fs->SyncDirectory(directory));
     return WriteTemporary(fs, directory, current);
   };
@@ -252,6 +253,12 @@ arrow::Status Manifest::Append(const VersionEdit& edit) {
   header.kind = LogRecordKind::kEdit;
   header.durable_through = {writer_->number(), static_cast<uint64_t>(writer_->bytes())};
   return writer_->AppendAndSync(header, EncodeVersionEdit(edit));
+}
+
+bool Manifest::IsWorthRewriting() const {
+  // Shorter ones are never written anew.
+  constexpr int64_t kBytesMin = int64_t{4} << 20;
+  return bytes() > std::max(kBytesMin, 2 * bytes_at_first_);
 }
 
 arrow::Status Manifest::CloseClean() {

@@ -87,6 +87,9 @@ class Manifest {
 
   uint64_t number() const { return writer_->number(); }
   int64_t bytes() const { return writer_->bytes(); }
+  /// Have so many edits come that one edit in their place is worth its writing? Not because of the
+  /// state alone, which would be as long again.
+  bool IsWorthRewriting() const;
 
  private:
   Manifest(FileSystem* fs, std::string directory, const Uuid& uuid,
@@ -97,6 +100,7 @@ class Manifest {
   std::string directory_;
   Uuid uuid_;
   std::unique_ptr<ManifestWriter> writer_;
+  int64_t bytes_at_first_ = 0;  // with nothing but the state that it was created with
 };
 
 /// What CURRENT says; exposed for tests and tools.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "sst/evolved_reader.h"
+#include "tree/run_reader.h"
 
 namespace marble {
 
@@ -147,8 +148,9 @@ std::vector<std::shared_ptr<const TableFile>> Version::Files() const {
 bool Version::HasOverlapBelow(int level, const EncodedRange& range) const {
   for (int below = level + 1; below < kLevels; ++below) {
     for (const auto& run : levels[below]) {
-      for (const auto& file : run->files) {
-        if (file->Overlaps(range)) return true;
+      const auto [begin, end] = FilesInRange(*run, range);
+      for (size_t i = begin; i < end; ++i) {
+        if (run->files[i]->Overlaps(range)) return true;
       }
     }
   }
@@ -181,6 +183,15 @@ std::shared_ptr<const Version> MakeVersion(const Version& base,
   const std::set<uint64_t> gone(removed.begin(), removed.end());
   auto version = std::make_shared<Version>();
   for (int level = 0; level < kLevels; ++level) {
+    const auto has_gone = [&](const auto& file) { return gone.contains(file->meta().number); };
+    const bool changed = std::ranges::find(added, level, &PlacedFile::level) != added.end() ||
+                         std::ranges::any_of(base.levels[level], [&](const auto& run) {
+                           return std::ranges::any_of(run->files, has_gone);
+                         });
+    if (!changed) {
+      version->levels[level] = base.levels[level];
+      continue;
+    }
     std::vector<PlacedFile> files;
     for (const auto& run : base.levels[level]) {
       for (const auto& file : run->files) {

@@ -1,6 +1,7 @@
 // What bad input gets: an error that names what is wrong, and nothing written.
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -283,6 +284,10 @@ TEST(BadDirectoryTest, AnOptionThatMakesNoSenseIsRefusedByName) {
   expect_refused("level_base_bytes", &Options::level_base_bytes, 0);
   expect_refused("background_threads", &Options::background_threads, 0);
   expect_refused("log_segment_bytes", &Options::log_segment_bytes, 65535);
+  for (const int64_t huge : {(int64_t{1} << 50) + 1, std::numeric_limits<int64_t>::max()}) {
+    expect_refused("memory_budget", &Options::memory_budget, huge);
+    expect_refused("target_file_bytes", &Options::target_file_bytes, huge);
+  }
   EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 

@@ -446,6 +446,27 @@ TEST_F(FailuresTest, WhatANewerVersionLetsOthersOnlyReadIsOpenedForReadingOnly) 
   ASSERT_OK(Open());
 }
 
+TEST_F(FailuresTest, AMultiGetThatMeetsDamageGivesNoValues) {
+  options_.memtable_bytes = 2 << 20;  // one file
+  ASSERT_OK(Open());
+  std::vector<std::string> names;
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_OK(Put(i));
+    names.push_back(Key(i));
+  }
+  ASSERT_OK(db_->Close());
+  const std::string file = Files("/db/sst").front();
+  ASSERT_OK_AND_ASSIGN(const int64_t size, fs_->FileSize(file));
+  ASSERT_OK(fs_->Damage(file, size / 2, 0x40));
+  ASSERT_OK(Open());
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  PinnedValues values;
+  const arrow::Status status = kv_->MultiGetPinned(keys, &values);
+  EXPECT_TRUE(IsCorruption(status)) << status.ToString();
+  ASSERT_EQ(values.size(), keys.size());
+  for (size_t i = 0; i < values.size(); ++i) ASSERT_FALSE(values[i].has_value()) << i;
+}
+
 TEST_F(FailuresTest, AMissingSstableFailsTheOpenAndNamesIt) {
   ASSERT_OK(Open());
   ASSERT_OK(Put(1));

@@ -1,5 +1,6 @@
 #include "tree/version.h"
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <set>
@@ -67,6 +68,48 @@ TEST(SortedRun, FilesWithoutBoundsMayReachEverything) {
   MemoryFileSystem fs;
   const marble::Run run({FileOf(&fs, {}), FileOf(&fs, {})});
   EXPECT_EQ(run.FirstFrom("key"), 0u);
+}
+
+TEST(VersionTest, LevelsThatAnEditDoesNotTouchKeepTheirRuns) {
+  MemoryFileSystem fs;
+  const auto placed = [&](int level, uint64_t number, const std::string& smallest) {
+    FileMeta meta;
+    meta.number = number;
+    meta.smallest = smallest;
+    meta.largest = smallest + "z";
+    return PlacedFile{level, level == 0 ? number : 0, FileOf(&fs, std::move(meta))};
+  };
+  const auto base = MakeVersion(
+      Version(), {}, {placed(0, 1, "a"), placed(1, 2, "a"), placed(1, 3, "b"), placed(2, 4, "a")});
+  const auto version = MakeVersion(*base, {1}, {placed(2, 5, "c")});
+  EXPECT_TRUE(version->levels[0].empty());
+  ASSERT_EQ(version->levels[1].size(), 1u);
+  EXPECT_EQ(version->levels[1].front(), base->levels[1].front());
+  ASSERT_EQ(version->levels[2].size(), 1u);
+  EXPECT_EQ(version->levels[2].front()->files.size(), 2u);
+}
+
+TEST(VersionTest, FindsTheOverlapsBelowThatTheFilesThemselvesTell) {
+  MemoryFileSystem fs;
+  const std::string keys = "abcdefghijkl";
+  std::vector<PlacedFile> files;
+  for (size_t i = 0; i + 2 < keys.size(); i += 3) {
+    FileMeta meta;
+    meta.number = i + 1;
+    meta.smallest = keys.substr(i, 1);
+    meta.largest = keys.substr(i + 1, 1);
+    meta.largest_exclusive = i % 2 == 1;
+    files.push_back({1, 0, FileOf(&fs, std::move(meta))});
+  }
+  const auto version = MakeVersion(Version(), {}, files);
+  for (size_t from = 0; from < keys.size(); ++from) {
+    for (size_t to = from; to < keys.size(); ++to) {
+      const EncodedRange range{keys.substr(from, 1), keys.substr(to, 1)};
+      const bool expected =
+          std::ranges::any_of(files, [&](const auto& f) { return f.file->Overlaps(range); });
+      EXPECT_EQ(version->HasOverlapBelow(0, range), expected) << from << " to " << to;
+    }
+  }
 }
 
 TEST(SortedRun, KnowsWhetherAFileHasRangeTombstones) {
