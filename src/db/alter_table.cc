@@ -68,6 +68,7 @@ arrow::Status OpenDatabase::FlushAndAlter(LiveTable* table, TableRecord record) 
     return status;
   }
   tables_.Alter(table, std::move(record), std::move(schemas));
+  table->compaction_error = arrow::Status::OK();  // columns may have become wider
   memtable_bytes_ = tables_.MemtableBytes();
   return status;
 }

@@ -171,15 +171,21 @@ bool OpenDatabase::RunOneJob(int thread) {
   if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
   for (LiveTable* t : tables_.Behind(last_compacted_)) {
     if (t->compacting || t->dropping || t->wanted_alone > 0) continue;
-    if (!t->compaction_error.ok()) continue;
+    if (!CompactionErrorOf(*t).ok()) continue;
     auto plan = PickCompaction(*t->version, LimitsFor(*t));
     if (!plan.has_value()) continue;
     last_compacted_ = t->record.id;
     t->compacting = true;
     return RunJob(Job::kCompaction, [&] {
+      std::vector<uint64_t> pinned = PinnedSequences();  // what RunPlan sees, too
       const arrow::Status status = RunPlan(t, *std::move(plan));
       t->compacting = false;
-      if (status.IsCapacityError()) t->compaction_error = status;
+      t->compaction_error = arrow::Status::OK();
+      if (status.IsCapacityError()) {
+        t->compaction_error =
+            status.WithMessage("table '", t->record.name, "' is not compacted: ", status.message());
+        t->compaction_pins = std::move(pinned);
+      }
       return status;
     });
   }
@@ -200,7 +206,7 @@ bool OpenDatabase::RetryManifest() {
 bool OpenDatabase::WorkIsDue() const {
   for (const auto& [id, table] : tables_.all()) {
     if (table->has_sealed()) return true;
-    if (environment_.options.auto_compaction && table->compaction_error.ok() &&
+    if (environment_.options.auto_compaction && CompactionErrorOf(*table).ok() &&
         PickCompaction(*table->version, LimitsFor(*table)).has_value()) {
       return true;
     }
@@ -236,6 +242,12 @@ CompactionLimits OpenDatabase::LimitsFor(const LiveTable& table) const {
   limits.flushed_sequence = TableSet::FlushedSequence(table, last_sequence_.load());
   limits.bottom_compression = OtherBottomCompression(table.state->schema->options());
   return limits;
+}
+
+arrow::Status OpenDatabase::CompactionErrorOf(const LiveTable& table) const {
+  const bool all_there = std::ranges::all_of(
+      table.compaction_pins, [this](uint64_t pin) { return snapshots_.contains(pin); });
+  return all_there ? table.compaction_error : arrow::Status::OK();
 }
 
 std::vector<uint64_t> OpenDatabase::PinnedSequences() const {
@@ -353,7 +365,9 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
   parts.files.resize(parts.ranges.size());
   shared_compactions_.push_back(&parts);
   work_.notify_all();
-  while (RunPart(&parts)) FlushBetweenParts();
+  while (RunPart(&parts)) {
+    if (parts.next < parts.ranges.size()) FlushBetweenParts();
+  }
   while (parts.running > 0) progress_.wait(mutex_);
   std::erase(shared_compactions_, &parts);
   std::vector<FileMeta> files;
@@ -369,10 +383,8 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
 void OpenDatabase::FlushBetweenParts() {
   if (environment_.options.background_threads > 1) return;
   // Nobody else would, and writers soon wait for it.
-  while (!stop_jobs_.load() && write_error_.ok() && room_error_.ok() && !ManifestWaits()) {
-    LiveTable* table = NextToFlush(/*thread=*/0);
-    if (table == nullptr || !RunFlush(table)) return;
-  }
+  if (stop_jobs_.load() || !write_error_.ok() || !room_error_.ok() || ManifestWaits()) return;
+  if (LiveTable* table = NextToFlush(/*thread=*/0); table != nullptr) RunFlush(table);
 }
 
 bool OpenDatabase::RunPart(CompactionParts* parts) {
@@ -466,8 +478,9 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   ARROW_RETURN_NOT_OK(FlushAll(table));
   // What it writes could not be named before there is a manifest again.
   if (ManifestWaits()) ARROW_RETURN_NOT_OK(Install({}, nullptr, nullptr));
-  ARROW_ASSIGN_OR_RAISE(
-      table, WaitUntil(id, [](const LiveTable& t) { return !t.compacting && !t.dropping; }));
+  ARROW_ASSIGN_OR_RAISE(table, WaitUntil(id, [](const LiveTable& t) {
+                          return !t.compacting && !t.dropping && t.drops_waiting == 0;
+                        }));
   if (table == nullptr) return arrow::Status::OK();
   auto plan = PlanFullCompaction(*table->version, LimitsFor(*table));
   if (!plan.has_value()) return arrow::Status::OK();

@@ -382,7 +382,7 @@ void OpenDatabase::SealForMemory() {
 }
 
 OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
-  const arrow::Status& no_flush = flushes_lack_room_ ? room_error_ : write_error_;
+  const arrow::Status no_flush = flushes_lack_room_ ? room_error_ : arrow::Status::OK();
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
     if (table == nullptr) continue;
@@ -396,7 +396,7 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
     const size_t runs = table->version->levels[0].size();
     if (environment_.options.auto_compaction && runs >= kStopRuns) {
       return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs",
-              table->compaction_error.ok() ? room_error_ : table->compaction_error};
+              room_error_.ok() ? CompactionErrorOf(*table) : room_error_};
     }
   }
   if (memtable_bytes_ > environment_.memtables_max()) {

@@ -112,6 +112,7 @@ arrow::Status OpenDatabase::DropTable(const std::string& name) {
   });
   table = tables_.Find(id);
   if (table != nullptr) --table->drops_waiting;
+  progress_.notify_all();  // Compact makes way for a drop
   ARROW_RETURN_NOT_OK(alone.status());
   if (table == nullptr)
     return NotFoundError("no table '" + name + "' in " + environment_.directory);
@@ -190,11 +191,8 @@ void OpenDatabase::ReleaseSnapshot(uint64_t sequence) {
   MutexLock lock(&mutex_);
   auto found = snapshots_.find(sequence);
   if (found != snapshots_.end()) snapshots_.erase(found);
-  for (auto& [id, table] : tables_.all()) {
-    if (table->compaction_error.ok()) continue;
-    table->compaction_error = arrow::Status::OK();
-    work_.notify_all();
-  }
+  const auto has_error = [](const auto& entry) { return !entry.second->compaction_error.ok(); };
+  if (std::ranges::any_of(tables_.all(), has_error)) work_.notify_all();
 }
 
 arrow::Status TableState::Gone() const {
@@ -298,10 +296,8 @@ Stats OpenDatabase::GetStats() const {
     stats.memtable_bytes += stats.tables.back().memtable_bytes;
     stats.files += table->version->FileCount();
     stats.file_bytes += stats.tables.back().bytes_in_files;
-    if (!table->compaction_error.ok()) {
-      stats.background_error = "table '" + table->record.name +
-                               "' is not compacted: " + table->compaction_error.message();
-    }
+    const arrow::Status error = CompactionErrorOf(*table);
+    if (!error.ok()) stats.background_error = error.message();
   }
   std::sort(stats.tables.begin(), stats.tables.end(),
             [](const TableStats& a, const TableStats& b) { return a.name < b.name; });

@@ -275,6 +275,8 @@ class OpenDatabase : public DatabaseCore {
   /// Writes what is pending to the manifest if it is time to; true if there is a manifest again.
   bool RetryManifest() MARBLE_REQUIRES(mutex_);
   CompactionLimits LimitsFor(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
+  /// Why no compaction of the table is begun; OK if there is no reason, or it has gone.
+  arrow::Status CompactionErrorOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::vector<uint64_t> PinnedSequences() const MARBLE_REQUIRES(mutex_);
   arrow::Status FlushAll(LiveTable* only) MARBLE_REQUIRES(mutex_);
   /// A table and one of its memtables.

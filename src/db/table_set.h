@@ -48,9 +48,10 @@ struct LiveTable {
   bool compacting = false;
   int wanted_alone = 0;   // calls that wait for compactions to end: no other one is begun
   int drops_waiting = 0;  // those of them that drop the table
-  /// Of the last compaction if it met versions of one key, held by snapshots, that are too long for
-  /// a batch: no other one is begun before a snapshot is let go.
+  /// Of the last compaction if it met versions of one key, held by snapshots of these sequences,
+  /// that are too long for a batch: no other one is begun while all of them are there.
   arrow::Status compaction_error;
+  std::vector<uint64_t> compaction_pins;
   bool dropping = false;  // no job is started on it any more
   bool altering = false;  // writers wait
 

@@ -216,6 +216,8 @@ TEST_F(BackgroundTest, AManifestIsNotWrittenAnewBecauseItsStateIsLong) {
 
 TEST_F(BackgroundTest, RowsTooLongForACompactionDoNotStopWritesAndAreTriedAgain) {
   ASSERT_OK(Open());
+  ASSERT_OK(Put(0));
+  ASSERT_OK_AND_ASSIGN(auto snapshot, db_->GetSnapshot());
   // Of what a compaction reads: as if versions that snapshots hold were too long for a batch.
   fs_->FailNth(FileOp::kOpen, 1, arrow::Status::CapacityError("too long"), /*sticky=*/true);
   for (int run = 0; run < kRuns; ++run) {
@@ -227,7 +229,9 @@ TEST_F(BackgroundTest, RowsTooLongForACompactionDoNotStopWritesAndAreTriedAgain)
   ASSERT_OK(db_->WaitForBackground());
   ASSERT_OK(Put(10));
   fs_->ClearFaults();
-  ASSERT_OK(db_->GetSnapshot());  // and let go
+  ASSERT_OK(db_->GetSnapshot());  // and let go: it held nothing of what is too long
+  EXPECT_NE(db_->GetStats()->background_error, "");
+  snapshot.reset();
   EXPECT_TRUE(test::WaitUntil([&] { return db_->GetStats()->compactions > 0; }));
   EXPECT_EQ(db_->GetStats()->background_error, "");
   ExpectKeys(11);
