@@ -570,7 +570,8 @@ cdef class Table:
         insertion) order where an order is asked for. String views come as large_string, and
         likewise (see marble/dataset.h); `dictionary_columns`, of text or bytes, come as dictionaries,
         which DuckDB groups several times as fast if they have few distinct values. Later writes are
-        not seen; old row versions are kept while it lives. After `Database.close` it can no longer be scanned."""
+        not seen; old row versions are kept while it lives. After `Database.close` it can no longer
+        be scanned."""
         cdef CStatus status
         cdef DatasetRef c_dataset
         cdef SnapshotRef c_snapshot = moment(snapshot)

@@ -399,10 +399,10 @@ TEST(ToUser, RestoresAProjectionInItsOrder) {
                          FromJson(arrow::list_view(arrow::int8()), "[[1, 2]]")});
   const auto stored = schema->ToStored(batch).ValueOrDie();
   const auto projected = stored->SelectColumns({2, 0}).ValueOrDie();
-  const auto user = schema->ToUser(projected, {2, 0}).ValueOrDie();
+  const auto user = schema->ToUser(*projected, {2, 0}, schema->Project({2, 0})).ValueOrDie();
   EXPECT_TRUE(user->schema()->Equals(*schema->Project({2, 0})));
   EXPECT_TRUE(user->Equals(*batch->SelectColumns({2, 0}).ValueOrDie()));
-  EXPECT_FALSE(schema->ToUser(stored, {0}).ok());
+  EXPECT_FALSE(schema->ToUser(*stored, {0}, schema->Project({0})).ok());
 }
 
 TEST(ToUser, MoreValuesThanADictionaryCanNumberAreRefusedByColumn) {
@@ -412,8 +412,8 @@ TEST(ToUser, MoreValuesThanADictionaryCanNumberAreRefusedByColumn) {
   for (int32_t i = 0; i < 129; ++i) ASSERT_TRUE(builder.Append(i).ok());
   const auto stored =
       MakeBatch({arrow::field("d", arrow::int32())}, {builder.Finish().ValueOrDie()});
-  EXPECT_TRUE(schema->ToUser(stored->Slice(1), {0}).ok());
-  const arrow::Status status = schema->ToUser(stored, {0}).status();
+  EXPECT_TRUE(schema->ToUser(*stored->Slice(1), {0}, schema->Project({0})).ok());
+  const arrow::Status status = schema->ToUser(*stored, {0}, schema->Project({0})).status();
   EXPECT_TRUE(status.IsCapacityError());
   EXPECT_EQ(status.message().find("column 'd': "), 0u) << status.ToString();
 }
