@@ -15,9 +15,10 @@
 namespace marble {
 
 struct DatasetOptions {
-  /// Columns of text or bytes that come as dictionary<int32, their type>, encoded batch by batch.
-  /// For columns of few distinct values: DuckDB and others then group and compare small numbers in
-  /// place of strings. Of many distinct values it costs more than it gains.
+  /// Columns of text or bytes of any length that come as dictionaries of what they are stored as,
+  /// with int32 indices, encoded batch by batch. For columns of few distinct values that DuckDB is
+  /// to group by: it then hashes each value once a batch. Conditions on them cost more than on
+  /// text, and so does all of it where there are many distinct values.
   std::vector<std::string> dictionary_columns;
 };
 

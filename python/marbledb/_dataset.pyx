@@ -61,8 +61,8 @@ cdef class TableDataset(Dataset):
             raise TypeError("a dataset of a snapshot cannot be pickled: a snapshot lives in one "
                             "process")
         path = self.source.database._real_path
-        return _reopen, (path, self.source.name, self.dictionary_columns, self.shown,
-                         self._scan_options.get("filter"))
+        return _reopen, (path, self.source.name, self.shown, self._scan_options.get("filter"),
+                         self.dictionary_columns)
 
     cdef log(self, what, filter, columns):
         kept = self._scan_options.get("filter")
@@ -113,7 +113,7 @@ def wrap(capsule, source, snapshot, dictionary_columns):
     return self
 
 
-def _reopen(path, name, dictionary_columns, schema, filter):
+def _reopen(path, name, schema, filter, dictionary_columns=()):
     from marbledb import _core
     table = _core._open_for_reading(path).table(name)
     dataset = table.to_dataset(dictionary_columns=dictionary_columns)

@@ -581,7 +581,9 @@ cdef class Table:
         from marbledb import _dataset
         with nogil:
             status = Take(MakeGuardedDataset(self.table, c_snapshot, c_columns), &c_dataset)
-        check_rows(status)
+        if snapshot is None:
+            check_rows(status)
+        check(status)
         return _dataset.wrap(DatasetCapsule(c_dataset), self, snapshot, names)
 
     def _check_open(self):

@@ -178,10 +178,11 @@ bool OpenDatabase::RunOneJob(int thread) {
     t->compacting = true;
     return RunJob(Job::kCompaction, [&] {
       std::vector<uint64_t> pinned = PinnedSequences();  // what RunPlan sees, too
+      const std::shared_ptr<TableState> state = t->state;
       const arrow::Status status = RunPlan(t, *std::move(plan));
       t->compacting = false;
       t->compaction_error = arrow::Status::OK();
-      if (status.IsCapacityError()) {
+      if (status.IsCapacityError() && t->state == state) {
         t->compaction_error =
             status.WithMessage("table '", t->record.name, "' is not compacted: ", status.message());
         t->compaction_pins = std::move(pinned);

@@ -30,7 +30,8 @@ struct RowBatch {
   const uint8_t* kinds = nullptr;
   /// No key stands twice (so the first row of a key is its only one).
   bool unique_keys = true;
-  /// Only rows that the request's filter keeps are here.
+  /// The request's filter has been here: rows that it does not keep are gone, or too few to be
+  /// worth a copy where whoever reads filters again.
   bool filtered = false;
   /// Upper bound of the rows' sequence numbers.
   uint64_t sequence_max = 0;

@@ -1,5 +1,6 @@
 #include "row/string_dictionary.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -20,7 +21,8 @@ using arrow::internal::checked_cast;
 
 constexpr size_t kBytesMax = 16;
 constexpr size_t kDistinctMax = 1024;
-constexpr size_t kSlots = 4 * kDistinctMax;  // a power of two
+constexpr size_t kSlotsMin = 64;
+constexpr size_t kSlotsMax = 4 * kDistinctMax;
 
 /// A string of up to 16 bytes as two words, filled with zeros behind its end.
 struct ShortString {
@@ -29,10 +31,8 @@ struct ShortString {
   uint32_t size = 0;
 
   bool operator==(const ShortString&) const = default;
-  size_t Slot() const {
-    const uint64_t mixed = (low ^ std::rotl(high, 29) ^ size) * 0x9E3779B97F4A7C15u;
-    return (mixed >> 32) & (kSlots - 1);
-  }
+  /// Its upper bits depend on all of the string.
+  uint64_t Hash() const { return (low ^ std::rotl(high, 29) ^ size) * 0x9E3779B97F4A7C15u; }
 };
 
 /// The first `size` bytes of a word, zeros behind them.
@@ -56,17 +56,19 @@ ShortString MakeShort(const char* data, size_t size, const char* end) {
   return made;
 }
 
-/// Numbers distinct strings in the order in which they come.
+/// Numbers distinct strings of so many rows in the order in which they come.
 class Numbers {
  public:
-  Numbers() : slots_(kSlots) {}
+  explicit Numbers(int64_t rows)
+      : slots_(std::clamp(std::bit_ceil(4 * static_cast<size_t>(rows)), kSlotsMin, kSlotsMax)),
+        shift_(64 - std::countr_zero(slots_.size())) {}
 
   /// -1 for one too many.
   int32_t Of(const ShortString& string) {
-    size_t at = string.Slot();
+    size_t at = string.Hash() >> shift_;
     while (slots_[at].number >= 0) {
       if (slots_[at].string == string) return slots_[at].number;
-      at = (at + 1) & (kSlots - 1);
+      at = (at + 1) & (slots_.size() - 1);
     }
     if (count_ == static_cast<int32_t>(kDistinctMax)) return -1;
     slots_[at] = {string, count_};
@@ -79,14 +81,15 @@ class Numbers {
     ShortString string;
     int32_t number = -1;
   };
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;  // a power of two of them
+  int shift_;
   int32_t count_ = 0;
 };
 
 /// Fills `indices` and collects the first row of each value. False if this is not for us.
 template <typename BinaryArray>
 bool Number(const BinaryArray& array, int32_t* indices, std::vector<int64_t>* firsts) {
-  Numbers numbers;
+  Numbers numbers(array.length());
   const bool has_nulls = array.null_count() > 0;
   const auto& bytes = array.value_data();
   const char* base = bytes == nullptr ? "" : reinterpret_cast<const char*>(bytes->data());

@@ -29,7 +29,7 @@ struct ScanFilter {
   /// Do the rows outside `selection` have to go?
   bool MustCut(const Selection& selection) const {
     if (selection.all()) return false;
-    return !is_applied_again || selection.count < selection.rows / 4 * 3;
+    return !is_applied_again || 4 * selection.count < 3 * selection.rows;
   }
 };
 
@@ -45,7 +45,7 @@ struct ReadRequest {
   bool want_keys = true;
   /// Rows of a batch to aim at where the source is free to choose (memtables).
   int64_t batch_rows = 4096;
-  /// Rows that it does not keep need not be delivered. Batches that have none of them say so
+  /// Rows that it does not keep need not be delivered. Batches that it has been applied to say so
   /// (RowBatch::filtered); its columns are among `columns`. A source is given one only if none of
   /// its rows hides one of another source.
   std::shared_ptr<const ScanFilter> filter;
