@@ -100,9 +100,8 @@ arrow::Status ReleaseDatabase(const std::shared_ptr<OpenDatabase>& database) {
     if (it->second.handles > 1) {
       // What this handle has written is durable when it is closed, also if others go on. Until it
       // is given up nobody ends the database.
-      registry.mutex.unlock();
+      const MutexUnlock unlock(&registry.mutex);
       synced = database->SyncLog();
-      registry.mutex.lock();
     }
     if (--it->second.handles > 0) return synced;
     it->second.database = nullptr;

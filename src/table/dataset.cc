@@ -299,9 +299,11 @@ arrow::Result<std::shared_ptr<dataset::Dataset>> MakeDataset(
   auto moment = std::make_shared<Moment>();
   moment->state = table->state();
   ARROW_RETURN_NOT_OK(core->BeginRead(*moment->state, snapshot.get()).status());
-  ARROW_ASSIGN_OR_RAISE(auto schema,
-                        InTable(moment->state->info.name,
-                                ExposedSchema(*moment->state->schema, options.dictionary_columns)));
+  ARROW_ASSIGN_OR_RAISE(const auto dictionary_columns,
+                        ResolveColumns(*moment->state, options.dictionary_columns));
+  ARROW_ASSIGN_OR_RAISE(
+      auto schema,
+      InTable(moment->state->info.name, ExposedSchema(*moment->state->schema, dictionary_columns)));
   moment->shown = std::make_shared<const TableState>(moment->state->info, std::move(schema));
   // Through the table's pointer: whoever guards that one guards all.
   moment->core = std::shared_ptr<DatabaseCore>(table, core.get());

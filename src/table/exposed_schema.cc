@@ -33,7 +33,7 @@ bool IsShown(const arrow::DataType& type, bool is_nested) {
 }  // namespace
 
 arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(
-    const StoredSchema& schema, const std::vector<std::string>& dictionary_columns) {
+    const StoredSchema& schema, const std::vector<int>& dictionary_columns) {
   const arrow::Schema& user = *schema.user_schema();
   arrow::FieldVector fields;
   for (int i = 0; i < user.num_fields(); ++i) {
@@ -41,13 +41,11 @@ arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(
     const bool is_shown = IsShown(*field->type(), /*is_nested=*/false);
     fields.push_back(is_shown ? field : field->WithType(schema.stored_schema()->field(i)->type()));
   }
-  for (const std::string& name : dictionary_columns) {
-    const int column = user.GetFieldIndex(name);
-    if (column < 0) return arrow::Status::Invalid("there is no column '", name, "'");
+  for (const int column : dictionary_columns) {
     const auto& type = schema.stored_schema()->field(column)->type();
     if (!arrow::is_base_binary_like(type->id())) {
-      return arrow::Status::Invalid("column '", name, "' is ",
-                                    user.field(column)->type()->ToString(),
+      const arrow::Field& given = *user.field(column);
+      return arrow::Status::Invalid("column '", given.name(), "' is ", given.type()->ToString(),
                                     ": columns of text or bytes come as dictionaries");
     }
     auto& field = fields[static_cast<size_t>(column)];

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include <arrow/result.h>
@@ -15,9 +14,9 @@ namespace marble {
 /// The table's schema with the stored types instead of those with which DuckDB hands down no
 /// filter: views, list views, run-end-encoded columns and dictionaries inside other types. It
 /// stores as the table does, so what is stored is read in these types without a conversion.
-/// `dictionary_columns`, of text or bytes, are shown as dictionaries of what they are stored as.
-/// Invalid if there is no such column, or it is of another type.
+/// `dictionary_columns` (indices), of text or bytes, are shown as dictionaries of what they are
+/// stored as. Invalid if one is of another type.
 arrow::Result<std::shared_ptr<const StoredSchema>> ExposedSchema(
-    const StoredSchema& schema, const std::vector<std::string>& dictionary_columns);
+    const StoredSchema& schema, const std::vector<int>& dictionary_columns);
 
 }  // namespace marble

@@ -13,6 +13,19 @@ uint8_t* Take(RecyclingPool* pool, int64_t bytes, int64_t alignment = kHugePageB
   return data;
 }
 
+/// Without spares nothing is left.
+void ExpectAllGivenBack(RecyclingPool* pool) {
+  pool->SetSpareBytesMax(0);
+  EXPECT_EQ(pool->bytes_allocated(), 0);
+}
+
+/// A block that was asked for and is a spare now.
+uint8_t* MakeSpare(RecyclingPool* pool, int64_t bytes) {
+  uint8_t* data = Take(pool, bytes, 64);
+  pool->Free(data, bytes, 64);
+  return data;
+}
+
 TEST(RecyclingPool, GivesOutAgainWhatWasFreed) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(8 * kHugePageBytes);
@@ -35,8 +48,7 @@ TEST(RecyclingPool, KeepsNoMoreThanAllowedAndTheNewest) {
   uint8_t* again = Take(&pool, kHugePageBytes);
   EXPECT_EQ(again, blocks[2]);
   pool.Free(again, kHugePageBytes, kHugePageBytes);
-  pool.SetSpareBytesMax(0);
-  EXPECT_EQ(pool.bytes_allocated(), 0);
+  ExpectAllGivenBack(&pool);
 }
 
 TEST(RecyclingPool, KeepsALargeBlockBeforeManySmallOnes) {
@@ -82,8 +94,7 @@ TEST(RecyclingPool, GivesNoSmallerSpareAndKeepsNothingSmall) {
 TEST(RecyclingPool, GivesOutLargeMemoryAgainForSizesNearIt) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(kHugePageBytes);
-  uint8_t* first = Take(&pool, kRecycledBytesMin + 1, 64);
-  pool.Free(first, kRecycledBytesMin + 1, 64);
+  uint8_t* first = MakeSpare(&pool, kRecycledBytesMin + 1);
   EXPECT_GT(pool.spare_bytes(), kRecycledBytesMin);
   EXPECT_EQ(Take(&pool, kRecycledBytesMin + 1000, 64), first);
   EXPECT_EQ(pool.spare_bytes(), 0);
@@ -91,15 +102,13 @@ TEST(RecyclingPool, GivesOutLargeMemoryAgainForSizesNearIt) {
   uint8_t* other = Take(&pool, 2 * kRecycledBytesMin, 64);
   EXPECT_GT(pool.spare_bytes(), 0) << "too small for it";
   pool.Free(other, 2 * kRecycledBytesMin, 64);
-  pool.SetSpareBytesMax(0);
-  EXPECT_EQ(pool.bytes_allocated(), 0);
+  ExpectAllGivenBack(&pool);
 }
 
 TEST(RecyclingPool, GivesOutASpareOfUpToTwiceTheSizeAndKeepsAllOfItAfterwards) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(32 * kRecycledBytesMin);
-  uint8_t* first = Take(&pool, 8 * kRecycledBytesMin, 64);
-  pool.Free(first, 8 * kRecycledBytesMin, 64);
+  uint8_t* first = MakeSpare(&pool, 8 * kRecycledBytesMin);
   uint8_t* small = Take(&pool, 3 * kRecycledBytesMin, 64);
   EXPECT_NE(small, first) << "it would waste more than half";
   EXPECT_EQ(Take(&pool, 5 * kRecycledBytesMin, 64), first);
@@ -111,8 +120,7 @@ TEST(RecyclingPool, GivesOutASpareOfUpToTwiceTheSizeAndKeepsAllOfItAfterwards) {
   pool.Free(first, 6 * kRecycledBytesMin, 64);
   EXPECT_EQ(pool.spare_bytes(), (8 + 6) * kRecycledBytesMin);
   pool.Free(small, 3 * kRecycledBytesMin, 64);
-  pool.SetSpareBytesMax(0);
-  EXPECT_EQ(pool.bytes_allocated(), 0);
+  ExpectAllGivenBack(&pool);
 }
 
 TEST(RecyclingPool, WastesNoMoreThanAnEighthOfWhatItKeepsOnSparesThatAreTooLarge) {
@@ -125,8 +133,7 @@ TEST(RecyclingPool, WastesNoMoreThanAnEighthOfWhatItKeepsOnSparesThatAreTooLarge
   EXPECT_EQ(pool.spare_bytes(), 4 * kRecycledBytesMin) << "the third was new";
   for (uint8_t* block : blocks) pool.Free(block, 3 * kRecycledBytesMin, 64);
   EXPECT_EQ(pool.spare_bytes(), (4 + 4 + 4 + 3) * kRecycledBytesMin);
-  pool.SetSpareBytesMax(0);
-  EXPECT_EQ(pool.bytes_allocated(), 0);
+  ExpectAllGivenBack(&pool);
 }
 
 TEST(RecyclingPool, MemoryThatGrowsAndShrinksKeepsItsContent) {
@@ -149,8 +156,7 @@ TEST(RecyclingPool, MemoryThatGrowsAndShrinksKeepsItsContent) {
     for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(data[i], static_cast<uint8_t>(i)) << size;
   }
   pool.Free(data, size, 64);
-  pool.SetSpareBytesMax(0);
-  EXPECT_EQ(pool.bytes_allocated(), 0);
+  ExpectAllGivenBack(&pool);
 }
 
 TEST(RecyclingPool, KeepsNothingUnlessTold) {
