@@ -23,7 +23,8 @@ arrow::Status CheckMessage(std::string_view message) {
   }
   const std::string_view body = message.substr(kPrefixBytes + length);
   return CheckBodyClaims(message.substr(kPrefixBytes, length),
-                         {reinterpret_cast<const uint8_t*>(body.data()), body.size()});
+                         {reinterpret_cast<const uint8_t*>(body.data()), body.size()})
+      .status();
 }
 
 }  // namespace

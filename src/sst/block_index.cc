@@ -103,6 +103,9 @@ arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
   const uint64_t next_row = is_last ? static_cast<uint64_t>(row_count_) : Field(block + 1, 16);
   if (Field(block, 16) >= next_row) return Bad(block, "no rows");
   const uint64_t rows = next_row - Field(block, 16);
+  if (rows > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
+    return Bad(block, "more rows than a block may have");
+  }
   if (rows > static_cast<uint64_t>(kBlockRowsMax) && rows / kRowsPerByteMax > body) {
     return Bad(block, "more rows than its bytes can stand for");
   }

@@ -43,7 +43,8 @@ arrow::Result<int64_t> ContentLength(BodyCompression compression, std::span<cons
   return Status::Invalid("a compressed buffer of ", bytes, " bytes claims to hold ", length);
 }
 
-Status CheckBodyClaims(std::string_view metadata, std::span<const uint8_t> body) {
+arrow::Result<BodyCompression> CheckBodyClaims(std::string_view metadata,
+                                               std::span<const uint8_t> body) {
   const FlatMessage message(metadata);
   const size_t root = message.Root();
   const auto version = message.Value<int16_t>(message.Field(root, kMessageVersion), 0);
@@ -53,7 +54,7 @@ Status CheckBodyClaims(std::string_view metadata, std::span<const uint8_t> body)
   if (type != kHeaderTypeRecordBatch) return Status::Invalid("the message is no record batch");
   const size_t header = message.Child(message.Field(root, kMessageHeader));
   ARROW_ASSIGN_OR_RAISE(const BodyCompression compression, BodyCompressionOf(message, header));
-  if (compression == BodyCompression::kNone) return Status::OK();
+  if (compression == BodyCompression::kNone) return compression;
   const size_t vector = message.Child(message.Field(header, kRecordBatchBuffers));
   const size_t count = message.Value<uint32_t>(vector, 0);
   const size_t buffers = message.Pairs(vector, count);
@@ -63,7 +64,7 @@ Status CheckBodyClaims(std::string_view metadata, std::span<const uint8_t> body)
                           StoredBuffer(message, buffers + i * kFlatPairBytes, body));
     ARROW_RETURN_NOT_OK(ContentLength(compression, stored).status());
   }
-  return Status::OK();
+  return compression;
 }
 
 }  // namespace marble

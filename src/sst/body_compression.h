@@ -32,9 +32,10 @@ arrow::Result<std::span<const uint8_t>> StoredBuffer(const FlatMessage& message,
 /// stored ones.
 arrow::Result<int64_t> ContentLength(BodyCompression compression, std::span<const uint8_t> stored);
 
-/// Checks each buffer of a record batch that Arrow's reader is to decode. `metadata`: the message's
-/// flatbuffer. Invalid if a claim cannot be true, or if it is no record batch as Arrow writes them
-/// since format version 5.
-arrow::Status CheckBodyClaims(std::string_view metadata, std::span<const uint8_t> body);
+/// Checks each buffer of a record batch that Arrow's reader is to decode; how it is compressed.
+/// `metadata`: the message's flatbuffer. Invalid if a claim cannot be true, or if it is no record
+/// batch as Arrow writes them since format version 5.
+arrow::Result<BodyCompression> CheckBodyClaims(std::string_view metadata,
+                                               std::span<const uint8_t> body);
 
 }  // namespace marble

@@ -209,6 +209,7 @@ Result<KvBlock> DecodeKvBlock(const SstFile& file, int64_t block) {
     return file.Damage("the block has another number of rows than the block index says",
                        entry.message_offset);
   }
+  ARROW_RETURN_NOT_OK(file.CheckCompression(layout->compression, entry.message_offset));
   if (file.zero_copy()) {
     for (const Bytes& buffer : layout->buffers) ARROW_RETURN_NOT_OK(file.CheckMapped(buffer));
   }

@@ -10,6 +10,8 @@ namespace marble {
 namespace {
 
 constexpr uint64_t kEntriesPerLineAimedAt = 10;
+/// Entries have 32 bits for a row.
+constexpr uint64_t kRowsEnd = uint64_t{1} << 32;
 
 uint32_t RowMask(uint32_t row_bits) { return row_bits == 32 ? ~0u : (1u << row_bits) - 1; }
 
@@ -27,7 +29,7 @@ void PointIndexBuilder::Add(uint64_t hash, uint32_t row) {
 }
 
 std::string PointIndexBuilder::Finish(uint64_t rows) const {
-  MARBLE_CHECK(rows < (uint64_t{1} << 32));
+  MARBLE_CHECK(rows < kRowsEnd);
   const uint64_t lines =
       std::max<uint64_t>(1, (hashes_.size() + kEntriesPerLineAimedAt - 1) / kEntriesPerLineAimedAt);
   const auto row_bits = static_cast<uint32_t>(std::bit_width(rows));
@@ -75,6 +77,7 @@ arrow::Result<PointIndex> PointIndex::Open(std::string_view section, uint64_t ro
   if (index.row_count_ != rows) {
     return arrow::Status::Invalid("point index of ", index.row_count_, " rows in a file of ", rows);
   }
+  if (rows >= kRowsEnd) return arrow::Status::Invalid("point index of ", rows, " rows");
   if (index.row_bits_ > 32) return arrow::Status::Invalid("point index with bad row bits");
   index.row_mask_ = RowMask(index.row_bits_);
   index.lines_ = reinterpret_cast<const uint8_t*>(section.data()) + kHeaderBytes;

@@ -29,8 +29,6 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
     std::shared_ptr<arrow::Buffer> metadata, std::shared_ptr<arrow::Buffer> body,
     const std::shared_ptr<arrow::Schema>& schema, std::span<const int> columns,
     arrow::MemoryPool* pool) {
-  const std::span<const uint8_t> bytes(body->data(), static_cast<size_t>(body->size()));
-  ARROW_RETURN_NOT_OK(CheckBodyClaims(View(*metadata), bytes));
   ARROW_ASSIGN_OR_RAISE(const auto message,
                         arrow::ipc::Message::Open(std::move(metadata), std::move(body)));
   auto options = arrow::ipc::IpcReadOptions::Defaults();
@@ -258,6 +256,11 @@ arrow::Status SstFile::VerifyBuffers(const arrow::ArrayData& data) const {
   return arrow::Status::OK();
 }
 
+arrow::Status SstFile::CheckCompression(BodyCompression compression, int64_t offset) const {
+  if (!zero_copy_ || compression == BodyCompression::kNone) return arrow::Status::OK();
+  return Damage("the block is compressed, and the file's blocks are not", offset);
+}
+
 arrow::Result<SstFile::BlockMessage> SstFile::ReadMessage(int64_t block) const {
   const BlockEntry entry = blocks_.Entry(block);
   const int64_t at = entry.message_offset;
@@ -281,6 +284,11 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
   // Bytes of columns that nobody asked for are not looked at: of a mapped uncompressed block only
   // the metadata is checked before decoding, which only computes addresses, and then the buffers.
   ARROW_ASSIGN_OR_RAISE(const BlockMessage message, ReadMessage(block));
+  const auto compression = CheckBodyClaims(
+      message.metadata,
+      {message.bytes->data() + entry.metadata_length, static_cast<size_t>(entry.body_length)});
+  if (!compression.ok()) return Damage(compression.status(), at);
+  ARROW_RETURN_NOT_OK(CheckCompression(*compression, at));
   auto decoded =
       Decode(arrow::SliceBuffer(message.bytes, kPrefixBytes, entry.metadata_length - kPrefixBytes),
              arrow::SliceBuffer(message.bytes, entry.metadata_length, entry.body_length),

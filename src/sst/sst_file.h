@@ -16,6 +16,7 @@
 
 #include "sst/block_index.h"
 #include "sst/bloom_filter.h"
+#include "sst/body_compression.h"
 #include "sst/page_verifier.h"
 #include "sst/point_index.h"
 #include "sst/row_locator.h"
@@ -111,6 +112,10 @@ class SstFile {
   arrow::Status CheckMapped(std::span<const uint8_t> part) const {
     return pages_->Verify(part.data() - mapping_->data(), static_cast<int64_t>(part.size()));
   }
+
+  /// Corruption if a zero-copy file has a compressed block: what comes out of it lies elsewhere,
+  /// and the pages it came from would not be checked.
+  arrow::Status CheckCompression(BodyCompression compression, int64_t offset) const;
 
   /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for.
   /// Columns of zero-copy files are addresses that have yet to go through CheckColumns; those of

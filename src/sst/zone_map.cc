@@ -279,7 +279,8 @@ class CheckedMessages : public arrow::ipc::MessageReader {
     const std::string_view metadata(*message->metadata());
     const std::string_view body(*message->body());
     ARROW_RETURN_NOT_OK(
-        CheckBodyClaims(metadata, {reinterpret_cast<const uint8_t*>(body.data()), body.size()}));
+        CheckBodyClaims(metadata, {reinterpret_cast<const uint8_t*>(body.data()), body.size()})
+            .status());
     return message;
   }
 

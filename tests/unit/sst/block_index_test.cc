@@ -1,6 +1,7 @@
 // Tests of the block index section and of the locator of rows over it.
 #include "sst/block_index.h"
 
+#include <limits>
 #include <random>
 #include <set>
 #include <string>
@@ -140,8 +141,12 @@ TEST(BlockIndex, MoreRowsThanABlocksBytesCanStandForAreRefused) {
   EXPECT_TRUE(opens(kBlockRowsMax, 0));  // of a column of nulls
   EXPECT_FALSE(opens(kBlockRowsMax + 1, 0));
   // What older versions, which knew no limit, can have written: a bit a row, compressed.
-  EXPECT_TRUE(opens(8 * 32'768 * kBlockRowsMax, kBlockRowsMax));
-  EXPECT_FALSE(opens(8 * 32'768 * (kBlockRowsMax + 1), kBlockRowsMax));
+  EXPECT_TRUE(opens(8 * 32'768 * 100, 100));
+  EXPECT_FALSE(opens(8 * 32'768 * 101, 100));
+  // Rows of a block are counted in 31 bits, however many bytes there are.
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  EXPECT_TRUE(opens(kMost, kBlockRowsMax));
+  EXPECT_FALSE(opens(kMost + 1, kBlockRowsMax));
   EXPECT_FALSE(opens(int64_t{1} << 61, kBlockRowsMax));
 }
 

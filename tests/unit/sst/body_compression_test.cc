@@ -23,7 +23,8 @@ struct WrittenMessage {
   std::string body;
 
   arrow::Status Check() const {
-    return CheckBodyClaims(metadata, {reinterpret_cast<const uint8_t*>(body.data()), body.size()});
+    return CheckBodyClaims(metadata, {reinterpret_cast<const uint8_t*>(body.data()), body.size()})
+        .status();
   }
 };
 

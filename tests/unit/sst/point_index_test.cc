@@ -133,6 +133,15 @@ TEST(PointIndex, BytesOfAnotherShapeAreRefused) {
   EXPECT_FALSE(PointIndex::Open(no_lines, 1000).ok());
 }
 
+TEST(PointIndex, MoreRowsThanItsEntriesCanNameAreRefused) {
+  Built built;
+  Build(1000, 1, &built);
+  for (const uint64_t rows : {(uint64_t{1} << 32) - 1, uint64_t{1} << 32, ~uint64_t{0}}) {
+    StoreLittle<uint64_t>(built.section.data() + 8, rows);
+    EXPECT_EQ(PointIndex::Open(built.section, rows).ok(), rows >> 32 == 0) << rows;
+  }
+}
+
 TEST(PointIndex, RandomBytesDoNotCrashIt) {
   std::mt19937_64 random(5);
   for (int round = 0; round < 300; ++round) {

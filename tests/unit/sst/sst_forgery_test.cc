@@ -191,6 +191,28 @@ TEST(SstForgeries, MoreRowsOfNullsThanAnyBlockHasAreFound) {
   }
 }
 
+TEST(SstForgeries, ACompressedBlockOfAFileThatSaysItHasNoneIsFound) {
+  TableOptions of_pairs = SmallBlocks();
+  TableOptions of_rows = SmallBlocks();
+  of_rows.primary_key = {"id"};
+  of_pairs.compression = of_rows.compression = Compression::kLz4;
+  const auto id = arrow::field("id", arrow::int64(), false);
+  SstFixture pairs(KeyValueSchema(of_pairs));
+  SST_ASSERT_OK(pairs.Write({MakeKvRows(*pairs.schema, ManyRows(60))}));
+  SstFixture rows(MakeSchema({id, arrow::field("n", arrow::int64())}, of_rows));
+  const auto zeros = FromJson(arrow::int64(), "[0]");
+  SST_ASSERT_OK(rows.Write({MakeRows(
+      *rows.schema, arrow::RecordBatch::Make(rows.schema->stored_schema(), 1, {zeros, zeros}))}));
+  for (SstFixture* file : {&pairs, &rows}) {
+    EXPECT_TRUE(Get(file->Open())->ReadBlock(0, {1}, false).ok());
+    file->meta.compression = Compression::kNone;
+    const arrow::Status status = Get(file->Open())->ReadBlock(0, {1}, false).status();
+    EXPECT_TRUE(IsCorruption(status)) << status.ToString();
+    EXPECT_NE(status.message().find("the block is compressed"), std::string::npos)
+        << status.ToString();
+  }
+}
+
 TEST(SstForgeries, ASectionOfNoBytesIsReadAsNone) {
   for (const bool mapped : {true, false}) {
     SstFixture file(KeyValueSchema(SmallBlocks()), mapped);
