@@ -344,6 +344,8 @@ def key_batches(keys, schema, primary_key, name):
     if is_one_key(keys, len(fields)):
         keys = [keys]
     if isinstance(keys, (pa.Array, pa.ChunkedArray)) and len(fields) == 1:
+        if isinstance(keys, pa.Array) and keys.type == fields[0].type:
+            return [pa.RecordBatch.from_arrays([keys], schema=pa.schema(fields))]
         keys = pa.table({fields[0].name: keys})
     is_columns = isinstance(keys, dict)
     if is_columns or hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__arrow_c_array__"):

@@ -87,7 +87,7 @@ void TableIterator::Start(EncodedRange range, Direction direction) {
 
 arrow::Status TableIterator::StartCursor(EncodedRange range, Direction direction) {
   if (cursor_ == nullptr) {
-    ARROW_ASSIGN_OR_RAISE(cursor_, KvCursor::Open(point_.view, point_.sequence));
+    ARROW_ASSIGN_OR_RAISE(cursor_, KvCursor::Open(point_.view, point_.sequence, bounds_));
   }
   return cursor_->Start(std::move(range), direction);
 }

@@ -59,6 +59,9 @@ std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batc
                                                   const std::vector<int>& held,
                                                   const std::vector<int>& wanted);
 
+/// Bytes that the physical rows [offset, offset + length) of `data` occupy. An element of a list
+/// counts as one byte at least: what bounds bytes bounds elements, which offsets count.
+int64_t ColumnBytes(const arrow::ArrayData& data, int64_t offset, int64_t length);
 /// Bytes that the rows of `batch` occupy (slices count only their rows).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
 /// What a batch of so many columns takes beside that, about: itself, its arrays and their buffers.

@@ -127,12 +127,14 @@ Result<std::shared_ptr<Buffer>> GatherOffsetsBuffer(const std::vector<const Offs
       std::shared_ptr<Buffer> offsets,
       arrow::AllocateBuffer((selection.num_rows() + 1) * static_cast<int64_t>(sizeof(Offset)),
                             pool));
-  *total = gather_internal::GatherOffsets<Offset>(
+  const uint64_t sum = gather_internal::GatherOffsets<Offset>(
       selection, bases, reinterpret_cast<Offset*>(offsets->mutable_data()));
-  if (*total > std::numeric_limits<Offset>::max()) {
-    return Status::CapacityError("the column would hold ", *total,
-                                 " bytes or elements, more than its 32-bit offsets reach");
+  if (sum > static_cast<uint64_t>(std::numeric_limits<Offset>::max())) {
+    return Status::CapacityError("the column would hold ", sum,
+                                 " bytes or elements, more than its offsets of ",
+                                 8 * sizeof(Offset), " bits reach");
   }
+  *total = static_cast<int64_t>(sum);
   return offsets;
 }
 
@@ -366,7 +368,9 @@ Result<RowSelection> RowSelection::FromSlices(std::span<const RowSlice> slices, 
   int64_t last_row = 0;
   for (const RowSlice& slice : slices) {
     MARBLE_DCHECK(slice.source >= 0 && static_cast<size_t>(slice.source) < num_sources);
-    selection.num_rows_ += slice.length;
+    if (__builtin_add_overflow(selection.num_rows_, slice.length, &selection.num_rows_)) {
+      return Status::CapacityError("more rows than can be counted");
+    }
     last_row = std::max(last_row, slice.start + slice.length);
   }
   selection.slices_ = slices;

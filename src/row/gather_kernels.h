@@ -145,41 +145,56 @@ inline void GatherBits(const RowSelection& selection, const std::vector<BitSourc
   }
 }
 
+/// Adds up lengths, each within int64. A sum that once went beyond stays beyond, however often it
+/// overflows.
+class LengthSum {
+ public:
+  uint64_t Add(int64_t length) {
+    sum_ += static_cast<uint64_t>(length);
+    seen_ |= sum_;
+    return sum_;
+  }
+  uint64_t sum() const { return sum_; }
+  uint64_t checked() const { return sum_ | (seen_ & (uint64_t{1} << 63)); }
+
+ private:
+  uint64_t sum_ = 0;
+  uint64_t seen_ = 0;
+};
+
 /// Writes rows + 1 offsets and returns their last, which may not fit the type (the caller must
 /// check before it uses them). bases[s] is the address of the offset of row 0 of source s.
 template <typename Offset>
-int64_t GatherOffsets(const RowSelection& selection, const std::vector<const Offset*>& bases,
-                      Offset* out) {
-  int64_t total = 0;
+uint64_t GatherOffsets(const RowSelection& selection, const std::vector<const Offset*>& bases,
+                       Offset* out) {
+  LengthSum total;
   *out++ = 0;
   if (selection.is_packed()) {
     const uint64_t* packed = selection.packed();
     for (int64_t i = 0; i < selection.num_rows(); ++i) {
       const Offset* at = bases[SourceOf(packed[i])] + RowOf(packed[i]);
-      total += at[1] - at[0];
-      out[i] = static_cast<Offset>(total);
+      out[i] = static_cast<Offset>(total.Add(at[1] - at[0]));
     }
-    return total;
+    return total.checked();
   }
   for (const RowSlice& slice : selection.slices()) {
     if (slice.length == 0) continue;
     const Offset* from = bases[static_cast<size_t>(slice.source)] + slice.start;
     if (!slice.descending) {
-      const auto shift = static_cast<uint64_t>(total - from[0]);
+      const uint64_t shift = total.sum() - static_cast<uint64_t>(from[0]);
       for (int64_t i = 0; i < slice.length; ++i) {
         out[i] = static_cast<Offset>(static_cast<uint64_t>(from[i + 1]) + shift);
       }
-      total += from[slice.length] - from[0];
+      total.Add(from[slice.length] - from[0]);
     } else {
       for (int64_t i = 0; i < slice.length; ++i) {
         const int64_t row = slice.length - 1 - i;
-        total += from[row + 1] - from[row];
-        out[i] = static_cast<Offset>(total);
+        out[i] = static_cast<Offset>(total.Add(from[row + 1] - from[row]));
       }
     }
     out += slice.length;
   }
-  return total;
+  return total.checked();
 }
 
 /// The bytes of one source of a binary-like column.

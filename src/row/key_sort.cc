@@ -155,7 +155,7 @@ class Sorter {
       *longest = std::max(*longest, key.size());
       shortest = std::min(shortest, key.size());
       if (common > group->depth) {
-        common = std::min(common, CommonLength(first, key, group->depth));
+        common = CommonLength(first.substr(0, common), key, group->depth);
       }
     }
     if (common == *longest && common == shortest) return false;

@@ -1,12 +1,16 @@
 // The mapping of types and the conversion to stored arrays; the way back is in to_user_array.cc.
 #include "row/type_conversion.h"
 
+#include <algorithm>
+
 #include <arrow/array/builder_binary.h>
+#include <arrow/array/concatenate.h>
 #include <arrow/extension_type.h>
 #include <arrow/ipc/options.h>
 #include <arrow/util/checked_cast.h>
 #include <arrow/util/key_value_metadata.h>
 
+#include "row/batch_ops.h"
 #include "row/compute.h"
 #include "row/type_children.h"
 
@@ -24,6 +28,11 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 
 /// IPC nests types up to kMaxNestingDepth; some levels are left for its own framing.
 constexpr int kNestingMax = arrow::ipc::kMaxNestingDepth - 4;
+
+/// Runs are expanded so many rows at a time, and up to so many rows and bytes.
+constexpr int64_t kExpandedRows = int64_t{1} << 20;
+constexpr int64_t kExpandedRowsMax = int64_t{1} << 32;
+constexpr int64_t kExpandedBytesMax = int64_t{4} << 30;
 
 Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth);
 
@@ -125,30 +134,52 @@ Result<ArrayPtr> DecodeDictionary(const Array& array, const TypePtr& stored_type
 template <typename RunEnd>
 void ExpandRuns(const Array& run_ends, int64_t offset, int64_t length, int64_t* out) {
   const RunEnd* ends = run_ends.data()->GetValues<RunEnd>(1);
-  int64_t run = 0;
+  int64_t run = std::upper_bound(ends, ends + run_ends.length(), offset) - ends;
   for (int64_t row = offset; row < offset + length; ++row) {
     while (static_cast<int64_t>(ends[run]) <= row) ++run;
     *out++ = run;
   }
 }
 
+/// Of each row which of the values it has.
+Result<ArrayPtr> PlacesOfRuns(const Array& ends, int64_t offset, int64_t length,
+                              arrow::MemoryPool* pool) {
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
+                        arrow::AllocateBuffer(length * 8, pool));
+  auto* out = reinterpret_cast<int64_t*>(buffer->mutable_data());
+  if (ends.type_id() == Type::INT16) {
+    ExpandRuns<int16_t>(ends, offset, length, out);
+  } else if (ends.type_id() == Type::INT32) {
+    ExpandRuns<int32_t>(ends, offset, length, out);
+  } else {
+    ExpandRuns<int64_t>(ends, offset, length, out);
+  }
+  return std::make_shared<arrow::Int64Array>(length, std::move(buffer));
+}
+
+Status TooManyRows(const Array& runs) {
+  return Status::CapacityError("run-end encoded values of ", runs.length(),
+                               " rows are too many at once; give them in smaller batches");
+}
+
 Result<ArrayPtr> DecodeRuns(const Array& array, const TypePtr& stored_type,
                             arrow::MemoryPool* pool) {
   const auto& runs = checked_cast<const arrow::RunEndEncodedArray&>(array);
+  // A run of any length takes no memory, but its rows do.
+  if (array.length() > kExpandedRowsMax) return TooManyRows(array);
   ARROW_ASSIGN_OR_RAISE(const ArrayPtr values, ToStoredArray(runs.values(), stored_type, pool));
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(array.length() * 8, pool));
-  auto* out = reinterpret_cast<int64_t*>(buffer->mutable_data());
-  const Array& ends = *runs.run_ends();
-  if (ends.type_id() == Type::INT16) {
-    ExpandRuns<int16_t>(ends, array.offset(), array.length(), out);
-  } else if (ends.type_id() == Type::INT32) {
-    ExpandRuns<int32_t>(ends, array.offset(), array.length(), out);
-  } else {
-    ExpandRuns<int64_t>(ends, array.offset(), array.length(), out);
+  if (stored_type->id() == Type::NA) return std::make_shared<arrow::NullArray>(array.length());
+  arrow::ArrayVector parts;
+  int64_t bytes = 0;
+  for (int64_t at = 0; at == 0 || at < array.length(); at += kExpandedRows) {
+    const int64_t length = std::min(kExpandedRows, array.length() - at);
+    ARROW_ASSIGN_OR_RAISE(const ArrayPtr places,
+                          PlacesOfRuns(*runs.run_ends(), array.offset() + at, length, pool));
+    ARROW_ASSIGN_OR_RAISE(parts.emplace_back(), TakeRows(values, places, pool));
+    bytes += ColumnBytes(*parts.back()->data(), 0, length);
+    if (bytes > kExpandedBytesMax) return TooManyRows(array);
   }
-  return TakeRows(values, std::make_shared<arrow::Int64Array>(array.length(), std::move(buffer)),
-                  pool);
+  return parts.size() == 1 ? parts[0] : arrow::Concatenate(parts, pool);
 }
 
 Result<ArrayPtr> FromViews(const Array& array, const TypePtr& stored_type,
@@ -211,6 +242,21 @@ Result<ArrayPtr> ConvertChildren(const Array& array, const TypePtr& stored_type,
 }
 
 }  // namespace
+
+int64_t FixedBytes(const arrow::DataType& stored_type) {
+  if (stored_type.id() == Type::FIXED_SIZE_LIST) {
+    const auto& list = checked_cast<const arrow::FixedSizeListType&>(stored_type);
+    const int64_t element = std::max<int64_t>(FixedBytes(*list.value_type()), 1);
+    const int64_t size = list.list_size();
+    return size > kFixedBytesMax / element ? kFixedBytesMax : size * element;
+  }
+  if (stored_type.id() == Type::STRUCT) {
+    int64_t bytes = 0;
+    for (const auto& field : stored_type.fields()) bytes += FixedBytes(*field->type());
+    return std::min(bytes, kFixedBytesMax);
+  }
+  return arrow::is_fixed_width(stored_type.id()) ? stored_type.bit_width() / 8 : 0;
+}
 
 Result<TypePtr> StoredType(const TypePtr& type) { return StoredTypeAt(type, 0); }
 

@@ -1,5 +1,7 @@
 #include "sst/row_sizer.h"
 
+#include <algorithm>
+
 #include <arrow/array/data.h>
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
@@ -8,6 +10,8 @@ namespace marble {
 
 namespace {
 
+// As ColumnBytes (row/batch_ops.h) counts, but so that the bytes of two ranges add up to those of
+// both together.
 int64_t BytesOf(const arrow::ArrayData& data, int64_t begin, int64_t end);
 
 template <typename Offset>
@@ -21,8 +25,10 @@ template <typename Offset>
 int64_t ListBytes(const arrow::ArrayData& data, int64_t begin, int64_t end) {
   const auto* offsets = data.GetValues<Offset>(1);
   if (offsets == nullptr) return 0;
+  // An element without bytes counts as one: blocks end before their elements are too many.
   return (end - begin) * static_cast<int64_t>(sizeof(Offset)) +
-         BytesOf(*data.child_data[0], offsets[begin], offsets[end]);
+         std::max<int64_t>(BytesOf(*data.child_data[0], offsets[begin], offsets[end]),
+                           offsets[end] - offsets[begin]);
 }
 
 // Bits a row of a type without offsets, 0 for others.
@@ -47,8 +53,9 @@ int64_t BytesOf(const arrow::ArrayData& data, int64_t begin, int64_t end) {
       return validity + ListBytes<int64_t>(data, begin, end);
     case arrow::Type::FIXED_SIZE_LIST: {
       const int64_t width = static_cast<const arrow::FixedSizeListType&>(*data.type).list_size();
-      return validity + BytesOf(*data.child_data[0], (data.offset + begin) * width,
-                                (data.offset + end) * width);
+      const int64_t bytes =
+          BytesOf(*data.child_data[0], (data.offset + begin) * width, (data.offset + end) * width);
+      return validity + (bytes == 0 ? (end - begin) * width : bytes);
     }
     case arrow::Type::STRUCT: {
       int64_t bytes = validity;

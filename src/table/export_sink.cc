@@ -42,26 +42,36 @@ class GrowingDictionaries {
   arrow::Result<std::shared_ptr<arrow::Array>> Grown(int column, const arrow::Array& array) {
     const auto& encoded = checked_cast<const arrow::DictionaryArray&>(array);
     const auto& type = checked_cast<const arrow::DictionaryType&>(*array.type());
-    auto& unifier = unifiers_[column];
+    auto& [unifier, dictionary] = columns_[column];
     if (unifier == nullptr) {
       ARROW_ASSIGN_OR_RAISE(unifier, arrow::DictionaryUnifier::Make(type.value_type()));
     }
     std::shared_ptr<arrow::Buffer> transposed;
     ARROW_RETURN_NOT_OK(unifier->Unify(*encoded.dictionary(), &transposed));
-    std::shared_ptr<arrow::Array> dictionary;
-    const arrow::Status fits = unifier->GetResultWithIndexType(type.index_type(), &dictionary);
+    const auto places = transposed->span_as<int32_t>();
+    const bool is_known = dictionary != nullptr && std::ranges::all_of(places, [&](int32_t place) {
+                            return place < dictionary->length();
+                          });
+    // A dictionary that did not grow stays the same object, which the writer does not compare.
+    const arrow::Status fits =
+        is_known ? arrow::Status::OK()
+                 : unifier->GetResultWithIndexType(type.index_type(), &dictionary);
     if (!fits.ok()) {
       return fits.WithMessage("column '", schema_->field(column)->name(),
                               "' has more distinct values than its dictionary's ",
                               type.index_type()->ToString(),
                               " can number; the IPC stream format holds them: ", fits.message());
     }
-    return encoded.Transpose(array.type(), dictionary,
-                             reinterpret_cast<const int32_t*>(transposed->data()));
+    return encoded.Transpose(array.type(), dictionary, places.data());
   }
 
+  struct Column {
+    std::unique_ptr<arrow::DictionaryUnifier> unifier;
+    std::shared_ptr<arrow::Array> dictionary;  // all values of the batches up to now
+  };
+
   const std::shared_ptr<arrow::Schema> schema_;
-  std::map<int, std::unique_ptr<arrow::DictionaryUnifier>> unifiers_;
+  std::map<int, Column> columns_;
 };
 
 bool HoldsDictionary(const arrow::DataType& type) {

@@ -4,11 +4,10 @@
 #include <cstring>
 #include <utility>
 
-#include <arrow/util/byte_size.h>
-
 #include <marble/transfer.h>
 
 #include "db/core.h"
+#include "row/batch_ops.h"
 #include "table/decoded_size.h"
 #include "table/file_format.h"
 #include "table/import_source.h"
@@ -107,8 +106,8 @@ class FileRows final : public arrow::RecordBatchReader {
       from_at_ += some->num_rows();
       ARROW_ASSIGN_OR_RAISE(batch_, match_.Apply(*some));
       at_ = 0;
-      ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(*batch_));
-      row_bytes_ = std::max<int64_t>(bytes / std::max<int64_t>(batch_->num_rows(), 1), 1);
+      const int64_t rows = std::max<int64_t>(batch_->num_rows(), 1);
+      row_bytes_ = std::max<int64_t>(BatchBytes(*batch_) / rows, 1);
       row_bytes_ = std::max(row_bytes_, stored_row_bytes_);
     }
     *out = batch_->Slice(at_, std::max<int64_t>(kCommitBytes / row_bytes_, 1));

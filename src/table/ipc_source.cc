@@ -51,9 +51,8 @@ class IpcSource : public ImportSource {
     // Nothing may look at a batch of a file before it was validated, dictionaries' indices
     // included.
     ARROW_RETURN_NOT_OK((*batch)->ValidateFull());
-    ARROW_ASSIGN_OR_RAISE(const int64_t bytes, arrow::util::ReferencedBufferSize(**batch));
     rows_ += (*batch)->num_rows();
-    bytes_ += bytes;
+    bytes_ += arrow::util::TotalBufferSize(**batch);
     if (rows_ - kFreeRowsMax > bytes_ * kRowsPerByte) {
       return arrow::Status::Invalid("the file claims to hold ", rows_, " rows in ", bytes_,
                                     " bytes");

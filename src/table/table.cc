@@ -167,7 +167,7 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> DatabaseTable::GetRows(
   ARROW_ASSIGN_OR_RAISE(const ReadPoint point, core_->BeginRead(table, snapshot));
   ARROW_ASSIGN_OR_RAISE(const auto encoded, EncodeKeys(table, keys));
   ARROW_ASSIGN_OR_RAISE(const auto output, ResolveColumns(table, columns));
-  FoundRows rows(table.schema.get(), output, arrow::default_memory_pool());
+  FoundRows rows(table.schema.get(), output, core_->pool());
   ARROW_RETURN_NOT_OK(Find(point, encoded, output, &rows));
   return rows.Finish(order, encoded.size(), indices);
 }

@@ -131,13 +131,18 @@ arrow::Result<std::optional<FoundRow>> BatchMemtable::GetRow(std::string_view ke
   if (schema_->is_append()) return arrow::Status::Invalid("an append table has no keys");
   // What is published up to here is all that the snapshot can see.
   const int64_t size = store_->size();
-  auto list = runs_.Current();
-  if (size > kSearchedRunsMax && store_->RowsBefore(size - kSearchedRunsMax) > list->rows) {
-    ARROW_ASSIGN_OR_RAISE(list, runs_.Refresh(*store_));
+  std::shared_ptr<const RunList> list;  // of few runs none, so that their readers share nothing
+  if (size > kSearchedRunsMax) {
+    list = runs_.Current();
+    if (store_->RowsBefore(size - kSearchedRunsMax) > list->rows) {
+      ARROW_ASSIGN_OR_RAISE(list, runs_.Refresh(*store_));
+    }
   }
-  for (int64_t run = size - 1; run >= 0 && store_->RowsBefore(run) >= list->rows; --run) {
+  const int64_t sorted_rows = list == nullptr ? 0 : list->rows;
+  for (int64_t run = size - 1; run >= 0 && store_->RowsBefore(run) >= sorted_rows; --run) {
     if (const auto row = FindInRun(run, key, snapshot)) return Found(run, *row);
   }
+  if (list == nullptr) return std::nullopt;
   for (auto run = list->runs.rbegin(); run != list->runs.rend(); ++run) {
     const KeyEntry* entry = LowerBound(*store_, **run, key);
     for (; entry != (*run)->end() && store_->key(entry->handle) == key; ++entry) {

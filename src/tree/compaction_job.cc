@@ -233,7 +233,7 @@ arrow::Result<std::vector<FileMeta>> RunCompaction(const CompactionPlan& plan,
     sequence_max = std::max(sequence_max, run->sequence_max());
     for (const auto& file : run->files) {
       deletes = deletes || file->meta().deletes > 0;
-      if (file->meta().range_tombstones == 0) continue;
+      if (file->meta().range_tombstones == 0 || !file->Overlaps(range)) continue;
       ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
       const auto& some = reader->range_tombstones().tombstones();
       tombstones.insert(tombstones.end(), some.begin(), some.end());

@@ -9,15 +9,16 @@
 namespace marble {
 
 arrow::Result<std::unique_ptr<KvCursor>> KvCursor::Open(std::shared_ptr<const TableView> view,
-                                                        uint64_t snapshot) {
+                                                        uint64_t snapshot,
+                                                        const EncodedRange& bounds) {
   MARBLE_CHECK(view->schema->is_key_value());
   // raw new because: the constructor is private.
   std::unique_ptr<KvCursor> cursor(new KvCursor(std::move(view), snapshot));
-  ARROW_RETURN_NOT_OK(cursor->OpenSources());
+  ARROW_RETURN_NOT_OK(cursor->OpenSources(bounds));
   return cursor;
 }
 
-arrow::Status KvCursor::OpenSources() {
+arrow::Status KvCursor::OpenSources(const EncodedRange& bounds) {
   sources_.reserve(view_->sources.size());
   for (const Source& source : view_->sources) {
     if (source.run != nullptr) {
@@ -31,7 +32,8 @@ arrow::Status KvCursor::OpenSources() {
     sources_.emplace_back(memtable, std::move(runs), &walk_);
   }
   heads_ = std::make_unique<Head[]>(sources_.size());
-  ARROW_RETURN_NOT_OK(CollectTombstones(view_->sources, {}, walk_.snapshot).Value(&tombstones_));
+  ARROW_RETURN_NOT_OK(
+      CollectTombstones(view_->sources, bounds, walk_.snapshot).Value(&tombstones_));
   if (tombstones_ != nullptr) stretch_.end = "";  // no key: none was looked at
   return arrow::Status::OK();
 }

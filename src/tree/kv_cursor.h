@@ -22,9 +22,10 @@ namespace marble {
 /// Used by one thread. Keeps the view.
 class KvCursor {
  public:
-  /// `view` is of a key-value table.
+  /// `view` is of a key-value table. All walks are to stay within `bounds`.
   static arrow::Result<std::unique_ptr<KvCursor>> Open(std::shared_ptr<const TableView> view,
-                                                       uint64_t snapshot);
+                                                       uint64_t snapshot,
+                                                       const EncodedRange& bounds);
 
   /// Goes before the first key of `range`, or in reverse behind the last.
   arrow::Status Start(EncodedRange range, Direction direction);
@@ -43,7 +44,7 @@ class KvCursor {
   KvCursor(std::shared_ptr<const TableView> view, uint64_t snapshot) : view_(std::move(view)) {
     walk_.snapshot = snapshot;
   }
-  arrow::Status OpenSources();
+  arrow::Status OpenSources(const EncodedRange& bounds);
   /// Lets all sources go to their first keys, step by step.
   arrow::Status Arrive();
   /// A source that is not at its end, and the prefix of its key.

@@ -64,6 +64,7 @@ arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& g
                                  int64_t block) {
   const RowFilter& filter = *request.filter->rows;
   std::optional<Selection> selection;
+  RowBatch rows;
   if (block != group.lower_block && block != group.upper_block) {
     // The other columns are read where a row is left.
     ARROW_ASSIGN_OR_RAISE(const RowBatch named,
@@ -73,8 +74,11 @@ arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& g
     if (!selected.ok()) return ReadRows(request, group, block);
     selection = *std::move(selected);
     if (selection->count == 0) return named.Slice(0, 0);
+    if (!request.want_keys && request.columns == filter.columns()) rows = named;
   }
-  ARROW_ASSIGN_OR_RAISE(RowBatch rows, ReadRows(request, group, block));
+  if (rows.columns == nullptr) {
+    ARROW_ASSIGN_OR_RAISE(rows, ReadRows(request, group, block));
+  }
   if (!rows.unique_keys) return rows;
   if (!selection.has_value()) {
     const auto named = SelectColumns(*rows.columns, request.columns, filter.columns());

@@ -191,6 +191,9 @@ TEST_F(BadInputTest, BadSchemasAreRefusedByColumn) {
   const auto either = arrow::dense_union({arrow::field("i", arrow::int8())});
   refused("'u'", {id, arrow::field("u", either)}, {"id"});
   refused("'u'", {id, arrow::field("u", arrow::list(either))}, {"id"});
+  const auto large = arrow::fixed_size_list(arrow::float64(), 1 << 28);
+  refused("'f'", {id, arrow::field("f", large)}, {"id"});
+  refused("'f'", {id, arrow::field("f", arrow::fixed_size_list(large, 1 << 28))}, {"id"});
   EXPECT_FALSE(database_->CreateTable("t", nullptr).ok());
   EXPECT_TRUE(IsNotFound(database_->GetTable("t").status()));
 }
@@ -362,6 +365,83 @@ TEST_F(BadInputTest, MoreRowsOfNullsThanAMemtableTakesAreRefusedBeforeTheyAreLog
   ASSERT_OK_AND_ASSIGN(nulls, Table::Open(database_.get(), "nulls"));
   ASSERT_OK_AND_ASSIGN(const int64_t count, nulls->Count());
   EXPECT_EQ(count, 1);
+}
+
+/// One row: a list of nulls, which take no memory.
+template <typename Lists, typename Offset>
+std::shared_ptr<arrow::RecordBatch> OneList(const std::shared_ptr<arrow::Schema>& schema,
+                                            Offset elements) {
+  const std::vector<Offset> offsets = {0, elements};
+  const auto column =
+      std::make_shared<Lists>(schema->field(0)->type(), 1, arrow::Buffer::FromVector(offsets),
+                              std::make_shared<arrow::NullArray>(elements));
+  return arrow::RecordBatch::Make(schema, 1, {column});
+}
+
+TEST_F(BadInputTest, ListsOfMoreElementsThanARowMayHaveBytesAreRefused) {
+  const auto null = arrow::null();
+  const auto lists = arrow::schema({arrow::field("l", arrow::list(null))});
+  const auto large_lists = arrow::schema({arrow::field("l", arrow::large_list(null))});
+  const auto runs =
+      arrow::schema({arrow::field("l", arrow::run_end_encoded(arrow::int64(), null))});
+  ASSERT_OK_AND_ASSIGN(
+      auto run, arrow::RunEndEncodedArray::Make(
+                    int64_t{1} << 61,
+                    std::make_shared<arrow::Int64Array>(
+                        1, arrow::Buffer::FromVector(std::vector<int64_t>{int64_t{1} << 61})),
+                    std::make_shared<arrow::NullArray>(1)));
+  for (const auto& batch :
+       {OneList<arrow::ListArray>(lists, int32_t{1} << 30),
+        OneList<arrow::LargeListArray>(large_lists, int64_t{1} << 61),
+        OneList<arrow::LargeListArray>(large_lists, std::numeric_limits<int64_t>::max()),
+        arrow::RecordBatch::Make(runs, run->length(), {run})}) {
+    ASSERT_OK(database_->CreateTable("lists", batch->schema()));
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "lists"));
+    EXPECT_FAILS_WITH("lists", table->Insert(batch));
+    ASSERT_OK_AND_ASSIGN(const int64_t count, table->Count());
+    EXPECT_EQ(count, 0);
+    ASSERT_OK(database_->DropTable("lists"));
+  }
+}
+
+TEST_F(BadInputTest, ListsOfElementsWithoutBytesAreFlushedAndReadHoweverManyThereAre) {
+  const auto schema = arrow::schema({arrow::field("l", arrow::list(arrow::null()))});
+  ASSERT_OK(database_->CreateTable("lists", schema));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "lists"));
+  constexpr int32_t kElements = int32_t{1} << 29;
+  constexpr int kRows = 6;  // so that all together are more than 32 bits count
+  for (int i = 0; i < kRows; ++i) {
+    ASSERT_OK(table->Insert(OneList<arrow::ListArray>(schema, kElements)));
+  }
+  table.reset();
+  rows_.reset();
+  log_.reset();
+  ASSERT_OK(database_.Close());
+  ASSERT_OK(database_.Open());
+  ASSERT_OK(database_->Compact("lists"));
+  ASSERT_OK_AND_ASSIGN(table, Table::Open(database_.get(), "lists"));
+  ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*table));
+  ASSERT_EQ(found->num_rows(), kRows);
+  for (const auto& chunk : found->column(0)->chunks()) {
+    const auto& lists = static_cast<const arrow::ListArray&>(*chunk);
+    for (int64_t i = 0; i < lists.length(); ++i) EXPECT_EQ(lists.value_length(i), kElements);
+  }
+}
+
+TEST_F(BadInputTest, ListsWithoutRowsMayLackTheirOffsets) {
+  const auto maps = arrow::map(arrow::utf8(), arrow::int8());
+  const auto type = arrow::list(maps);
+  const auto schema = arrow::schema({arrow::field("l", type)});
+  ASSERT_OK(database_->CreateTable("lists", schema));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "lists"));
+  // Buffers of no bytes, as files may have; what lies behind them leads anywhere.
+  const std::vector<int32_t> behind = {1 << 30, 1 << 30};
+  const auto none = arrow::SliceBuffer(arrow::Buffer::Wrap(behind), 0, 0);
+  ASSERT_OK_AND_ASSIGN(auto inner, arrow::MakeEmptyArray(maps));
+  auto inner_data = inner->data()->Copy();
+  inner_data->buffers[1] = none;
+  auto data = arrow::ArrayData::Make(type, 0, {nullptr, none}, {inner_data});
+  ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 0, {arrow::MakeArray(data)})));
 }
 
 TEST(BadDirectoryTest, ADamagedCurrentIsReportedWithItsFile) {

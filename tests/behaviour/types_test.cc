@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <arrow/array/concatenate.h>
+#include <arrow/compute/api_vector.h>
 #include <arrow/compute/cast.h>
 #include <arrow/compute/expression.h>
 
@@ -194,6 +195,38 @@ TEST_P(TypesTest, RunEndEncodedColumnsComeBackAsSuch) {
     ASSERT_OK_AND_ASSIGN(auto actual, combined->column(1)->GetScalar(row));
     EXPECT_TRUE(expected->Equals(*actual)) << row;
   }
+}
+
+TEST_P(TypesTest, RunsOfAMillionRowsAreExpanded) {
+  const auto schema =
+      arrow::schema({arrow::field("r", arrow::run_end_encoded(arrow::int32(), arrow::int64()))});
+  arrow::Int32Builder ends;
+  arrow::Int64Builder values;
+  constexpr int32_t kRun = 300'000;  // not a part of what is expanded at once
+  constexpr int32_t kRuns = 8;
+  for (int32_t i = 0; i < kRuns; ++i) {
+    ASSERT_OK(ends.Append((i + 1) * kRun));
+    ASSERT_OK(values.Append(i));
+  }
+  ASSERT_OK_AND_ASSIGN(
+      auto array, arrow::RunEndEncodedArray::Make(kRun * kRuns, *ends.Finish(), *values.Finish()));
+  const auto slice = array->Slice(kRun - 7);
+  ASSERT_OK(database_->CreateTable("t", schema));
+  {
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+    ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, slice->length(), {slice})));
+  }
+  ASSERT_OK(Settle(&database_, GetParam()));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "t"));
+  ASSERT_OK_AND_ASSIGN(auto found, ScanAll(*table));
+  std::vector<int64_t> rows(kRuns);
+  for (const auto& chunk : found->column(0)->chunks()) {
+    ASSERT_OK_AND_ASSIGN(auto plain, arrow::compute::RunEndDecode(chunk));
+    const auto& numbers = static_cast<const arrow::Int64Array&>(*plain.make_array());
+    for (int64_t i = 0; i < numbers.length(); ++i) ++rows.at(numbers.Value(i));
+  }
+  EXPECT_EQ(rows[0], 7);
+  for (size_t i = 1; i < kRuns; ++i) EXPECT_EQ(rows[i], kRun) << i;
 }
 
 TEST_P(TypesTest, KeysOfEveryTypeOrderAndFindTheirRows) {

@@ -239,6 +239,22 @@ TEST(Gather, MoreBytesThanInt32OffsetsReachAreACapacityError) {
   EXPECT_NE(refused.status().message().find("'v'"), std::string::npos);
 }
 
+TEST(Gather, MoreElementsThanInt64OffsetsReachAreACapacityError) {
+  constexpr int64_t kElements = int64_t{1} << 62;
+  const std::vector<int64_t> offsets = {0, kElements};
+  const auto type = arrow::large_list(arrow::null());
+  const auto array = std::make_shared<arrow::LargeListArray>(
+      type, 1, arrow::Buffer::Wrap(offsets), std::make_shared<arrow::NullArray>(kElements));
+  const auto batch = MakeBatch({arrow::field("l", type)}, {array});
+  for (const int rows : {2, 4, 8}) {  // the sums 2^63, and 0 twice
+    for (const bool descending : {false, true}) {
+      const std::vector<RowSlice> slices(rows, RowSlice{0, descending, 0, 1});
+      const auto refused = Gather(batch->schema(), {&batch, 1}, slices, Pool());
+      EXPECT_TRUE(refused.status().IsCapacityError()) << refused.status().ToString();
+    }
+  }
+}
+
 TEST(Gather, OtherThanStoredTypesAreRefusedByColumn) {
   const auto batch = MakeBatch({arrow::field("views", arrow::utf8_view())},
                                {FromJson(arrow::utf8_view(), R"(["a", "b"])")});

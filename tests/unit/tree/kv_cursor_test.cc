@@ -46,7 +46,7 @@ TEST(KvCursor, WalksWhatTheModelHoldsInAnyRangeDirectionAndSnapshot) {
     for (int s = 0; s < 3; ++s) {
       const uint64_t snapshot = s == 0 ? kSequenceMax : random() % (data.sequence + 1);
       const auto newest = NaiveRead(data.rows, data.tombstones, snapshot);
-      const auto cursor = Get(KvCursor::Open(data.table.view(), snapshot));
+      const auto cursor = Get(KvCursor::Open(data.table.view(), snapshot, {}));
       for (int r = 0; r < 6; ++r) {
         EncodedRange range;
         if (r > 1) range.lower = data.table.Key(static_cast<int64_t>(random() % kKeys));
@@ -75,7 +75,7 @@ TEST(KvCursor, PassesOverADeletedRangeWithoutReadingItsBlocks) {
   const auto run = table.AddRun(Puts(table, 0, 300, 3), {}, {table.Key(100), table.Key(200)});
   table.AddMemtable({}, {{table.Key(50), table.Key(250), 9}});
   Ok(table.fs()->Remove(run->files[1]->path()));
-  const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax));
+  const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax, {}));
   for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
     EXPECT_EQ(Walk(cursor.get(), {}, direction, 16).size(), 100u);
   }
@@ -92,7 +92,7 @@ TEST(KvCursor, ShowsRowsNewerThanADeletedRangeInWhateverFileOfTheRun) {
     std::optional<std::string> end;
     if (bounded) end = table.Key(250);
     table.AddMemtable({}, {{table.Key(50), end, 9}});
-    const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax));
+    const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax, {}));
     for (const Direction direction : {Direction::kForward, Direction::kReverse}) {
       EXPECT_EQ(Walk(cursor.get(), {}, direction, 16).size(), bounded ? 200u : 150u);
     }
@@ -103,7 +103,7 @@ TEST(KvCursor, ReportsAFileThatIsGone) {
   TestView table(Shape::kKeyValue);
   const auto run = table.AddRun(Puts(table, 0, 30, 3), {});
   Ok(table.fs()->Remove(run->files[0]->path()));
-  const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax));
+  const auto cursor = Get(KvCursor::Open(table.view(), kSequenceMax, {}));
   EXPECT_TRUE(cursor->Start({}, Direction::kForward).IsIOError());
 }
 
