@@ -428,22 +428,6 @@ TEST_F(BadInputTest, ListsOfElementsWithoutBytesAreFlushedAndReadHoweverManyTher
   }
 }
 
-TEST_F(BadInputTest, ListsWithoutRowsMayLackTheirOffsets) {
-  const auto maps = arrow::map(arrow::utf8(), arrow::int8());
-  const auto type = arrow::list(maps);
-  const auto schema = arrow::schema({arrow::field("l", type)});
-  ASSERT_OK(database_->CreateTable("lists", schema));
-  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "lists"));
-  // Buffers of no bytes, as files may have; what lies behind them leads anywhere.
-  const std::vector<int32_t> behind = {1 << 30, 1 << 30};
-  const auto none = arrow::SliceBuffer(arrow::Buffer::Wrap(behind), 0, 0);
-  ASSERT_OK_AND_ASSIGN(auto inner, arrow::MakeEmptyArray(maps));
-  auto inner_data = inner->data()->Copy();
-  inner_data->buffers[1] = none;
-  auto data = arrow::ArrayData::Make(type, 0, {nullptr, none}, {inner_data});
-  ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, 0, {arrow::MakeArray(data)})));
-}
-
 TEST(BadDirectoryTest, ADamagedCurrentIsReportedWithItsFile) {
   TestDatabase database;
   ASSERT_OK(database.Open());
