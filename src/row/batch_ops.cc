@@ -76,14 +76,6 @@ int64_t OffsetBytes(const ArrayData& data, int64_t offset, int64_t length, int64
   return (length + 1) * static_cast<int64_t>(sizeof(Offset));
 }
 
-/// More is told as this. Lists of elements without bytes (nulls, structs without fields) can be of
-/// any length; so many bytes of each of 32,768 columns can be added.
-constexpr int64_t kBytesMax = int64_t{1} << 48;
-
-int64_t Sum(int64_t a, int64_t b) {
-  return std::min(std::min(a, kBytesMax) + std::min(b, kBytesMax), kBytesMax);
-}
-
 template <typename Offset>
 int64_t VariableBytes(const ArrayData& data, int64_t offset, int64_t length) {
   int64_t begin = 0;
@@ -91,7 +83,8 @@ int64_t VariableBytes(const ArrayData& data, int64_t offset, int64_t length) {
   const int64_t bytes = OffsetBytes<Offset>(data, offset, length, &begin, &end);
   if (data.child_data.empty()) return bytes + end - begin;
   const ArrayData& child = *data.child_data[0];
-  return Sum(bytes, std::max(ColumnBytes(child, child.offset + begin, end - begin), end - begin));
+  return SumOfBytes(bytes,
+                    std::max(ColumnBytes(child, child.offset + begin, end - begin), end - begin));
 }
 
 }  // namespace
@@ -109,22 +102,22 @@ int64_t ColumnBytes(const ArrayData& data, int64_t offset, int64_t length) {
     case Type::BINARY:
     case Type::LIST:
     case Type::MAP:
-      return Sum(validity, VariableBytes<int32_t>(data, offset, length));
+      return SumOfBytes(validity, VariableBytes<int32_t>(data, offset, length));
     case Type::LARGE_STRING:
     case Type::LARGE_BINARY:
     case Type::LARGE_LIST:
-      return Sum(validity, VariableBytes<int64_t>(data, offset, length));
+      return SumOfBytes(validity, VariableBytes<int64_t>(data, offset, length));
     case Type::FIXED_SIZE_LIST: {
       const int64_t size =
           arrow::internal::checked_cast<const arrow::FixedSizeListType&>(type).list_size();
       const ArrayData& child = *data.child_data[0];
       const int64_t bytes = ColumnBytes(child, child.offset + offset * size, length * size);
-      return Sum(validity, bytes == 0 ? length * size : bytes);
+      return SumOfBytes(validity, bytes == 0 ? length * size : bytes);
     }
     case Type::STRUCT: {
       int64_t bytes = validity;
       for (const std::shared_ptr<ArrayData>& child : data.child_data) {
-        bytes = Sum(bytes, ColumnBytes(*child, child->offset + offset, length));
+        bytes = SumOfBytes(bytes, ColumnBytes(*child, child->offset + offset, length));
       }
       return bytes;
     }
@@ -206,7 +199,7 @@ int64_t BatchBytes(const arrow::RecordBatch& batch) {
   int64_t bytes = 0;
   for (int i = 0; i < batch.num_columns(); ++i) {
     const ArrayData& data = *batch.column_data(i);
-    bytes = Sum(bytes, ColumnBytes(data, data.offset, data.length));
+    bytes = SumOfBytes(bytes, ColumnBytes(data, data.offset, data.length));
   }
   return bytes;
 }

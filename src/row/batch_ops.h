@@ -3,6 +3,7 @@
 // no state.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -59,6 +60,12 @@ std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batc
                                                   const std::vector<int>& held,
                                                   const std::vector<int>& wanted);
 
+/// A sum of counts of bytes, at most kBytesMax, which each may be. Lists of elements without bytes
+/// (nulls, structs without fields) can be of any length.
+inline constexpr int64_t kBytesMax = int64_t{1} << 48;
+inline int64_t SumOfBytes(int64_t a, int64_t b) {
+  return std::min(std::min(a, kBytesMax) + std::min(b, kBytesMax), kBytesMax);
+}
 /// Bytes that the physical rows [offset, offset + length) of `data` occupy. An element of a list
 /// counts as one byte at least: what bounds bytes bounds elements, which offsets count.
 int64_t ColumnBytes(const arrow::ArrayData& data, int64_t offset, int64_t length);

@@ -116,10 +116,6 @@ Result<std::shared_ptr<arrow::Schema>> MakeStoredSchema(const arrow::Schema& use
     if (!type.ok()) {
       return type.status().WithMessage("column '", field->name(), "': ", type.status().message());
     }
-    if (FixedBytes(**type) > kValueBytesMax) {
-      return Status::TypeError("column '", field->name(), "': each value of ", (*type)->ToString(),
-                               " takes more than ", kValueBytesMax, " bytes");
-    }
     // The user's field metadata stays in the user schema only: it may name extension types, which
     // readers of the stored files would then give back instead of the stored types.
     fields.push_back(arrow::field(

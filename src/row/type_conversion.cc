@@ -2,6 +2,8 @@
 #include "row/type_conversion.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/concatenate.h>
@@ -12,6 +14,7 @@
 
 #include "row/batch_ops.h"
 #include "row/compute.h"
+#include "row/row_kind.h"
 #include "row/type_children.h"
 
 namespace marble {
@@ -28,11 +31,6 @@ using TypePtr = std::shared_ptr<arrow::DataType>;
 
 /// IPC nests types up to kMaxNestingDepth; some levels are left for its own framing.
 constexpr int kNestingMax = arrow::ipc::kMaxNestingDepth - 4;
-
-/// Runs are expanded so many rows at a time, and up to so many rows and bytes.
-constexpr int64_t kExpandedRows = int64_t{1} << 20;
-constexpr int64_t kExpandedRowsMax = int64_t{1} << 32;
-constexpr int64_t kExpandedBytesMax = int64_t{4} << 30;
 
 Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth);
 
@@ -103,6 +101,23 @@ Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth) {
   return Status::TypeError("type ", type->ToString(), " cannot be stored");
 }
 
+/// Of one value of a stored type, without what its offsets point to. At most kBytesMax; elements
+/// without bits count as a byte.
+int64_t FixedBits(const arrow::DataType& type) {
+  if (type.id() == Type::FIXED_SIZE_LIST) {
+    const auto& list = checked_cast<const arrow::FixedSizeListType&>(type);
+    const int64_t bits = FixedBits(*list.value_type());
+    const int64_t element = bits == 0 ? 8 : bits;
+    return list.list_size() > kBytesMax / element ? kBytesMax : list.list_size() * element;
+  }
+  if (type.id() == Type::STRUCT) {
+    int64_t bits = 0;
+    for (const auto& field : type.fields()) bits = SumOfBytes(bits, FixedBits(*field->type()));
+    return bits;
+  }
+  return arrow::is_fixed_width(type.id()) ? type.bit_width() : 0;
+}
+
 /// `type` or a part of it; nullptr if there is none.
 const arrow::DataType* OrderedDictionaryIn(const arrow::DataType& type) {
   switch (type.id()) {
@@ -132,54 +147,93 @@ Result<ArrayPtr> DecodeDictionary(const Array& array, const TypePtr& stored_type
 }
 
 template <typename RunEnd>
-void ExpandRuns(const Array& run_ends, int64_t offset, int64_t length, int64_t* out) {
-  const RunEnd* ends = run_ends.data()->GetValues<RunEnd>(1);
-  int64_t run = std::upper_bound(ends, ends + run_ends.length(), offset) - ends;
-  for (int64_t row = offset; row < offset + length; ++row) {
-    while (static_cast<int64_t>(ends[run]) <= row) ++run;
-    *out++ = run;
-  }
+std::vector<int64_t> Widened(const Array& ends) {
+  const RunEnd* values = ends.data()->GetValues<RunEnd>(1);
+  return {values, values + ends.length()};
 }
 
-/// Of each row which of the values it has.
-Result<ArrayPtr> PlacesOfRuns(const Array& ends, int64_t offset, int64_t length,
-                              arrow::MemoryPool* pool) {
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(length * 8, pool));
-  auto* out = reinterpret_cast<int64_t*>(buffer->mutable_data());
-  if (ends.type_id() == Type::INT16) {
-    ExpandRuns<int16_t>(ends, offset, length, out);
-  } else if (ends.type_id() == Type::INT32) {
-    ExpandRuns<int32_t>(ends, offset, length, out);
-  } else {
-    ExpandRuns<int64_t>(ends, offset, length, out);
-  }
-  return std::make_shared<arrow::Int64Array>(length, std::move(buffer));
+std::vector<int64_t> EndsOf(const Array& run_ends) {
+  if (run_ends.type_id() == Type::INT16) return Widened<int16_t>(run_ends);
+  if (run_ends.type_id() == Type::INT32) return Widened<int32_t>(run_ends);
+  return Widened<int64_t>(run_ends);
 }
 
-Status TooManyRows(const Array& runs) {
-  return Status::CapacityError("run-end encoded values of ", runs.length(),
-                               " rows are too many at once; give them in smaller batches");
-}
+/// Rows made of runs, in parts of some MiB. A run of any length takes no memory, but its rows do:
+/// CapacityError if they are too many.
+class RunExpansion {
+ public:
+  RunExpansion(ArrayPtr values, std::vector<int64_t> ends, arrow::MemoryPool* pool)
+      : values_(std::move(values)), ends_(std::move(ends)), pool_(pool) {}
+
+  Result<ArrayPtr> Run() {
+    ARROW_RETURN_NOT_OK(CheckSize());
+    int64_t row = 0;
+    for (size_t run = 0; run < ends_.size(); ++run) {
+      while (row < ends_[run]) {
+        const int64_t room = 1 + (kPartBytes - part_bytes_) / std::max<int64_t>(bytes_[run], 1);
+        const int64_t rows = std::min({ends_[run] - row, room, kPartRows - PartRows()});
+        places_.insert(places_.end(), static_cast<size_t>(rows), static_cast<int64_t>(run));
+        part_bytes_ += rows * bytes_[run];
+        row += rows;
+        if (part_bytes_ >= kPartBytes || PartRows() == kPartRows) ARROW_RETURN_NOT_OK(EndPart());
+      }
+    }
+    if (!places_.empty() || parts_.empty()) ARROW_RETURN_NOT_OK(EndPart());
+    return parts_.size() == 1 ? parts_[0] : arrow::Concatenate(parts_, pool_);
+  }
+
+ private:
+  static constexpr int64_t kPartRows = int64_t{1} << 20;
+  static constexpr int64_t kPartBytes = int64_t{64} << 20;
+  static constexpr int64_t kRowsMax = int64_t{1} << 32;
+  static constexpr int64_t kRunsBytesMax = int64_t{4} << 30;
+
+  int64_t PartRows() const { return static_cast<int64_t>(places_.size()); }
+
+  Status CheckSize() {
+    bytes_.reserve(ends_.size());
+    int64_t total = 0;
+    int64_t row = 0;
+    bool fits = ends_.empty() || ends_.back() <= kRowsMax;
+    for (size_t run = 0; run < ends_.size() && fits; ++run) {
+      const int64_t rows = ends_[run] - std::exchange(row, ends_[run]);
+      bytes_.push_back(
+          ColumnBytes(*values_->data(), values_->offset() + static_cast<int64_t>(run), 1));
+      fits = bytes_[run] <= kValueBytesMax && bytes_[run] <= kRunsBytesMax / rows;
+      if (fits) total += rows * bytes_[run];
+      fits = fits && total <= kRunsBytesMax;
+    }
+    if (fits) return Status::OK();
+    return Status::CapacityError("run-end encoded values of ", ends_.back(),
+                                 " rows are too many at once; give them in smaller batches");
+  }
+
+  Status EndPart() {
+    const auto places =
+        std::make_shared<arrow::Int64Array>(PartRows(), arrow::Buffer::Wrap(places_));
+    ARROW_ASSIGN_OR_RAISE(parts_.emplace_back(), TakeRows(values_, places, pool_));
+    places_.clear();
+    part_bytes_ = 0;
+    return Status::OK();
+  }
+
+  const ArrayPtr values_;
+  const std::vector<int64_t> ends_;  // of the runs of values_, in rows
+  arrow::MemoryPool* const pool_;
+  std::vector<int64_t> bytes_;   // of each value
+  std::vector<int64_t> places_;  // of the part: which value each row has
+  int64_t part_bytes_ = 0;
+  arrow::ArrayVector parts_;
+};
 
 Result<ArrayPtr> DecodeRuns(const Array& array, const TypePtr& stored_type,
                             arrow::MemoryPool* pool) {
   const auto& runs = checked_cast<const arrow::RunEndEncodedArray&>(array);
-  // A run of any length takes no memory, but its rows do.
-  if (array.length() > kExpandedRowsMax) return TooManyRows(array);
-  ARROW_ASSIGN_OR_RAISE(const ArrayPtr values, ToStoredArray(runs.values(), stored_type, pool));
   if (stored_type->id() == Type::NA) return std::make_shared<arrow::NullArray>(array.length());
-  arrow::ArrayVector parts;
-  int64_t bytes = 0;
-  for (int64_t at = 0; at == 0 || at < array.length(); at += kExpandedRows) {
-    const int64_t length = std::min(kExpandedRows, array.length() - at);
-    ARROW_ASSIGN_OR_RAISE(const ArrayPtr places,
-                          PlacesOfRuns(*runs.run_ends(), array.offset() + at, length, pool));
-    ARROW_ASSIGN_OR_RAISE(parts.emplace_back(), TakeRows(values, places, pool));
-    bytes += ColumnBytes(*parts.back()->data(), 0, length);
-    if (bytes > kExpandedBytesMax) return TooManyRows(array);
-  }
-  return parts.size() == 1 ? parts[0] : arrow::Concatenate(parts, pool);
+  ARROW_ASSIGN_OR_RAISE(const ArrayPtr ends, runs.LogicalRunEnds(pool));
+  ARROW_ASSIGN_OR_RAISE(const ArrayPtr values,
+                        ToStoredArray(runs.LogicalValues(), stored_type, pool));
+  return RunExpansion(values, EndsOf(*ends), pool).Run();
 }
 
 Result<ArrayPtr> FromViews(const Array& array, const TypePtr& stored_type,
@@ -243,28 +297,18 @@ Result<ArrayPtr> ConvertChildren(const Array& array, const TypePtr& stored_type,
 
 }  // namespace
 
-int64_t FixedBytes(const arrow::DataType& stored_type) {
-  if (stored_type.id() == Type::FIXED_SIZE_LIST) {
-    const auto& list = checked_cast<const arrow::FixedSizeListType&>(stored_type);
-    const int64_t element = std::max<int64_t>(FixedBytes(*list.value_type()), 1);
-    const int64_t size = list.list_size();
-    return size > kFixedBytesMax / element ? kFixedBytesMax : size * element;
-  }
-  if (stored_type.id() == Type::STRUCT) {
-    int64_t bytes = 0;
-    for (const auto& field : stored_type.fields()) bytes += FixedBytes(*field->type());
-    return std::min(bytes, kFixedBytesMax);
-  }
-  return arrow::is_fixed_width(stored_type.id()) ? stored_type.bit_width() / 8 : 0;
-}
-
 Result<TypePtr> StoredType(const TypePtr& type) { return StoredTypeAt(type, 0); }
 
 Status CheckNewColumn(const arrow::Field& field) {
-  const arrow::DataType* type = OrderedDictionaryIn(*field.type());
-  if (type == nullptr) return Status::OK();
-  return Status::TypeError("column '", field.name(), "': ordered dictionaries (", type->ToString(),
-                           ") cannot be stored, as the order of their values would be lost");
+  if (const arrow::DataType* type = OrderedDictionaryIn(*field.type())) {
+    return Status::TypeError("column '", field.name(), "': ordered dictionaries (",
+                             type->ToString(),
+                             ") cannot be stored, as the order of their values would be lost");
+  }
+  const Result<TypePtr> stored = StoredType(field.type());
+  if (!stored.ok() || FixedBits(**stored) / 8 <= kValueBytesMax) return Status::OK();
+  return Status::TypeError("column '", field.name(), "': each value of ", field.type()->ToString(),
+                           " takes more than ", kValueBytesMax, " bytes");
 }
 
 Result<ArrayPtr> ToStoredArray(const ArrayPtr& array, const TypePtr& stored_type,

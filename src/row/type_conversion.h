@@ -16,13 +16,9 @@ namespace marble {
 arrow::Result<std::shared_ptr<arrow::DataType>> StoredType(
     const std::shared_ptr<arrow::DataType>& type);
 
-/// Bytes of one value of a stored type, without what its offsets point to, as ColumnBytes counts
-/// them; at most kFixedBytesMax is told.
-inline constexpr int64_t kFixedBytesMax = int64_t{1} << 48;
-int64_t FixedBytes(const arrow::DataType& stored_type);
-
 /// TypeError that names the column if it is, or holds, an ordered dictionary: the order of its
-/// values would be lost. For columns that are new; tables that have such ones go on as they were.
+/// values would be lost; or if one value is larger by its type than a row may be. For columns that
+/// are new; tables that have such ones go on as they were.
 arrow::Status CheckNewColumn(const arrow::Field& field);
 
 /// `array` as `stored_type`, which is StoredType of its type. The array itself if the types are

@@ -126,7 +126,7 @@ Result<ArrayPtr> EvolvedReader::DefaultColumn(int column, int64_t length) const 
   if (!arrow::is_fixed_width(type) && !arrow::is_large_binary_like(type.id())) {
     const auto one = arrow::RecordBatch::Make(arrow::schema({field}), 1, {one_value});
     const int64_t bytes = BatchBytes(*one);
-    if (bytes * length > std::numeric_limits<int32_t>::max()) {
+    if (bytes > std::numeric_limits<int32_t>::max() / std::max<int64_t>(length, 1)) {
       return Status::CapacityError("column '", field->name(), "': ", length,
                                    " rows of a block would have ", bytes,
                                    " bytes each by default, more than 2 GiB: widen it to a large_ "

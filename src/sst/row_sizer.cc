@@ -6,6 +6,8 @@
 #include <arrow/type.h>
 #include <arrow/type_traits.h>
 
+#include "row/batch_ops.h"
+
 namespace marble {
 
 namespace {
@@ -17,18 +19,18 @@ int64_t BytesOf(const arrow::ArrayData& data, int64_t begin, int64_t end);
 template <typename Offset>
 int64_t BinaryBytes(const arrow::ArrayData& data, int64_t begin, int64_t end) {
   const auto* offsets = data.GetValues<Offset>(1);
-  if (offsets == nullptr) return 0;  // an empty array may have no offsets
+  if (begin == end || offsets == nullptr) return 0;  // no rows, no offsets
   return (end - begin) * static_cast<int64_t>(sizeof(Offset)) + offsets[end] - offsets[begin];
 }
 
 template <typename Offset>
 int64_t ListBytes(const arrow::ArrayData& data, int64_t begin, int64_t end) {
   const auto* offsets = data.GetValues<Offset>(1);
-  if (offsets == nullptr) return 0;
+  if (begin == end || offsets == nullptr) return 0;
   // An element without bytes counts as one: blocks end before their elements are too many.
-  return (end - begin) * static_cast<int64_t>(sizeof(Offset)) +
-         std::max<int64_t>(BytesOf(*data.child_data[0], offsets[begin], offsets[end]),
-                           offsets[end] - offsets[begin]);
+  return SumOfBytes((end - begin) * static_cast<int64_t>(sizeof(Offset)),
+                    std::max<int64_t>(BytesOf(*data.child_data[0], offsets[begin], offsets[end]),
+                                      offsets[end] - offsets[begin]));
 }
 
 // Bits a row of a type without offsets, 0 for others.
@@ -60,7 +62,7 @@ int64_t BytesOf(const arrow::ArrayData& data, int64_t begin, int64_t end) {
     case arrow::Type::STRUCT: {
       int64_t bytes = validity;
       for (const auto& child : data.child_data) {
-        bytes += BytesOf(*child, data.offset + begin, data.offset + end);
+        bytes = SumOfBytes(bytes, BytesOf(*child, data.offset + begin, data.offset + end));
       }
       return bytes;
     }
@@ -86,7 +88,9 @@ RowSizer::RowSizer(const arrow::RecordBatch& batch, int64_t extra_bytes)
 
 int64_t RowSizer::Bytes(int64_t begin, int64_t end) const {
   int64_t bytes = fixed_bits_ * (end - begin) / 8;
-  for (const arrow::ArrayData* data : variable_) bytes += BytesOf(*data, begin, end);
+  for (const arrow::ArrayData* data : variable_) {
+    bytes = SumOfBytes(bytes, BytesOf(*data, begin, end));
+  }
   return bytes;
 }
 

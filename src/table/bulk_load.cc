@@ -19,8 +19,6 @@ namespace {
 constexpr int64_t kBudgetParts = 8;
 constexpr int64_t kRunBytesMin = int64_t{1} << 20;
 constexpr int64_t kRunBytesMax = int64_t{1} << 30;
-/// Bytes beyond its own ones (and as many again) that a collected batch may hold on to.
-constexpr int64_t kSharedBytesMax = int64_t{64} << 10;
 /// Runs merged at once: as many blocks are in memory.
 constexpr size_t kMergeRuns = 16;
 /// Runs that are attached at most. Reads look into each until compaction has merged them, and
@@ -46,7 +44,7 @@ class BulkLoader {
     // Batches may have one row each.
     const int64_t bytes = BatchBytes(*stored) + BatchOverhead(stored->num_columns());
     // A slice would keep all of its batch's memory until the run is written.
-    if (arrow::util::TotalBufferSize(*stored) > 2 * bytes + kSharedBytesMax) {
+    if (arrow::util::TotalBufferSize(*stored) > 2 * bytes) {
       ARROW_ASSIGN_OR_RAISE(stored, CopyBatch(stored, core_->pool()));
     }
     if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) {

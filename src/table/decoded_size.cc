@@ -54,7 +54,7 @@ Bound BoundOf(const Array& array);
 template <typename Lists>
 Bound BoundOfLists(const Array& array) {
   const Bound element = BoundOf(*checked_cast<const Lists&>(array).values());
-  return {Times(LongestList<Lists>(array), element.bytes), element.shared};
+  return {Times(LongestList<Lists>(array), std::max<int64_t>(element.bytes, 1)), element.shared};
 }
 
 Bound BoundOfStruct(const arrow::StructArray& array) {

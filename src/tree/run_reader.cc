@@ -67,14 +67,14 @@ arrow::Result<RowBatch> ReadKept(const ReadRequest& request, const BlockGroup& g
   RowBatch rows;
   if (block != group.lower_block && block != group.upper_block) {
     // The other columns are read where a row is left.
-    ARROW_ASSIGN_OR_RAISE(const RowBatch named,
+    ARROW_ASSIGN_OR_RAISE(RowBatch named,
                           group.file->ReadBlock(block, filter.columns(), /*want_keys=*/false));
     if (!named.unique_keys) return ReadRows(request, group, block);
     auto selected = filter.Select(*named.columns);
     if (!selected.ok()) return ReadRows(request, group, block);
     selection = *std::move(selected);
     if (selection->count == 0) return named.Slice(0, 0);
-    if (!request.want_keys && request.columns == filter.columns()) rows = named;
+    if (!request.want_keys && request.columns == filter.columns()) rows = std::move(named);
   }
   if (rows.columns == nullptr) {
     ARROW_ASSIGN_OR_RAISE(rows, ReadRows(request, group, block));

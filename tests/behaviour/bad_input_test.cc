@@ -404,6 +404,27 @@ TEST_F(BadInputTest, ListsOfMoreElementsThanARowMayHaveBytesAreRefused) {
   }
 }
 
+TEST_F(BadInputTest, RunsThatWouldTakeTooMuchMemoryAreRefusedBeforeTheyAreExpanded) {
+  // One word of 1 MiB for a million rows, and 65,536 nulls for as many.
+  const std::string word(1 << 20, 'w');
+  const std::vector<int64_t> word_offsets = {0, 1 << 20};
+  const auto words = std::make_shared<arrow::LargeStringArray>(1, arrow::Buffer::Wrap(word_offsets),
+                                                               arrow::Buffer::FromString(word));
+  const auto list_schema = arrow::schema({arrow::field("l", arrow::list(arrow::null()))});
+  const auto list = OneList<arrow::ListArray>(list_schema, int32_t{1} << 16)->column(0);
+  for (const std::shared_ptr<arrow::Array>& value : {std::shared_ptr<arrow::Array>(words), list}) {
+    const auto schema =
+        arrow::schema({arrow::field("r", arrow::run_end_encoded(arrow::int32(), value->type()))});
+    const int32_t rows = value == list ? 1 << 17 : 1 << 20;
+    ASSERT_OK_AND_ASSIGN(auto ends, arrow::MakeArrayFromScalar(arrow::Int32Scalar(rows), 1));
+    ASSERT_OK_AND_ASSIGN(auto run, arrow::RunEndEncodedArray::Make(rows, ends, value));
+    ASSERT_OK(database_->CreateTable("runs", schema));
+    ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_.get(), "runs"));
+    EXPECT_FAILS_WITH("'r'", table->Insert(arrow::RecordBatch::Make(schema, rows, {run})));
+    ASSERT_OK(database_->DropTable("runs"));
+  }
+}
+
 TEST_F(BadInputTest, ListsOfElementsWithoutBytesAreFlushedAndReadHoweverManyThereAre) {
   const auto schema = arrow::schema({arrow::field("l", arrow::list(arrow::null()))});
   ASSERT_OK(database_->CreateTable("lists", schema));
