@@ -77,6 +77,9 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   record.name = name;
   record.options = stored->options();
   ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(*schema));
+  // Arrow writes schemas that it cannot read; what the log holds has to be read at every opening.
+  const arrow::Status readable = TableSchemas::Make(record).status();
+  if (!readable.ok()) return readable.WithMessage("table '", name, "': ", readable.message());
   record_.Clear();
   record_.AddCreate(record);
   const uint64_t sequence = last_sequence_.load() + 1;

@@ -60,8 +60,8 @@ std::shared_ptr<arrow::RecordBatch> SelectColumns(const arrow::RecordBatch& batc
                                                   const std::vector<int>& held,
                                                   const std::vector<int>& wanted);
 
-/// A sum of counts of bytes, at most kBytesMax, which each may be. Lists of elements without bytes
-/// (nulls, structs without fields) can be of any length.
+/// A sum of counts of bytes, kBytesMax if it is more. (Lists of elements without bytes, nulls or
+/// structs without fields, can be of any length.)
 inline constexpr int64_t kBytesMax = int64_t{1} << 48;
 inline int64_t SumOfBytes(int64_t a, int64_t b) {
   return std::min(std::min(a, kBytesMax) + std::min(b, kBytesMax), kBytesMax);

@@ -101,8 +101,8 @@ Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth) {
   return Status::TypeError("type ", type->ToString(), " cannot be stored");
 }
 
-/// Of one value of a stored type, without what its offsets point to. At most kBytesMax; elements
-/// without bits count as a byte.
+/// Bits of one value of a stored type, without what its offsets point to. Elements without bits
+/// count as a byte. Larger numbers are told as kBytesMax.
 int64_t FixedBits(const arrow::DataType& type) {
   if (type.id() == Type::FIXED_SIZE_LIST) {
     const auto& list = checked_cast<const arrow::FixedSizeListType&>(type);
@@ -115,6 +115,7 @@ int64_t FixedBits(const arrow::DataType& type) {
     for (const auto& field : type.fields()) bits = SumOfBytes(bits, FixedBits(*field->type()));
     return bits;
   }
+  if (type.id() == Type::FIXED_SIZE_BINARY) return int64_t{8} * type.byte_width();
   return arrow::is_fixed_width(type.id()) ? type.bit_width() : 0;
 }
 
@@ -197,10 +198,14 @@ class RunExpansion {
     bool fits = ends_.empty() || ends_.back() <= kRowsMax;
     for (size_t run = 0; run < ends_.size() && fits; ++run) {
       const int64_t rows = ends_[run] - std::exchange(row, ends_[run]);
-      bytes_.push_back(
-          ColumnBytes(*values_->data(), values_->offset() + static_cast<int64_t>(run), 1));
-      fits = bytes_[run] <= kValueBytesMax && bytes_[run] <= kRunsBytesMax / rows;
-      if (fits) total += rows * bytes_[run];
+      const int64_t bytes =
+          ColumnBytes(*values_->data(), values_->offset() + static_cast<int64_t>(run), 1);
+      if (bytes > kValueBytesMax) {
+        return Status::CapacityError("a value of ", bytes, " bytes, more than ", kValueBytesMax);
+      }
+      bytes_.push_back(bytes);
+      fits = bytes <= kRunsBytesMax / rows;
+      if (fits) total += rows * bytes;
       fits = fits && total <= kRunsBytesMax;
     }
     if (fits) return Status::OK();

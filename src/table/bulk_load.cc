@@ -45,7 +45,7 @@ class BulkLoader {
     const int64_t bytes = BatchBytes(*stored) + BatchOverhead(stored->num_columns());
     // A slice would keep all of its batch's memory until the run is written.
     if (arrow::util::TotalBufferSize(*stored) > 2 * bytes) {
-      ARROW_ASSIGN_OR_RAISE(stored, CopyBatch(stored, core_->pool()));
+      ARROW_ASSIGN_OR_RAISE(stored, InTable(table_->info.name, CopyBatch(stored, core_->pool())));
     }
     if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) {
       ARROW_RETURN_NOT_OK(FinishRun());
