@@ -77,8 +77,8 @@ struct TableOptions {
   /// Uncompressed bytes of a block (one record batch of an SSTable), about: blocks of a file get
   /// equally many rows while that makes them half to twice as long. 0 means, for a table of one
   /// binary key and one binary value, 32 KiB, or 15.5 KiB if it is compressed; otherwise 4 MiB, or
-  /// 1 MiB if it is compressed. Small blocks make point reads of compressed data cheap, large ones
-  /// scans.
+  /// 1 MiB if it is compressed. More than 512 MiB (up to 1 GiB) means 512 MiB. Small blocks make
+  /// point reads of compressed data cheap, large ones scans.
   int64_t block_bytes = 0;
   /// Largest number of rows in a block, at most 16,777,216; 0 means that.
   int64_t block_rows_max = 0;

@@ -108,7 +108,9 @@ class LogRecovery {
     LogPosition durable = manifest_.durable_through;
     ARROW_ASSIGN_OR_RAISE(int64_t torn, reader->TornBytes(stop.offset, result_.last_sequence));
     uint64_t end = stop.offset + static_cast<uint64_t>(torn);
-    ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, &durable, &end));
+    // Not result_.last_sequence: files may hold what comes later in the log.
+    const uint64_t last = next_sequence_ == 0 ? 0 : next_sequence_ - 1;
+    ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, last, &durable, &end));
     result_.cut_bytes += static_cast<int64_t>(end - stop.offset);
     const bool nothing_behind = end == stop.offset;  // in the segment of `stop`
     for (size_t i = next; i < needed.size(); ++i) {
@@ -116,7 +118,7 @@ class LogRecovery {
       if (IsCorruption(later.status())) continue;
       ARROW_RETURN_NOT_OK(later.status());
       end = kLogHeaderBytes;
-      ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), end, &durable, &end));
+      ARROW_RETURN_NOT_OK(RaiseDurable(later->get(), end, last, &durable, &end));
       result_.cut_bytes += static_cast<int64_t>(end) - kLogHeaderBytes;
     }
     return stop < durable ? LostRecord(stop, durable, nothing_behind, needed) : arrow::Status::OK();
@@ -154,12 +156,12 @@ class LogRecovery {
     return record.ok() && *record != nullptr;
   }
 
-  /// Raises `durable` to the highest mark in the valid records behind `offset`, and `end` to where
-  /// the last of them ends.
-  static arrow::Status RaiseDurable(LogReader* reader, uint64_t offset, LogPosition* durable,
-                                    uint64_t* end) {
+  /// Raises `durable` to the highest mark in the valid records behind `offset` and the sequence
+  /// `last`, and `end` to where the last of them ends.
+  static arrow::Status RaiseDurable(LogReader* reader, uint64_t offset, uint64_t last,
+                                    LogPosition* durable, uint64_t* end) {
     while (true) {
-      ARROW_ASSIGN_OR_RAISE(auto record, reader->FindAfter(offset));
+      ARROW_ASSIGN_OR_RAISE(auto record, reader->FindAfter(offset, last));
       if (record == nullptr) return arrow::Status::OK();
       *durable = std::max(*durable, record->header.durable_through);
       offset = record->end.offset;

@@ -36,6 +36,13 @@ arrow::Status CheckTableName(const std::string& name) {
   return arrow::Status::OK();
 }
 
+/// What the log and the manifest hold has to be read at every opening. Arrow writes schemas that it
+/// cannot read.
+arrow::Status CheckReadable(const TableRecord& record) {
+  ARROW_ASSIGN_OR_RAISE(const TableRecord read, DecodeTableRecord(EncodeTableRecord(record)));
+  return TableSchemas::Make(read).status();
+}
+
 }  // namespace
 
 OpenDatabase::~OpenDatabase() {
@@ -77,8 +84,7 @@ arrow::Status OpenDatabase::CreateTable(const std::string& name,
   record.name = name;
   record.options = stored->options();
   ARROW_ASSIGN_OR_RAISE(record.schema.schema, SerializeSchema(*schema));
-  // Arrow writes schemas that it cannot read; what the log holds has to be read at every opening.
-  const arrow::Status readable = TableSchemas::Make(record).status();
+  const arrow::Status readable = CheckReadable(record);
   if (!readable.ok()) return readable.WithMessage("table '", name, "': ", readable.message());
   record_.Clear();
   record_.AddCreate(record);

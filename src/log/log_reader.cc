@@ -29,26 +29,24 @@ bool IsAligned(const void* pointer) {
 }  // namespace
 
 arrow::Result<std::unique_ptr<LogReader>> LogReader::Open(std::shared_ptr<ReadableFile> file,
-                                                          std::string path, LogFileKind kind,
+                                                          const std::string& path, LogFileKind kind,
                                                           const Uuid* uuid, uint64_t number) {
   std::unique_ptr<LogReader> reader(new LogReader);
   reader->file_ = std::move(file);
-  reader->path_ = std::move(path);
   const int64_t available = std::min(reader->file_->size(), kLogHeaderBytes);
   ARROW_RETURN_NOT_OK(reader->Load(0, available));
   const std::string_view bytes(reader->At(0), static_cast<size_t>(available));
-  ARROW_ASSIGN_OR_RAISE(reader->header_, DecodeLogFileHeader(bytes, reader->path_));
+  ARROW_ASSIGN_OR_RAISE(reader->header_, DecodeLogFileHeader(bytes, path));
   const LogFileHeader& header = reader->header_;
   if (header.kind != kind) {
-    return CorruptionError(reader->path_, 0, "a log file of another kind stands here");
+    return CorruptionError(path, 0, "a log file of another kind stands here");
   }
   if (uuid != nullptr && header.uuid != *uuid) {
     return CorruptionError(
-        reader->path_, 0,
-        "the file belongs to database " + ToHex(header.uuid) + ", not to " + ToHex(*uuid));
+        path, 0, "the file belongs to database " + ToHex(header.uuid) + ", not to " + ToHex(*uuid));
   }
   if (header.number != number) {
-    return CorruptionError(reader->path_, 0,
+    return CorruptionError(path, 0,
                            "the file says it is number " + std::to_string(header.number) +
                                ", not " + std::to_string(number));
   }
@@ -130,16 +128,28 @@ arrow::Result<int64_t> LogReader::TornBytes(uint64_t offset, uint64_t last_seque
   return LogRecordBytes(header.payload_bytes);
 }
 
-arrow::Result<std::unique_ptr<LogRecord>> LogReader::FindAfter(uint64_t offset) {
+bool LogReader::IsPlausible(const LogRecordHeader& header, int64_t offset) const {
+  const bool is_commit = header.kind == LogRecordKind::kCommit;
+  if (is_commit != (header_.kind == LogFileKind::kSegment)) return false;
+  const LogPosition here{header_.number, static_cast<uint64_t>(offset)};
+  return !is_commit || (header.count > 0 && header.durable_through <= here &&
+                        header.durable_through.offset % kLogAlignment == 0);
+}
+
+arrow::Result<std::unique_ptr<LogRecord>> LogReader::FindAfter(uint64_t offset,
+                                                               uint64_t last_sequence) {
   if (offset >= static_cast<uint64_t>(file_->size())) return nullptr;
   const auto start = std::max(static_cast<int64_t>(offset), kLogHeaderBytes);
-  for (int64_t at = (start + kLogAlignment - 1) / kLogAlignment * kLogAlignment; at < file_->size();
-       at += kLogAlignment) {
+  for (int64_t at = (start + kLogAlignment - 1) / kLogAlignment * kLogAlignment;
+       file_->size() - at >= kLogRecordHeaderBytes; at += kLogAlignment) {
+    ARROW_RETURN_NOT_OK(Load(at, kLogRecordHeaderBytes));
+    LogRecordHeader header;
+    uint64_t checksum;
+    if (!DecodeLogRecordHeader(At(at), &header, &checksum) || !IsPlausible(header, at)) continue;
+    if (last_sequence > 0 && header.first_sequence <= last_sequence) continue;
     ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(at));
     if (record != nullptr) return record;
-    if (hashed_ / kHashedTimes > file_->size()) {
-      return CorruptionError(path_, at, "more record headers overlap here than a log can hold");
-    }
+    if (hashed_ / kHashedTimes > file_->size()) return nullptr;
   }
   return nullptr;
 }

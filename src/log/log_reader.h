@@ -29,7 +29,7 @@ class LogReader {
  public:
   /// Reads and checks the header. Corruption if it is bad (also: wrong kind, uuid or number).
   static arrow::Result<std::unique_ptr<LogReader>> Open(std::shared_ptr<ReadableFile> file,
-                                                        std::string path, LogFileKind kind,
+                                                        const std::string& path, LogFileKind kind,
                                                         const Uuid* uuid, uint64_t number);
   const LogFileHeader& header() const { return header_; }
 
@@ -44,10 +44,12 @@ class LogReader {
   arrow::Result<int64_t> TornBytes(uint64_t offset, uint64_t last_sequence);
 
   /// Looks for any record that verifies at a 64-byte boundary at or behind `offset`, without
-  /// trusting lengths in between; returns the first such, or nullptr. Used to find
-  /// `durable_through` marks beyond damage: go on with the `end` of what was found. Next goes on
-  /// where it was. Corruption when the bytes pretend to more records than an honest file could.
-  arrow::Result<std::unique_ptr<LogRecord>> FindAfter(uint64_t offset);
+  /// trusting lengths in between, whose sequence is above `last_sequence`; returns the first such,
+  /// or nullptr. Used to find `durable_through` marks beyond damage: go on with the `end` of what
+  /// was found. Next goes on where it was. The old payloads of a recycled file are the user's: what
+  /// in them looks like a record's header costs time, and where it would cost too much the search
+  /// ends as if nothing followed.
+  arrow::Result<std::unique_ptr<LogRecord>> FindAfter(uint64_t offset, uint64_t last_sequence = 0);
 
   /// What comes next is read anew: of a file that is being written, the bytes that were read before
   /// may be older than those behind them.
@@ -58,12 +60,13 @@ class LogReader {
   /// Makes piece_ hold [offset, offset + length), which must lie in the file.
   arrow::Status Load(int64_t offset, int64_t length);
   const char* At(int64_t offset) const;
+  /// Whether an honest writer can have written this header there.
+  bool IsPlausible(const LogRecordHeader& header, int64_t offset) const;
   /// The record at `offset`, or nullptr.
   arrow::Result<std::unique_ptr<LogRecord>> ReadAt(int64_t offset);
   arrow::Result<std::shared_ptr<arrow::Buffer>> Payload(int64_t offset, int64_t length) const;
 
   std::shared_ptr<ReadableFile> file_;
-  std::string path_;
   LogFileHeader header_;
   int64_t offset_ = 0;
   std::shared_ptr<arrow::Buffer> piece_;

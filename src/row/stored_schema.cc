@@ -36,6 +36,8 @@ constexpr int64_t kTableBlockBytes = 4 * 1024 * 1024;
 // A lookup has to decompress all of a block as well.
 constexpr int64_t kCompressedTableBlockBytes = 1024 * 1024;
 constexpr int64_t kBlockBytesMax = int64_t{1} << 30;
+// A block may become twice as large and a row larger, and 32-bit offsets have to reach its end.
+constexpr int64_t kBlockBytesAimedAt = int64_t{1} << 29;
 
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -58,6 +60,10 @@ std::vector<std::string> PrimaryKeyOfMetadata(const arrow::Schema& schema) {
   }
 }
 
+bool IsCompression(Compression codec) {
+  return codec >= Compression::kNone && codec <= Compression::kZstd;
+}
+
 Status CheckOptions(const TableOptions& options) {
   if (options.block_bytes < 0 || options.block_bytes > kBlockBytesMax) {
     return Status::Invalid("block_bytes must be from 0 to ", kBlockBytesMax, ", not ",
@@ -65,6 +71,14 @@ Status CheckOptions(const TableOptions& options) {
   }
   if (options.block_rows_max < 0) {
     return Status::Invalid("block_rows_max must not be negative, but is ", options.block_rows_max);
+  }
+  if (!IsCompression(options.compression) ||
+      !IsCompression(options.bottom_compression.value_or(Compression::kNone))) {
+    return Status::Invalid("compression must be one of the enumeration's");
+  }
+  if (options.point_lookup < PointLookup::kNone ||
+      options.point_lookup > PointLookup::kPointIndex) {
+    return Status::Invalid("point_lookup must be one of the enumeration's");
   }
   return Status::OK();
 }
@@ -249,7 +263,7 @@ ArrayPtr StoredSchema::DefaultOf(int column) const {
 }
 
 int64_t StoredSchema::block_bytes(Compression compression) const {
-  if (options_.block_bytes > 0) return options_.block_bytes;
+  if (options_.block_bytes > 0) return std::min(options_.block_bytes, kBlockBytesAimedAt);
   const bool compressed = compression != Compression::kNone;
   if (!is_key_value_) return compressed ? kCompressedTableBlockBytes : kTableBlockBytes;
   return compressed ? kCompressedKeyValueBlockBytes : kKeyValueBlockBytes;

@@ -40,6 +40,7 @@ arrow::Result<arrow::ipc::IpcWriteOptions> IpcOptions(Compression compression,
   const bool mapped = compression == Compression::kNone;
   options.alignment = mapped ? static_cast<int32_t>(kSstSectionAlignment) : 8;
   options.use_threads = false;
+  options.allow_64bit = true;  // elements of lists; the log has taken them
   options.memory_pool = pool;
   if (compression != Compression::kNone) {
     ARROW_ASSIGN_OR_RAISE(

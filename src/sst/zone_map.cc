@@ -338,6 +338,7 @@ arrow::Result<std::string> ZoneMapBuilder::Finish(std::shared_ptr<arrow::util::C
   ARROW_ASSIGN_OR_RAISE(const auto sink, arrow::io::BufferOutputStream::Create());
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.use_threads = false;
+  options.allow_64bit = true;
   options.codec = std::move(codec);
   ARROW_ASSIGN_OR_RAISE(const auto writer,
                         arrow::ipc::MakeStreamWriter(sink, batch->schema(), options));

@@ -1,6 +1,7 @@
 #include "tree/version_edit.h"
 
 #include <charconv>
+#include <limits>
 
 #include "base/coding.h"
 
@@ -135,8 +136,9 @@ bool SetOption(const std::string& name, const std::string& value, TableRecord* r
     return true;
   }
   if (name == "block_bytes") return ParseInt(value, 0, int64_t{1} << 40, &options.block_bytes);
-  if (name == "block_rows_max")
-    return ParseInt(value, 0, int64_t{1} << 40, &options.block_rows_max);
+  if (name == "block_rows_max") {
+    return ParseInt(value, 0, std::numeric_limits<int64_t>::max(), &options.block_rows_max);
+  }
   record->unknown_options[name] = value;
   return true;
 }

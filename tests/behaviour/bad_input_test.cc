@@ -203,6 +203,25 @@ TEST_F(BadInputTest, BadSchemasAreRefusedByColumn) {
   EXPECT_TRUE(IsNotFound(database_->GetTable("t").status()));
 }
 
+TEST_F(BadInputTest, TablesOfAnyOptionsThatAreTakenAreThereAfterReopening) {
+  const auto schema = arrow::schema({arrow::field("id", arrow::int64())});
+  const auto created = [&](const TableOptions& options) {
+    return database_->CreateTable("t", schema, options);
+  };
+  EXPECT_FAILS_WITH("compression", created({.compression = static_cast<Compression>(3)}));
+  EXPECT_FAILS_WITH("compression", created({.bottom_compression = static_cast<Compression>(9)}));
+  EXPECT_FAILS_WITH("point_lookup", created({.point_lookup = static_cast<PointLookup>(3)}));
+  EXPECT_FAILS_WITH("block_bytes", created({.block_bytes = (1 << 30) + 1}));
+  EXPECT_FAILS_WITH("block_rows_max", created({.block_rows_max = -1}));
+  ASSERT_OK(
+      created({.block_bytes = 1 << 30, .block_rows_max = std::numeric_limits<int64_t>::max()}));
+  rows_.reset();
+  log_.reset();
+  ASSERT_OK(database_.Close());
+  ASSERT_OK(database_.Open());
+  ASSERT_OK(database_->GetTable("t").status());
+}
+
 TEST_F(BadInputTest, RangesAndKeysOfATableWithoutAKeyAreRefusedByName) {
   ASSERT_OK_AND_ASSIGN(auto batch, BatchFromJson(RowSchema(), {"[1]", R"(["a"])", "[1]"}));
   EXPECT_FAILS_WITH("'log'", log_->Delete(batch));

@@ -81,6 +81,42 @@ TEST_F(RecoveryTest, ALogOfManyTablesIsReplayedWithinABudgetThatIsSmallerNow) {
   }
 }
 
+TEST_F(RecoveryTest, ValuesThatLookLikeLogRecordsDoNotKeepTheDatabaseFromOpening) {
+  constexpr int64_t kSegmentBytes = 256 << 10;
+  constexpr int64_t kRows = 2048;
+  constexpr int kBatches = 200;
+  Options options = OnDisk();
+  options.log_segment_bytes = kSegmentBytes;
+  options.memtable_bytes = 1 << 20;
+  const auto schema = arrow::schema({arrow::field("v", arrow::int64(), false)});
+  // Lines of 64 bytes that begin as a record's header does, in segments that are used again: a
+  // length, a kind, a sequence, a count, a position, a checksum, zeros. The first only by accident.
+  for (const std::vector<int64_t>& line : {std::vector<int64_t>{150'000, 1, 0, 0, 0, 0, 0, 0},
+                                           {150'000, 1, int64_t{1} << 40, 1, 0, 0, 5, 0}}) {
+    ASSERT_OK(Open(options));
+    ASSERT_OK(database_->CreateTable("t", schema));
+    arrow::Int64Builder values;
+    for (int64_t i = 0; i < kRows; ++i) ASSERT_OK(values.Append(line[static_cast<size_t>(i) % 8]));
+    ASSERT_OK_AND_ASSIGN(const auto column, values.Finish());
+    {
+      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_, "t"));
+      for (int i = 0; i < kBatches; ++i) {
+        ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, kRows, {column})));
+        if (i % 50 == 49) ASSERT_OK(database_->WaitForBackground());
+      }
+    }
+    Die();
+    ASSERT_OK(Open(options));
+    {
+      ASSERT_OK_AND_ASSIGN(auto table, Table::Open(database_, "t"));
+      EXPECT_EQ(table->Count().ValueOrDie(), kRows * kBatches);
+    }
+    ASSERT_OK(database_->DropTable("t"));
+    ASSERT_OK(database_->Close());
+    database_.reset();
+  }
+}
+
 class ReadOnlyBesideItsOwnerTest : public RecoveryTest {
  protected:
   void SetUp() override {
