@@ -81,7 +81,10 @@ class LogDumper {
         reader->Refresh();
         ARROW_ASSIGN_OR_RAISE(record, reader->FindAfter(end_));
       }
-      if (record == nullptr) return damage;
+      if (record == nullptr) {
+        if (!damage.ok() || !reader->gave_up()) return damage;
+        return CorruptionError(path_, static_cast<int64_t>(end_), kSearchGaveUp);
+      }
       if (record->begin.offset != end_ && damage.ok()) {
         damage = CorruptionError(path_, static_cast<int64_t>(end_),
                                  "a record is damaged and valid ones follow it");

@@ -84,7 +84,7 @@ arrow::Status RemoveEmptySegments(FileSystem* fs, const std::string& directory,
     if (IsCorruption(reader.status())) continue;
     ARROW_RETURN_NOT_OK(reader.status());
     ARROW_ASSIGN_OR_RAISE(const auto record, (*reader)->FindAfter(kLogHeaderBytes));
-    if (record != nullptr) break;
+    if (record != nullptr || (*reader)->gave_up()) break;
     ARROW_RETURN_NOT_OK(fs->Remove(path));
   }
   return arrow::Status::OK();

@@ -196,7 +196,10 @@ class IntactLogWalk {
         Lose(FindingOf(found.status(), path));
         return arrow::Status::OK();
       }
-      if (*found == nullptr) break;
+      if (*found == nullptr) {
+        if ((*reader)->gave_up()) Lose(DamageAt({number, end}, kSearchGaveUp));
+        break;
+      }
       const LogRecord& record = **found;
       if (record.begin.offset != end) {
         Lose(DamageAt({number, end}, "a log record is damaged and valid ones follow it"));

@@ -149,7 +149,10 @@ arrow::Result<std::unique_ptr<LogRecord>> LogReader::FindAfter(uint64_t offset,
     if (last_sequence > 0 && header.first_sequence <= last_sequence) continue;
     ARROW_ASSIGN_OR_RAISE(auto record, ReadAt(at));
     if (record != nullptr) return record;
-    if (hashed_ / kHashedTimes > file_->size()) return nullptr;
+    if (hashed_ / kHashedTimes > file_->size()) {
+      gave_up_ = true;
+      break;
+    }
   }
   return nullptr;
 }

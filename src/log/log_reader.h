@@ -16,6 +16,10 @@
 
 namespace marble {
 
+/// What is said of a file in which a search gave up.
+inline constexpr char kSearchGaveUp[] =
+    "what follows looks like more log records than there can be, so nobody knows what is lost";
+
 struct LogRecord {
   LogRecordHeader header;
   LogPosition begin;                       // of the record
@@ -50,6 +54,8 @@ class LogReader {
   /// in them looks like a record's header costs time, and where it would cost too much the search
   /// ends as if nothing followed.
   arrow::Result<std::unique_ptr<LogRecord>> FindAfter(uint64_t offset, uint64_t last_sequence = 0);
+  /// Has a search ended for that? So nobody knows what followed.
+  bool gave_up() const { return gave_up_; }
 
   /// What comes next is read anew: of a file that is being written, the bytes that were read before
   /// may be older than those behind them.
@@ -71,6 +77,7 @@ class LogReader {
   int64_t offset_ = 0;
   std::shared_ptr<arrow::Buffer> piece_;
   int64_t piece_offset_ = 0;
+  bool gave_up_ = false;
   int64_t hashed_ = 0;  // bytes so far, for records that verify and for false headers
 };
 

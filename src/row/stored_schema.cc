@@ -60,10 +60,6 @@ std::vector<std::string> PrimaryKeyOfMetadata(const arrow::Schema& schema) {
   }
 }
 
-bool IsCompression(Compression codec) {
-  return codec >= Compression::kNone && codec <= Compression::kZstd;
-}
-
 Status CheckOptions(const TableOptions& options) {
   if (options.block_bytes < 0 || options.block_bytes > kBlockBytesMax) {
     return Status::Invalid("block_bytes must be from 0 to ", kBlockBytesMax, ", not ",
@@ -72,12 +68,11 @@ Status CheckOptions(const TableOptions& options) {
   if (options.block_rows_max < 0) {
     return Status::Invalid("block_rows_max must not be negative, but is ", options.block_rows_max);
   }
-  if (!IsCompression(options.compression) ||
-      !IsCompression(options.bottom_compression.value_or(Compression::kNone))) {
+  if (std::max(options.compression, options.bottom_compression.value_or(Compression::kNone)) >
+      Compression::kZstd) {
     return Status::Invalid("compression must be one of the enumeration's");
   }
-  if (options.point_lookup < PointLookup::kNone ||
-      options.point_lookup > PointLookup::kPointIndex) {
+  if (options.point_lookup > PointLookup::kPointIndex) {
     return Status::Invalid("point_lookup must be one of the enumeration's");
   }
   return Status::OK();

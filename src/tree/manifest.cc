@@ -47,7 +47,7 @@ arrow::Status CheckEnd(LogReader* reader, const std::string& path, const Current
                                " bytes, and it is not whole now; restore it from a backup");
   }
   ARROW_ASSIGN_OR_RAISE(auto later, reader->FindAfter(reader->stopped_at().offset + 1));
-  contents->has_more = later != nullptr;
+  contents->has_more = later != nullptr || reader->gave_up();
   if (contents->has_more) {
     return CorruptionError(path, stop, "a manifest record is damaged and valid ones follow it");
   }

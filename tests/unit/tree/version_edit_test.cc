@@ -1,5 +1,7 @@
 #include "tree/version_edit.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "base/coding.h"
@@ -156,7 +158,9 @@ TEST(VersionEditTest, OptionsOfTablesThatNoVersionWritesAreRefused) {
   EXPECT_TRUE(refused([](TableOptions* o) { o->compression = static_cast<Compression>(3); }));
   EXPECT_TRUE(refused([](TableOptions* o) { o->point_lookup = static_cast<PointLookup>(-1); }));
   EXPECT_TRUE(refused([](TableOptions* o) { o->block_bytes = -1; }));
-  EXPECT_TRUE(refused([](TableOptions* o) { o->block_rows_max = int64_t{1} << 41; }));
+  EXPECT_TRUE(refused([](TableOptions* o) { o->block_rows_max = -1; }));
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  EXPECT_FALSE(refused([](TableOptions* o) { o->block_rows_max = kMost; }));
   const std::string good = EncodeTableRecord(SomeEdit().created[0]);
   for (const char* number : {"x12", "5x2", "51x", "-12", "   ", "+51"}) {
     std::string bytes = good;
