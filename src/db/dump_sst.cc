@@ -182,6 +182,7 @@ arrow::Status DumpSst(FileSystem* fs, const std::string& path, bool rows, Docume
   options.schema = file.schema;
   options.cache = std::make_shared<BlockCache>(kCacheBytes);
   options.use_mappings = false;
+  options.any_compression = true;
   const auto [damage, reader] = OpenForSalvage(std::move(options), file.meta);
   if (reader == nullptr) return damage;
   const arrow::Status dumped = SstDumper(reader, file.schema, rows, out).Run();

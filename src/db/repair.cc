@@ -213,6 +213,7 @@ class Repairer {
         survey_.ReaderOptions(schema != nullptr ? schema : table.schema, meta.number);
     options.uuid = plan_.uuid;
     options.hash_seed = plan_.hash_seed;
+    options.any_compression = true;
     OpenedForSalvage file{CorruptionError(options.path, -1, "its schema is not known"), nullptr};
     if (schema != nullptr) file = OpenForSalvage(options, meta);
     if (file.status.IsOutOfMemory() || IsIncompatibleFormat(file.status)) return file.status;

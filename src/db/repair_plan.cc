@@ -219,6 +219,7 @@ class Planner {
     SstReaderOptions options = survey_.ReaderOptions(schema, meta.number);
     options.uuid = plan_.uuid;
     options.hash_seed = plan_.hash_seed;
+    options.any_compression = true;
     options.rows_only = true;
     const auto reader = SstReader::Open(options, meta);
     if (reader.status().IsOutOfMemory()) return reader.status();

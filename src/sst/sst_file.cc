@@ -108,8 +108,8 @@ arrow::Status SstFile::Init() {
     }
   }
   const Compression codec = meta_.compression.value_or(schema().options().compression);
-  is_compressed_ = codec != Compression::kNone;
-  zero_copy_ = mapping_ != nullptr && !is_compressed_;
+  may_be_compressed_ = options_.any_compression || codec != Compression::kNone;
+  zero_copy_ = mapping_ != nullptr && !may_be_compressed_;
   Pin(static_cast<int64_t>(tail.page_checksums.size() * sizeof(uint64_t)));
   sections_ = std::move(tail.sections);
   record_batches_ = tail.record_batches;
@@ -258,7 +258,7 @@ arrow::Status SstFile::VerifyBuffers(const arrow::ArrayData& data) const {
 }
 
 arrow::Status SstFile::CheckCompression(BodyCompression compression, int64_t offset) const {
-  if (is_compressed_ || compression == BodyCompression::kNone) return arrow::Status::OK();
+  if (may_be_compressed_ || compression == BodyCompression::kNone) return arrow::Status::OK();
   return Damage("the block is compressed, and the file's blocks are not", offset);
 }
 

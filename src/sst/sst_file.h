@@ -113,8 +113,8 @@ class SstFile {
     return pages_->Verify(part.data() - mapping_->data(), static_cast<int64_t>(part.size()));
   }
 
-  /// Corruption if a zero-copy file has a compressed block: what comes out of it lies elsewhere,
-  /// and the pages it came from would not be checked.
+  /// Corruption if a file that is not compressed has a compressed block: what comes out of one lies
+  /// elsewhere, and where the file is mapped the pages it came from would not be checked.
   arrow::Status CheckCompression(BodyCompression compression, int64_t offset) const;
 
   /// Decodes a block with the columns (ascending indices into file_schema(), not empty) asked for.
@@ -173,6 +173,7 @@ class SstFile {
   std::shared_ptr<arrow::Schema> file_schema_;
   int sequence_column_ = -1;
   int kind_column_ = -1;
+  bool may_be_compressed_ = false;
   bool zero_copy_ = false;
   int64_t record_batches_ = 0;
   int64_t pinned_bytes_ = 0;

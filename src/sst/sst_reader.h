@@ -80,6 +80,9 @@ struct SstReaderOptions {
   /// null.
   std::shared_ptr<BlockCache> cache;
   bool use_mappings = true;
+  /// Nobody knows which codec the file's blocks are to have (it stands in the manifest), so that
+  /// each may have any. Without mappings only.
+  bool any_compression = false;
   /// For saving rows: opens a file whose point index, bloom filter or range tombstones are damaged
   /// as if it had none.
   bool rows_only = false;
