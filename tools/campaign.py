@@ -87,7 +87,7 @@ LANES = (
          "MARBLE_FAULT_OPERATIONS", "Options/FaultsModelTest.*", 2),
     Lane("soak", "concurrency_test", "seconds", 360, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",
          "SoakTest.*"),
-    Lane("planted", "tools/planted.py", "bugs caught", 33, r"planted: (\d+) of"),
+    Lane("planted", "tools/planted.py", "bugs caught", 36, r"planted: (\d+) of"),
     Lane("large", "crash_test", "MiB", 8_192, r"(\d+) MiB: ", "MARBLE_LARGE_DAMAGE_MIB",
          "LargeDamageTest.*"),
     fuzz("manifest", 60, 3_000_000),
