@@ -222,8 +222,8 @@ TEST_P(TypesTest, RunsOfAMillionRowsAreExpanded) {
   std::vector<int64_t> rows(kRuns);
   for (const auto& chunk : found->column(0)->chunks()) {
     ASSERT_OK_AND_ASSIGN(auto plain, arrow::compute::RunEndDecode(chunk));
-    const auto array = plain.make_array();
-    const auto& numbers = static_cast<const arrow::Int64Array&>(*array);
+    const auto expanded = plain.make_array();
+    const auto& numbers = static_cast<const arrow::Int64Array&>(*expanded);
     for (int64_t i = 0; i < numbers.length(); ++i) ++rows.at(numbers.Value(i));
   }
   EXPECT_EQ(rows[0], 7);
