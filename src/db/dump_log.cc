@@ -63,6 +63,7 @@ class LogDumper {
     out_->Add("format_version", kFormatVersion).Add("uuid", ToHex(header.uuid));
     out_->Add("number", header.number).Add("predecessor", header.predecessor);
     out_->Add("may_only_read", header.may_only_read);
+    out_->Add("seeded_with_uuid", header.seeded_with_uuid);
     ARROW_ASSIGN_OR_RAISE(
         auto reader, LogReader::Open(std::move(file), path_, header.kind, nullptr, header.number));
     Document records = Document::Array();

@@ -21,6 +21,7 @@ constexpr size_t kNumberAt = 32;
 constexpr size_t kPredecessorAt = 40;
 constexpr size_t kMayOnlyReadAt = 50;  // the second of three flag words; the first may be ignored
 constexpr size_t kMustRefuseAt = 52;
+constexpr uint16_t kSeededWithUuid = 1;  // in the word of what must be known
 
 constexpr size_t kRecordKindAt = 8;
 constexpr size_t kRecordSequenceAt = 16;
@@ -43,7 +44,14 @@ bool IsZero(std::string_view bytes) {
 
 }  // namespace
 
-uint64_t LogSeed(uint64_t number, uint64_t offset) { return Mix(Mix(number) ^ offset); }
+uint64_t LogSeed(const LogFileHeader& header) {
+  const uint64_t seed = Mix(header.number);
+  if (!header.seeded_with_uuid) return seed;
+  const uint8_t* const uuid = header.uuid.data();
+  return Mix(Mix(seed ^ LoadLittle<uint64_t>(uuid)) ^ LoadLittle<uint64_t>(uuid + 8));
+}
+
+uint64_t RecordSeed(uint64_t log_seed, uint64_t offset) { return Mix(log_seed ^ offset); }
 
 std::string EncodeLogFileHeader(const LogFileHeader& header) {
   std::string bytes(kHeaderBytes, '\0');
@@ -55,6 +63,8 @@ std::string EncodeLogFileHeader(const LogFileHeader& header) {
   StoreLittle(out + kNumberAt, header.number);
   StoreLittle(out + kPredecessorAt, header.predecessor);
   StoreLittle(out + kMayOnlyReadAt, static_cast<uint16_t>(header.may_only_read ? 1 : 0));
+  const uint16_t needed = header.seeded_with_uuid ? kSeededWithUuid : 0;
+  StoreLittle(out + kMustRefuseAt, needed);
   StoreLittle(out + kHeaderChecked, Checksum(std::string_view(bytes).substr(0, kHeaderChecked)));
   return bytes;
 }
@@ -79,11 +89,12 @@ arrow::Result<LogFileHeader> DecodeLogFileHeader(std::string_view bytes, const s
                                              "; this program knows version " +
                                              std::to_string(kFormatVersion));
   }
-  if (const auto flags = LoadLittle<uint16_t>(in + kMustRefuseAt); flags != 0) {
+  const auto flags = LoadLittle<uint16_t>(in + kMustRefuseAt);
+  if (const int unknown = flags & ~kSeededWithUuid; unknown != 0) {
     return IncompatibleFormatError(path,
                                    "the file needs features that this program does not know"
                                    " (flags " +
-                                       std::to_string(flags) + ")");
+                                       std::to_string(unknown) + ")");
   }
   LogFileHeader header;
   const auto kind = LoadLittle<uint32_t>(in + kKindAt);
@@ -95,6 +106,7 @@ arrow::Result<LogFileHeader> DecodeLogFileHeader(std::string_view bytes, const s
   std::memcpy(header.uuid.data(), in + kUuidAt, header.uuid.size());
   header.number = LoadLittle<uint64_t>(in + kNumberAt);
   header.predecessor = LoadLittle<uint64_t>(in + kPredecessorAt);
+  header.seeded_with_uuid = (flags & kSeededWithUuid) != 0;
   header.may_only_read = LoadLittle<uint16_t>(in + kMayOnlyReadAt) != 0;
   return header;
 }

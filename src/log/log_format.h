@@ -5,14 +5,15 @@
 //   file header, 64 bytes:
 //     0  magic "MRBLLOG1"    8  format version u32   12 file kind u32 (1 log segment, 2 manifest)
 //     16 database UUID       32 segment number u64   40 predecessor u64 (0: none)
-//     48 flags u16 x 3 (may ignore, may only read, must refuse), 2 zero bytes
+//     48 flags u16 x 3 (may ignore, may only read, must refuse), 2 zero bytes; bit 0 of the third:
+//        records are seeded with the UUID as well
 //     56 XXH3-64 of bytes 0..55 (in every version, so that damage is not taken for a newer one)
 //   record, 64-byte aligned, the first at 64:
 //     0  payload length u64  8  kind u8, 7 zero bytes
 //     16 first sequence u64  24 operation count u64
 //     32 durable_through: segment u64, offset u64 - the log position known to be synced when it
 //        was written
-//     48 XXH3-64 of bytes 0..47 and the payload, seeded with LogSeed(segment number, offset)
+//     48 XXH3-64 of bytes 0..47 and the payload, seeded with RecordSeed(LogSeed(header), offset)
 //     56 8 zero bytes (payload is 64-byte aligned when the record is)
 //     64 payload, zero-padded to the record alignment
 //   Records are 64-byte aligned, so IPC bodies inside keep their alignment. A record whose zero
@@ -57,6 +58,9 @@ struct LogFileHeader {
   Uuid uuid{};
   uint64_t number = 0;
   uint64_t predecessor = 0;
+  // Records are seeded with the UUID: whoever can store values, but not read the database's files,
+  // cannot make a value that passes for a record. Files of older builds are not.
+  bool seeded_with_uuid = true;
   // Set by decoding: a newer version asks older ones not to write to this file's database.
   bool may_only_read = false;
 };
@@ -69,8 +73,12 @@ struct LogRecordHeader {
   LogPosition durable_through;
 };
 
-/// Seed of a record's checksum: a record copied to another place or file does not verify.
-uint64_t LogSeed(uint64_t number, uint64_t offset);
+/// What a file adds to the seeds of its records: of its number and, if its header says so, the
+/// UUID.
+uint64_t LogSeed(const LogFileHeader& header);
+/// Seed of the checksum of the record at `offset`: a record that was copied to another place or
+/// file does not verify.
+uint64_t RecordSeed(uint64_t log_seed, uint64_t offset);
 
 std::string EncodeLogFileHeader(const LogFileHeader& header);
 /// Errors: Corruption, IncompatibleFormat (newer version or a must-refuse flag). `path` is for

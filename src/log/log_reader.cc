@@ -92,7 +92,7 @@ arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset) {
   hashed_ += bytes;
   const std::string_view payload(At(offset + kLogRecordHeaderBytes), header.payload_bytes);
   const std::string_view checked(At(offset), static_cast<size_t>(kLogRecordCheckedBytes));
-  const uint64_t seed = LogSeed(header_.number, static_cast<uint64_t>(offset));
+  const uint64_t seed = RecordSeed(LogSeed(header_), static_cast<uint64_t>(offset));
   if (ChecksumOfParts(checked, {&payload, 1}, seed) != checksum) return nullptr;
   const int64_t padding = bytes - kLogRecordHeaderBytes - static_cast<int64_t>(payload.size());
   if (!IsZero({payload.data() + payload.size(), static_cast<size_t>(padding)})) return nullptr;

@@ -35,7 +35,7 @@ arrow::Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Start(
     return arrow::Status::Invalid("a log segment of ", file->capacity(),
                                   " bytes has no room for its header");
   }
-  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(file), header.number));
+  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(file), header));
   const std::string bytes = EncodeLogFileHeader(header);
   const std::string_view part = bytes;
   ARROW_RETURN_NOT_OK(writer->file_->Write(0, {&part, 1}, WriteVia::kSystemCall));
@@ -81,7 +81,7 @@ arrow::Status SegmentWriter::AppendSmall(const LogRecordHeader& header,
     end += part.size();
   }
   const uint64_t checksum = Checksum({checked, static_cast<size_t>(end - checked)},
-                                     LogSeed(number_, static_cast<uint64_t>(offset_)));
+                                     RecordSeed(seed_, static_cast<uint64_t>(offset_)));
   const std::string_view padding = Padding(header.payload_bytes);
   std::memcpy(end, padding.data(), padding.size());
   EncodeLogRecordHeader(header, checksum, record);
@@ -95,7 +95,7 @@ arrow::Status SegmentWriter::AppendLarge(const LogRecordHeader& header,
   EncodeLogRecordHeader(header, 0, bytes);
   const uint64_t checksum =
       ChecksumOfParts({bytes, static_cast<size_t>(kLogRecordCheckedBytes)}, parts,
-                      LogSeed(number_, static_cast<uint64_t>(offset_)));
+                      RecordSeed(seed_, static_cast<uint64_t>(offset_)));
   EncodeLogRecordHeader(header, checksum, bytes);
   std::vector<std::string_view> all;
   all.reserve(parts.size() + 2);
@@ -111,7 +111,7 @@ arrow::Status SegmentWriter::Close() { return file_->Close(); }
 
 arrow::Result<std::unique_ptr<ManifestWriter>> ManifestWriter::Start(
     std::unique_ptr<WritableFile> file, const LogFileHeader& header) {
-  std::unique_ptr<ManifestWriter> writer(new ManifestWriter(std::move(file), header.number));
+  std::unique_ptr<ManifestWriter> writer(new ManifestWriter(std::move(file), header));
   ARROW_RETURN_NOT_OK(writer->file_->Append(EncodeLogFileHeader(header)));
   writer->offset_ = kLogHeaderBytes;
   return writer;
@@ -125,7 +125,7 @@ arrow::Status ManifestWriter::AppendAndSync(const LogRecordHeader& header,
   EncodeLogRecordHeader(full, 0, bytes);
   const uint64_t checksum =
       ChecksumOfParts({bytes, static_cast<size_t>(kLogRecordCheckedBytes)}, {&payload, 1},
-                      LogSeed(number_, static_cast<uint64_t>(offset_)));
+                      RecordSeed(seed_, static_cast<uint64_t>(offset_)));
   EncodeLogRecordHeader(full, checksum, bytes);
   ARROW_RETURN_NOT_OK(file_->Append({bytes, sizeof(bytes)}));
   ARROW_RETURN_NOT_OK(file_->Append(payload));

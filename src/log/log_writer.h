@@ -49,8 +49,8 @@ class SegmentWriter {
   int64_t capacity() const { return file_->capacity(); }
 
  private:
-  SegmentWriter(std::unique_ptr<SegmentFile> file, uint64_t number)
-      : file_(std::move(file)), number_(number) {}
+  SegmentWriter(std::unique_ptr<SegmentFile> file, const LogFileHeader& header)
+      : file_(std::move(file)), number_(header.number), seed_(LogSeed(header)) {}
   arrow::Status AppendSmall(const LogRecordHeader& header, std::span<const std::string_view> parts,
                             WriteVia via);
   arrow::Status AppendLarge(const LogRecordHeader& header, std::span<const std::string_view> parts,
@@ -58,6 +58,7 @@ class SegmentWriter {
 
   std::unique_ptr<SegmentFile> file_;
   uint64_t number_;
+  uint64_t seed_;  // LogSeed of its header
   uint64_t first_sequence_ = 0;
   int64_t offset_ = 0;
 };
@@ -74,10 +75,11 @@ class ManifestWriter {
   uint64_t number() const { return number_; }
 
  private:
-  ManifestWriter(std::unique_ptr<WritableFile> file, uint64_t number)
-      : file_(std::move(file)), number_(number) {}
+  ManifestWriter(std::unique_ptr<WritableFile> file, const LogFileHeader& header)
+      : file_(std::move(file)), number_(header.number), seed_(LogSeed(header)) {}
   std::unique_ptr<WritableFile> file_;
   uint64_t number_;
+  uint64_t seed_;  // LogSeed of its header
   int64_t offset_ = 0;
 };
 

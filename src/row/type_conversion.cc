@@ -103,16 +103,16 @@ Result<TypePtr> StoredTypeAt(const TypePtr& type, int depth) {
 
 /// Bits of one value of a stored type, without what its offsets point to. Elements without bits
 /// count as a byte. Larger numbers are told as kBytesMax.
-int64_t FixedBits(const arrow::DataType& type) {
+int64_t BitsOfValue(const arrow::DataType& type) {
   if (type.id() == Type::FIXED_SIZE_LIST) {
     const auto& list = checked_cast<const arrow::FixedSizeListType&>(type);
-    const int64_t bits = FixedBits(*list.value_type());
+    const int64_t bits = BitsOfValue(*list.value_type());
     const int64_t element = bits == 0 ? 8 : bits;
     return list.list_size() > kBytesMax / element ? kBytesMax : list.list_size() * element;
   }
   if (type.id() == Type::STRUCT) {
     int64_t bits = 0;
-    for (const auto& field : type.fields()) bits = SumOfBytes(bits, FixedBits(*field->type()));
+    for (const auto& field : type.fields()) bits = SumOfBytes(bits, BitsOfValue(*field->type()));
     return bits;
   }
   if (type.id() == Type::FIXED_SIZE_BINARY) return int64_t{8} * type.byte_width();
@@ -311,7 +311,7 @@ Status CheckNewColumn(const arrow::Field& field) {
                              ") cannot be stored, as the order of their values would be lost");
   }
   const Result<TypePtr> stored = StoredType(field.type());
-  if (!stored.ok() || FixedBits(**stored) / 8 <= kValueBytesMax) return Status::OK();
+  if (!stored.ok() || BitsOfValue(**stored) / 8 <= kValueBytesMax) return Status::OK();
   return Status::TypeError("column '", field.name(), "': each value of ", field.type()->ToString(),
                            " takes more than ", kValueBytesMax, " bytes");
 }

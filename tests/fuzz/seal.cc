@@ -18,7 +18,9 @@ namespace marble::fuzz {
 namespace {
 
 constexpr size_t kHeaderChecked = 56;
+constexpr size_t kUuidAt = 16;
 constexpr size_t kNumberAt = 32;
+constexpr size_t kMustKnowAt = 52;
 constexpr size_t kRecordChecksumAt = 48;
 constexpr size_t kRecordZerosAt = 56;
 constexpr size_t kSstTrailerBytes = 10;
@@ -33,7 +35,17 @@ size_t RecordBytes(const std::string& bytes, size_t offset) {
   return length > bytes.size() - offset ? 0 : length;
 }
 
-void SealRecord(uint64_t number, size_t offset, std::string* bytes) {
+/// Of any bytes: what a reader that takes the header would seed the records with.
+uint64_t SeedOf(std::string_view file) {
+  LogFileHeader header;
+  std::copy_n(file.data() + kUuidAt, header.uuid.size(),
+              reinterpret_cast<char*>(header.uuid.data()));
+  header.number = LoadLittle<uint64_t>(file.data() + kNumberAt);
+  header.seeded_with_uuid = (LoadLittle<uint16_t>(file.data() + kMustKnowAt) & 1) != 0;
+  return LogSeed(header);
+}
+
+void SealRecord(uint64_t seed, size_t offset, std::string* bytes) {
   char* record = bytes->data() + offset;
   const auto payload = LoadLittle<uint64_t>(record);
   const size_t end = kLogRecordHeaderBytes + payload;
@@ -42,7 +54,7 @@ void SealRecord(uint64_t number, size_t offset, std::string* bytes) {
   const std::string_view part(record + kLogRecordHeaderBytes, payload);
   const std::string_view checked(record, kLogRecordCheckedBytes);
   StoreLittle(record + kRecordChecksumAt,
-              ChecksumOfParts(checked, {&part, 1}, LogSeed(number, offset)));
+              ChecksumOfParts(checked, {&part, 1}, RecordSeed(seed, offset)));
 }
 
 void SealHeader(std::string* bytes) {
@@ -82,10 +94,10 @@ std::string Retold(const std::map<uint64_t, std::string>& ssts, std::string_view
 void SealLog(std::string* bytes) {
   if (bytes->size() < static_cast<size_t>(kLogHeaderBytes)) return;
   SealHeader(bytes);
-  const auto number = LoadLittle<uint64_t>(bytes->data() + kNumberAt);
+  const uint64_t seed = SeedOf(*bytes);
   size_t offset = kLogHeaderBytes;
   while (const size_t length = RecordBytes(*bytes, offset)) {
-    SealRecord(number, offset, bytes);
+    SealRecord(seed, offset, bytes);
     offset += length;
   }
 }
@@ -121,7 +133,7 @@ void SealManifest(const std::map<uint64_t, std::string>& ssts, std::string* byte
   if (bytes->size() < static_cast<size_t>(kLogHeaderBytes)) return;
   std::string out = bytes->substr(0, kLogHeaderBytes);
   SealHeader(&out);
-  const auto number = LoadLittle<uint64_t>(out.data() + kNumberAt);
+  const uint64_t seed = SeedOf(out);
   size_t offset = kLogHeaderBytes;
   while (const size_t length = RecordBytes(*bytes, offset)) {
     const auto payload_bytes = LoadLittle<uint64_t>(bytes->data() + offset);
@@ -133,7 +145,7 @@ void SealManifest(const std::map<uint64_t, std::string>& ssts, std::string* byte
     record.resize(static_cast<size_t>(LogRecordBytes(payload.size())));
     const size_t at = out.size();
     out += record;
-    SealRecord(number, at, &out);
+    SealRecord(seed, at, &out);
     offset += length;
   }
   out.append(*bytes, offset, std::string::npos);

@@ -22,37 +22,12 @@
 #include "log/log_reader.h"
 #include "log/log_writer.h"
 #include "unit/io/io_test_support.h"
+#include "unit/log/log_test_support.h"
 
 namespace marble {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr char kPath[] = "/log";
-constexpr uint64_t kNumber = 31;
-
-Uuid TestUuid() {
-  Uuid uuid;
-  for (size_t i = 0; i < uuid.size(); ++i) uuid[i] = static_cast<uint8_t>(i + 1);
-  return uuid;
-}
-
-LogFileHeader HeaderOf(LogFileKind kind, uint64_t number) {
-  LogFileHeader header;
-  header.kind = kind;
-  header.uuid = TestUuid();
-  header.number = number;
-  header.predecessor = number - 1;
-  return header;
-}
-
-LogRecordHeader RecordHeader(uint64_t i) {
-  LogRecordHeader header;
-  header.first_sequence = 1000 + i;
-  header.count = i + 1;
-  header.durable_through = {kNumber - 1, 64 * i};
-  return header;
-}
 
 class LogTest : public ::testing::Test {
  protected:
@@ -237,6 +212,34 @@ TEST_F(LogTest, ARecycledSegmentsStaleRecordsAreRejected) {
   EXPECT_EQ(Must(reader->FindAfter(reader->stopped_at().offset)), nullptr);
 }
 
+TEST_F(LogTest, ARecordMadeForAnotherDatabaseIsRejectedInItsVeryPlace) {
+  WriteThree();
+  const std::string theirs = ReadFile(&fs_, kPath).substr(192, 192);
+  LogFileHeader header = HeaderOf(LogFileKind::kSegment, kNumber);
+  header.uuid[15] ^= 1;
+  auto writer = Must(SegmentWriter::Start(Must(fs_.CreateSegment("/other", 1024)), header));
+  for (const size_t size : {10, 100, 70}) Append(writer.get(), size, Pattern(size));
+  EXPECT_NE(ReadFile(&fs_, "/other").substr(192, 192), theirs);
+  ASSERT_STATUS_OK(fs_.Overwrite("/other", 192, theirs));
+  auto reader = Must(LogReader::Open(Must(fs_.OpenReadable("/other")), "/other",
+                                     LogFileKind::kSegment, &header.uuid, kNumber));
+  EXPECT_NE(Must(reader->Next()), nullptr);
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_EQ(Must(reader->FindAfter(192))->begin.offset, 384u);
+}
+
+TEST_F(LogTest, RecordsOfFilesThatAreNotSeededWithTheUuidComeBack) {
+  LogFileHeader header = HeaderOf(LogFileKind::kSegment, kNumber);
+  header.seeded_with_uuid = false;
+  auto writer = Must(SegmentWriter::Start(Must(fs_.CreateSegment(kPath, 1024)), header));
+  Append(writer.get(), 100, Pattern(100));
+  auto reader = Must(OpenSegment());
+  EXPECT_FALSE(reader->header().seeded_with_uuid);
+  const auto record = Must(reader->Next());
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->payload->ToString(), Pattern(100));
+}
+
 TEST_F(LogTest, AFileCutAnywhereGivesTheWholeRecordsBeforeTheCut) {
   WriteThree();
   const std::string content = ReadFile(&fs_, kPath).substr(0, 576);
@@ -331,7 +334,7 @@ TEST_F(LogTest, FindAfterPassesOverWhatNoWriterCanHaveWrittenAndOverOldSequences
     const std::string_view payload(bytes + 64, 64);
     EncodeLogRecordHeader(header, 0, bytes);
     const std::string_view checked(bytes, kLogRecordCheckedBytes);
-    const uint64_t seed = LogSeed(kNumber, kBegin);
+    const uint64_t seed = RecordSeed(LogSeed(HeaderOf(LogFileKind::kSegment, kNumber)), kBegin);
     EncodeLogRecordHeader(header, ChecksumOfParts(checked, {&payload, 1}, seed), bytes);
     EXPECT_TRUE(fs_.Overwrite(kPath, kBegin, {bytes, 128}).ok());
     return Must(Must(OpenSegment())->FindAfter(kBegin, 1100)) != nullptr;
@@ -530,70 +533,6 @@ TEST_F(LogTest, AFileOfAnotherKindDatabaseOrNumberIsCorruption) {
   const arrow::Status status = open(LogFileKind::kSegment, Uuid{}, kNumber);
   EXPECT_TRUE(IsCorruption(status));
   EXPECT_THAT(status.message(), HasSubstr(ToHex(TestUuid())));
-}
-
-/// A file header with a changed field and a checksum that is right.
-std::string HeaderWith(size_t at, std::string_view bytes) {
-  std::string header = EncodeLogFileHeader(HeaderOf(LogFileKind::kSegment, kNumber));
-  header.replace(at, bytes.size(), bytes);
-  StoreLittle(header.data() + 56, Checksum(std::string_view(header).substr(0, 56)));
-  return header;
-}
-
-TEST(LogFormat, NewerVersionsAndUnknownNeedsAreIncompatible) {
-  EXPECT_TRUE(DecodeLogFileHeader(HeaderWith(0, ""), kPath).ok());
-  EXPECT_TRUE(IsIncompatibleFormat(DecodeLogFileHeader(HeaderWith(8, "\x02"), kPath).status()));
-  EXPECT_TRUE(IsIncompatibleFormat(DecodeLogFileHeader(HeaderWith(52, "\x01"), kPath).status()));
-  EXPECT_TRUE(IsCorruption(DecodeLogFileHeader(HeaderWith(12, "\x09"), kPath).status()));
-}
-
-TEST(LogFormat, FlagsThatMayBeIgnoredAreAndReadOnlyOnesAreTold) {
-  EXPECT_FALSE(Must(DecodeLogFileHeader(HeaderWith(48, "\xff\xff"), kPath)).may_only_read);
-  EXPECT_TRUE(Must(DecodeLogFileHeader(HeaderWith(50, "\x04"), kPath)).may_only_read);
-  LogFileHeader header = HeaderOf(LogFileKind::kSegment, kNumber);
-  header.may_only_read = true;
-  EXPECT_TRUE(Must(DecodeLogFileHeader(EncodeLogFileHeader(header), kPath)).may_only_read);
-}
-
-TEST(LogFormat, AHeaderNeverWrittenSaysSo) {
-  const arrow::Status status = DecodeLogFileHeader(std::string(64, '\0'), kPath).status();
-  EXPECT_TRUE(IsCorruption(status));
-  EXPECT_THAT(status.message(), HasSubstr("never written"));
-}
-
-TEST(LogFormat, TheLayoutIsTheDocumentedOne) {
-  LogFileHeader file = HeaderOf(LogFileKind::kManifest, 0x1122);
-  const std::string bytes = EncodeLogFileHeader(file);
-  ASSERT_EQ(bytes.size(), 64u);
-  EXPECT_EQ(bytes.substr(0, 8), "MRBLLOG1");
-  EXPECT_EQ(LoadLittle<uint32_t>(bytes.data() + 8), 1u);
-  EXPECT_EQ(LoadLittle<uint32_t>(bytes.data() + 12), 2u);
-  EXPECT_EQ(bytes[16], 1);
-  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 32), 0x1122u);
-  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 40), 0x1121u);
-  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 48), 0u);
-  EXPECT_EQ(LoadLittle<uint64_t>(bytes.data() + 56), Checksum(bytes.substr(0, 56)));
-
-  // Small and large records are made in different ways and must agree with one formula.
-  MemoryFileSystem fs;
-  auto writer = Must(SegmentWriter::Start(Must(fs.CreateSegment(kPath, 1 << 20)),
-                                          HeaderOf(LogFileKind::kSegment, kNumber)));
-  for (const size_t size : {5, 132, 300, 5000}) {
-    const uint64_t offset = writer->position().offset;
-    const std::string payload = Pattern(size);
-    const std::string_view part = payload;
-    ASSERT_TRUE(writer->Append(RecordHeader(3), {&part, 1}, WriteVia::kMapping).ok());
-    const std::string record = ReadFile(&fs, kPath).substr(offset);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data()), size);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 8), 1u);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 16), 1003u);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 24), 4u);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 32), kNumber - 1);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 40), 192u);
-    EXPECT_EQ(LoadLittle<uint64_t>(record.data() + 48),
-              Checksum(record.substr(0, 48) + payload, LogSeed(kNumber, offset)));
-    EXPECT_EQ(record.substr(64, size), payload);
-  }
 }
 
 }  // namespace
