@@ -108,8 +108,10 @@ arrow::internal::Executor* ExecutorOf(const dataset::ScanOptions& options) {
 
 class TableFragment final : public dataset::Fragment {
  public:
-  TableFragment(std::shared_ptr<const Moment> moment, EncodedRange range, Expression guarantee)
-      : Fragment(std::move(guarantee), moment->schema()),
+  /// Guarantees nothing of its keys: Arrow compares the literals of filters and projections with
+  /// those of a guarantee, and fails where it cannot (times with a set of texts, say).
+  TableFragment(std::shared_ptr<const Moment> moment, EncodedRange range)
+      : Fragment(compute::literal(true), moment->schema()),
         moment_(std::move(moment)),
         range_(std::move(range)) {}
 
@@ -159,7 +161,7 @@ class TableFragment final : public dataset::Fragment {
 
   std::string type_name() const override { return "marble"; }
   std::string ToString() const override {
-    return "table '" + moment_->shown->info.name + "' where " + partition_expression_.ToString();
+    return "a part of table '" + moment_->shown->info.name + "'";
   }
 
  protected:
@@ -179,40 +181,6 @@ class TableFragment final : public dataset::Fragment {
 };
 
 using TableFragments = std::vector<std::shared_ptr<TableFragment>>;
-
-/// Says in an expression what `range` says of the first key column, where a value of its type is
-/// what an expression compares: strings and bytes, integers, dates and times.
-Expression GuaranteeOf(const EncodedRange& range, const StoredSchema& schema) {
-  if (schema.is_append()) return compute::literal(true);
-  const KeyCodec& codec = *schema.codec();
-  const int column = codec.columns()[0];
-  const arrow::DataType& type = *schema.user_schema()->field(column)->type();
-  const bool is_exact = arrow::is_integer(type.id()) || arrow::is_base_binary_like(type.id()) ||
-                        arrow::is_temporal(type.id());
-  if (!is_exact) return compute::literal(true);
-  const auto name = compute::field_ref(schema.user_schema()->field(column)->name());
-  // Bounds that a deleted range has left need not be whole keys.
-  auto value = [&](const std::string& key) -> std::optional<Expression> {
-    const auto keys = codec.Decode({key});
-    if (!keys.ok()) return std::nullopt;
-    auto scalar = keys->front()->GetScalar(0);
-    if (!scalar.ok()) return std::nullopt;
-    return compute::literal(*std::move(scalar));
-  };
-  std::vector<Expression> terms;
-  if (!range.lower.empty()) {
-    if (auto lower = value(range.lower)) terms.push_back(compute::greater_equal(name, *lower));
-  }
-  if (range.upper.has_value()) {
-    if (auto upper = value(*range.upper)) {
-      terms.push_back(codec.columns().size() == 1 ? compute::less(name, *upper)
-                                                  : compute::less_equal(name, *upper));
-    }
-  }
-  const Expression all = compute::and_(std::move(terms));
-  auto bound = all.Bind(*schema.user_schema());
-  return bound.ok() ? *std::move(bound) : compute::literal(true);
-}
 
 /// The fragments of a moment. They stay the same, because a scanner asks for them twice and counts
 /// on it. Thread-safe.
@@ -245,8 +213,7 @@ class FragmentList {
   }
 
   void Add(const EncodedRange& range) MARBLE_REQUIRES(mutex_) {
-    fragments_.push_back(std::make_shared<TableFragment>(
-        moment_, range, GuaranteeOf(range, *moment_->shown->schema)));
+    fragments_.push_back(std::make_shared<TableFragment>(moment_, range));
   }
 
   const std::shared_ptr<const Moment> moment_;
