@@ -90,6 +90,39 @@ std::optional<CompactionPlan> MergeWithinLevel0(const Version& version, size_t f
   return plan;
 }
 
+uint64_t RowsIn(const Run& run) {
+  uint64_t rows = 0;
+  for (const auto& file : run.files) rows += file->meta().rows;
+  return rows;
+}
+
+uint64_t DeletesIn(const Run& run) {
+  uint64_t deletes = 0;
+  for (const auto& file : run.files) deletes += file->meta().deletes;
+  return deletes;
+}
+
+/// All of level 0 from `first` on, and what it meets in level 1, if it is worth it for the deletes.
+std::optional<CompactionPlan> MergeDeletes(const Version& version, size_t first,
+                                           const CompactionLimits& limits) {
+  const auto& runs = version.levels[0];
+  CompactionPlan plan;
+  uint64_t deletes = 0;
+  uint64_t rows = 0;
+  for (size_t i = first; i < runs.size(); ++i) {
+    plan.inputs.push_back(runs[i]);
+    deletes += DeletesIn(*runs[i]);
+    rows += RowsIn(*runs[i]);
+  }
+  if (deletes == 0 || deletes * kDeletesShare < rows) return std::nullopt;
+  const size_t picked = plan.inputs.size();
+  Complete(version, 1, limits, &plan);
+  if (plan.inputs.size() > picked) rows += RowsIn(*plan.inputs.back());
+  if (plan.trivial_move || deletes * kDeletesShare < rows) return std::nullopt;
+  plan.reason = "level 0 has many deletes";
+  return plan;
+}
+
 std::optional<CompactionPlan> PickLevel0(const Version& version, const CompactionLimits& limits) {
   const auto& runs = version.levels[0];
   const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
@@ -102,7 +135,7 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   move.reason = "the oldest run of level 0 overlaps nothing in level 1";
   const bool alone = eligible >= kLevel0Trigger || !OverlapsAnother(version, *runs.back());
   if (move.trivial_move && alone) return move;
-  if (eligible < kLevel0Trigger) return std::nullopt;
+  if (eligible < kLevel0Trigger) return MergeDeletes(version, first, limits);
 
   CompactionPlan plan;
   plan.inputs.assign(runs.begin() + static_cast<std::ptrdiff_t>(first), runs.end());
@@ -153,6 +186,63 @@ std::optional<CompactionPlan> PickDeeper(const Version& version, int level,
   return plan;
 }
 
+/// Neighbours in a run that are small enough, and enough of them, to become one file. Beside none
+/// of them are the others next to nothing: each row is written again few times until its file has
+/// the target size, and yet few small files stay.
+Files SmallNeighbours(const Run& run, int64_t target_file_bytes) {
+  const auto target = static_cast<uint64_t>(target_file_bytes);
+  for (size_t begin = 0; begin + kJoinedMin <= run.files.size(); ++begin) {
+    uint64_t total = 0;
+    uint64_t largest = 0;
+    size_t end = begin;  // of the most that will do
+    for (size_t i = begin; i < run.files.size(); ++i) {
+      const uint64_t size = run.files[i]->meta().size;
+      total += size;
+      largest = std::max(largest, size);
+      if (total > target) break;
+      if (i + 1 >= begin + kJoinedMin && largest * kJoinedShare <= total) end = i + 1;
+    }
+    if (end > begin) {
+      return {run.files.begin() + static_cast<std::ptrdiff_t>(begin),
+              run.files.begin() + static_cast<std::ptrdiff_t>(end)};
+    }
+  }
+  return {};
+}
+
+std::optional<CompactionPlan> JoinSmallFiles(const Version& version,
+                                             const CompactionLimits& limits) {
+  for (int level = 1; level < kLevels; ++level) {
+    for (const auto& run : version.levels[level]) {
+      Files files = SmallNeighbours(*run, limits.target_file_bytes);
+      if (files.empty()) continue;
+      CompactionPlan plan;
+      plan.output_level = level;
+      plan.bottommost = !version.HasOverlapBelow(level, RangeOf(files));
+      plan.reason = "level " + std::to_string(level) + " has many small files";
+      plan.inputs = {std::make_shared<const Run>(std::move(files))};
+      return plan;
+    }
+  }
+  return std::nullopt;
+}
+
+/// The deeper level that is most over its size, and how many times its size it has.
+struct FullestLevel {
+  int level = 0;  // 0: none is over its size
+  double times = 1.0;
+};
+
+FullestLevel FindFullest(const Version& version, int64_t level_base_bytes) {
+  FullestLevel fullest;
+  for (int level = 1; level + 1 < kLevels; ++level) {
+    const double times = static_cast<double>(version.LevelBytes(level)) /
+                         static_cast<double>(LevelBytesMax(level, level_base_bytes));
+    if (times > fullest.times) fullest = {level, times};
+  }
+  return fullest;
+}
+
 /// A file that is mostly deletes and has something below it to delete.
 bool HasUsefulDeletes(const Version& version, int level) {
   for (const auto& run : version.levels[level]) {
@@ -193,20 +283,14 @@ int64_t LevelBytesMax(int level, int64_t level_base_bytes) {
 
 std::optional<CompactionPlan> PickCompaction(const Version& version,
                                              const CompactionLimits& limits) {
-  if (auto plan = PickLevel0(version, limits)) return plan;
-  int fullest = 0;
-  double fullest_score = 1.0;
-  for (int level = 1; level + 1 < kLevels; ++level) {
-    const double score = static_cast<double>(version.LevelBytes(level)) /
-                         static_cast<double>(LevelBytesMax(level, limits.level_base_bytes));
-    if (score > fullest_score) {
-      fullest = level;
-      fullest_score = score;
-    }
-  }
-  if (fullest > 0) {
-    return PickDeeper(version, fullest, limits,
-                      "level " + std::to_string(fullest) + " is over its size");
+  const FullestLevel fullest = FindFullest(version, limits.level_base_bytes);
+  const double level0 = static_cast<double>(version.levels[0].size()) / kLevel0Trigger;
+  const bool deeper_first = fullest.times >= kFarOverSize && fullest.times > level0;
+  auto plan = PickLevel0(version, limits);
+  if (plan.has_value() && (plan->trivial_move || !deeper_first)) return plan;
+  if (fullest.level > 0) {
+    return PickDeeper(version, fullest.level, limits,
+                      "level " + std::to_string(fullest.level) + " is over its size");
   }
   for (int level = 1; level + 1 < kLevels; ++level) {
     if (HasUsefulDeletes(version, level)) {
@@ -214,7 +298,7 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
                         "a file of level " + std::to_string(level) + " is mostly deletes");
     }
   }
-  return std::nullopt;
+  return JoinSmallFiles(version, limits);
 }
 
 std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
@@ -233,7 +317,8 @@ std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
   if (plan.inputs.empty()) return std::nullopt;
   const Files files = plan.InputFiles();
   int64_t bytes = 0;
-  bool rewrite = plan.inputs.size() > 1 || first < level0.size() || HasOtherCodec(files, limits);
+  bool rewrite = plan.inputs.size() > 1 || first < level0.size() || HasOtherCodec(files, limits) ||
+                 !SmallNeighbours(*plan.inputs.front(), limits.target_file_bytes).empty();
   for (const auto& file : files) {
     bytes += static_cast<int64_t>(file->meta().size);
     // Old versions (kept for a snapshot) show as a sequence column, deletes as counts.

@@ -2,7 +2,8 @@
 // RocksDB: level 0 is merged into level 1 when it has kLevel0Trigger runs that hold enough for what
 // is written again with them; if they do not, runs of like size become one run of level 0, so that
 // reads look into few; a deeper level that is over its size gives its cheapest file to the next
-// one; files that are mostly deletes go first.
+// one, before level 0 is merged if it needs that more; files that are mostly deletes go first.
+// Small neighbours, as ordered loads leave them, become one file.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,21 @@ inline constexpr int kLevel0RunsMax = 8;
 /// with runs that are at least half as large.
 inline constexpr int64_t kSmallRun = 8;
 inline constexpr int64_t kLevelRatio = 10;
+/// Fewer runs of level 0 are merged if deletes in them are a kDeletesShare-th of all rows that are
+/// then read: scans would walk over them, and over what they hide, until more is written.
+inline constexpr uint64_t kDeletesShare = 4;
+/// A deeper level that has so many times its size, and more times its size than level 0 has times
+/// kLevel0Trigger runs, goes before level 0. If that were always first, a flood of writes would let
+/// level 1, which level 0 meets all of, grow without end.
+inline constexpr double kFarOverSize = 2.0;
+/// Neighbours that become one file: at least so many, none of them more than a kJoinedShare-th.
+inline constexpr size_t kJoinedMin = 8;
+inline constexpr uint64_t kJoinedShare = 4;
 
 struct CompactionLimits {
   int64_t level_base_bytes = 0;
+  /// What compactions cut files at.
+  int64_t target_file_bytes = 0;
   /// Runs of level 0 that are newer than this must stay: an older memtable of the table is not
   /// flushed yet.
   uint64_t flushed_sequence = kSequenceMax;
@@ -40,7 +53,8 @@ struct CompactionLimits {
 struct CompactionPlan {
   /// Newest first: the picked files as runs; the last one may be of the output level.
   std::vector<std::shared_ptr<const Run>> inputs;
-  int output_level = 1;  // 0: one run in the place of the inputs
+  /// 0: one run in the place of the inputs. It may be the inputs' own deeper level, too.
+  int output_level = 1;
   /// The files only change their level: nothing is rewritten.
   bool trivial_move = false;
   /// No older rows of these keys lie below the output level.

@@ -52,6 +52,7 @@ class VersionMaker {
 CompactionLimits Limits(uint64_t flushed = kSequenceMax, int64_t base_mib = 256) {
   CompactionLimits limits;
   limits.level_base_bytes = base_mib << 20;
+  limits.target_file_bytes = int64_t{64} << 20;
   limits.flushed_sequence = flushed;
   return limits;
 }
@@ -126,7 +127,7 @@ TEST(CompactionPickerTest, RunsOfLevel0NewerThanAnUnflushedMemtableAreNotMergedA
 
 TEST(CompactionPickerTest, NeverLetsManyRunsOfLevel0StandForBeingUnlikeInSize) {
   VersionMaker maker;
-  maker.File(1, "a", "z", 3000, 1);
+  maker.File(1, "a", "z", 1800, 1);
   for (uint64_t i = 1; i <= 4; ++i) maker.File(0, "d", "p", 200, 10 * i);
   for (uint64_t i = 5; i <= 7; ++i) maker.File(0, "d", "p", 1, 10 * i);
   auto plan = PickCompaction(*maker.Make(), Limits(kSequenceMax, 1024));
@@ -192,6 +193,62 @@ TEST(CompactionPickerTest, ALevelOverItsSizeGivesItsCheapestFile) {
   EXPECT_EQ(plan->output_level, 2);
   EXPECT_EQ(plan->InputFiles().size(), 2u);
   EXPECT_EQ(plan->InputFiles()[0]->meta().smallest, "d");
+}
+
+TEST(CompactionPickerTest, FewRunsOfLevel0AreMergedIfAQuarterOfWhatIsReadAreDeletes) {
+  const VersionMaker puts = VersionMaker().File(0, "a", "z", 64, 10);  // 1,000 rows
+  VersionMaker maker = puts;
+  auto plan = PickCompaction(*maker.File(0, "a", "z", 16, 20).Deletes(500).Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 1);
+  EXPECT_EQ(plan->InputFiles().size(), 2u);
+  EXPECT_TRUE(plan->bottommost);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits(15)).has_value()) << "not flushed in order yet";
+  EXPECT_FALSE(PickCompaction(*maker.File(1, "b", "c", 64, 1).Make(), Limits()).has_value());
+  maker = puts;
+  maker.File(0, "a", "z", 16, 20).Deletes(499);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits()).has_value());
+}
+
+TEST(CompactionPickerTest, ALevelFarOverItsSizeGoesFirstUnlessLevel0NeedsItMore) {
+  VersionMaker maker;
+  maker.File(1, "a", "m", 400, 5).File(1, "n", "z", 400, 5);  // 3.1 times its size
+  for (uint64_t i = 1; i <= 12; ++i) maker.File(0, "d", "p", 64, 10 * i);
+  auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 2);
+  maker.File(0, "d", "p", 64, 200);
+  plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 1);
+}
+
+TEST(CompactionPickerTest, SmallNeighboursBecomeOneFile) {
+  VersionMaker maker;
+  maker.File(2, "a", "a", 64, 5);
+  for (const char* key : {"b", "c", "d", "e", "f", "g", "h"}) maker.File(2, key, key, 1, 5);
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits()).has_value());
+  EXPECT_FALSE(PlanFullCompaction(*maker.Make(), Limits()).has_value());
+  maker.File(2, "i", "i", 1, 5).File(2, "j", "j", 64, 5);
+  const auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 2);
+  EXPECT_TRUE(plan->bottommost);
+  EXPECT_FALSE(plan->trivial_move);
+  ASSERT_EQ(plan->InputFiles().size(), 8u);
+  EXPECT_EQ(plan->InputFiles().front()->meta().smallest, "b");
+  EXPECT_TRUE(PlanFullCompaction(*maker.Make(), Limits()).has_value());
+  EXPECT_FALSE(PickCompaction(*maker.File(3, "h", "k", 64, 1).Make(), Limits())->bottommost);
+}
+
+TEST(CompactionPickerTest, AFileIsNotJoinedWithNeighboursThatAreNothingBesideIt) {
+  VersionMaker maker;
+  maker.File(1, "a", "a", 10, 5);
+  for (const char* key : {"b", "c", "d", "e", "f", "g", "h", "i"}) maker.File(1, key, key, 1, 5);
+  const auto plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles().size(), 8u);
+  EXPECT_EQ(plan->InputFiles().front()->meta().smallest, "b");
 }
 
 TEST(CompactionPickerTest, FilesFullOfDeletesGoFirst) {
