@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <cfenv>
 #include <chrono>
@@ -21,12 +22,18 @@ namespace marble {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 /// A log that was not written for so long need not keep segments for use.
 constexpr std::chrono::seconds kLogIdle(5);
 /// So many sealed memtables of a table are worth a second thread, unless its level 0 has so many
 /// runs that compaction needs it more.
 constexpr size_t kSealedMany = 4;
 constexpr size_t kRunsMany = 10;
+/// No compaction is begun for so many times as long as one took that found no room, or for the
+/// longest rest: it may never fit, and while it runs it fills the disk for all others.
+constexpr int kRestTimes = 10;
+constexpr std::chrono::seconds kRestMax(30);
 
 }  // namespace
 
@@ -54,7 +61,7 @@ void OpenDatabase::ThreadLoop(int thread) {
     if (FitCache()) continue;
     // A job that fails wakes the other threads: without the pause they would try in turn, and
     // without end, while there is no room.
-    const bool due = room_error_.ok() || std::chrono::steady_clock::now() >= room_retry_;
+    const bool due = room_error_.ok() || Clock::now() >= room_retry_;
     if (due && write_error_.ok() && RunOneJob(thread)) continue;
     // The job that found no room may be gone with its table.
     if (!room_error_.ok() && !WorkIsDue()) ForgetRoomError();
@@ -63,8 +70,11 @@ void OpenDatabase::ThreadLoop(int thread) {
 }
 
 void OpenDatabase::WaitForJob(int thread) {
+  const auto until_retry = compaction_retry_ - Clock::now();
   if (!room_error_.ok() || ManifestWaits()) {
     work_.wait_for(mutex_, kRoomRetry);
+  } else if (MayCompact(thread) && until_retry > until_retry.zero()) {
+    work_.wait_for(mutex_, until_retry);
   } else if (thread > 0 || !write_error_.ok() || !(log_->HasSpares() || LogCanShrink())) {
     work_.wait(mutex_);
   } else {
@@ -83,6 +93,8 @@ bool OpenDatabase::LogCanShrink() const {
 void OpenDatabase::ShrinkLog() {
   if (LogCanShrink()) {
     while (sync_running_) progress_.wait(mutex_);
+    // The kernel tells of a failed sync once: the next one says nothing.
+    if (!write_error_.ok()) return;
     RunSync(log_->PrepareSync());
     WarnIfError(Install({}, nullptr, nullptr));
   }
@@ -144,16 +156,22 @@ bool OpenDatabase::RunFlush(LiveTable* table) {
 
 bool OpenDatabase::RunJob(Job kind, const std::function<arrow::Status()>& job) {
   ++running_jobs_;
-  NoteJobResult(kind, job());
+  const arrow::Status status = job();
+  NoteJobResult(kind, status);
   --running_jobs_;
   work_.notify_all();
   progress_.notify_all();
   // After a failure for want of room the thread pauses before it tries again.
-  return room_error_.ok();
+  return !IsRoomError(status);
+}
+
+bool OpenDatabase::MayCompact(int thread) const {
+  // The first of several threads is there for flushes.
+  return environment_.options.auto_compaction &&
+         (thread > 0 || environment_.options.background_threads <= 1);
 }
 
 bool OpenDatabase::RunOneJob(int thread) {
-  const bool several = environment_.options.background_threads > 1;
   // What a job makes could not be named before there is a manifest again.
   if (ManifestWaits()) return RetryManifest();
   if (LiveTable* table = NextToFlush(thread); table != nullptr) {
@@ -168,7 +186,8 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (thread == 0) first_thread_busy_ = false;
     if (worked) return true;
   }
-  if ((several && thread == 0) || !environment_.options.auto_compaction) return false;
+  const auto start = Clock::now();
+  if (!MayCompact(thread) || start < compaction_retry_) return false;
   for (LiveTable* t : tables_.Behind(last_compacted_)) {
     if (t->compacting || t->dropping || t->wanted_alone > 0) continue;
     if (!CompactionErrorOf(*t).ok()) continue;
@@ -180,6 +199,10 @@ bool OpenDatabase::RunOneJob(int thread) {
       std::vector<uint64_t> pinned = PinnedSequences();  // what RunPlan sees, too
       const std::shared_ptr<TableState> state = t->state;
       const arrow::Status status = RunPlan(t, *std::move(plan));
+      if (IsRoomError(status)) {
+        const auto now = Clock::now();
+        compaction_retry_ = now + std::min<Clock::duration>(kRestTimes * (now - start), kRestMax);
+      }
       t->compacting = false;
       t->compaction_error = arrow::Status::OK();
       if (status.IsCapacityError() && t->state == state) {
@@ -194,7 +217,7 @@ bool OpenDatabase::RunOneJob(int thread) {
 }
 
 bool OpenDatabase::RetryManifest() {
-  if (manifest_busy_ || std::chrono::steady_clock::now() < manifest_retry_) return false;
+  if (manifest_busy_ || Clock::now() < manifest_retry_) return false;
   ++running_jobs_;
   const arrow::Status status = Install({}, nullptr, nullptr);
   --running_jobs_;
@@ -218,16 +241,23 @@ bool OpenDatabase::WorkIsDue() const {
 void OpenDatabase::ForgetRoomError() {
   room_error_ = arrow::Status::OK();
   flushes_lack_room_ = false;
+  compaction_retry_ = {};
 }
 
 void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
   constexpr std::array kNames = {"flush", "compaction", "manifest edit"};
-  if (status.ok()) return ForgetRoomError();
+  if (status.ok()) {
+    // There may be room for a flush and not for a compaction.
+    const bool all = job == Job::kCompaction || Clock::now() >= compaction_retry_;
+    if (all) ForgetRoomError();
+    flushes_lack_room_ = false;
+    return;
+  }
   if (status.IsCancelled()) return;
   // Rows are too long for a batch, which is no fault of the disk: the table has it noted.
   if (job == Job::kCompaction && status.IsCapacityError()) return;
   if (IsRoomError(status)) {
-    room_retry_ = std::chrono::steady_clock::now() + kRoomRetry;
+    room_retry_ = Clock::now() + kRoomRetry;
     flushes_lack_room_ |= job != Job::kCompaction;
     const std::string what = kNames[static_cast<size_t>(job)];
     room_error_ = arrow::Status(status.code(), "no room for a " + what + ": " + status.message(),
@@ -240,6 +270,7 @@ void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
 CompactionLimits OpenDatabase::LimitsFor(const LiveTable& table) const {
   CompactionLimits limits;
   limits.level_base_bytes = environment_.options.level_base_bytes;
+  limits.target_file_bytes = environment_.options.target_file_bytes;
   limits.flushed_sequence = TableSet::FlushedSequence(table, last_sequence_.load());
   limits.bottom_compression = OtherBottomCompression(table.state->schema->options());
   return limits;
@@ -291,7 +322,7 @@ arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
   // What deletes hide may be in older memtables that are being written.
   const bool bottommost =
       table->memtables.front().memtable == memtable && table->version->FileCount() == 0;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   OutputContext context = environment_.MakeOutputContext(*table->state, PinnedSequences());
   mutex_.unlock();
   auto files = FlushMemtable(*memtable, context, bottommost);
@@ -311,7 +342,7 @@ arrow::Status OpenDatabase::FlushMarked(LiveTable* table,
   }
   ++counters_.flushes;
   ARROW_RETURN_NOT_OK(Install(std::move(edit), table, memtable.get()));
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  const std::chrono::duration<double> time = Clock::now() - start;
   const auto rate =
       static_cast<int64_t>(static_cast<double>(memtable->bytes()) / (time.count() + 1e-6));
   if (memtable->bytes() >= environment_.memtable_bytes_max() / 2) {  // small ones say little
@@ -384,7 +415,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
 void OpenDatabase::FlushBetweenParts() {
   if (environment_.options.background_threads > 1) return;
   // Nobody else would, and writers soon wait for it.
-  if (stop_jobs_.load() || !write_error_.ok() || !room_error_.ok() || ManifestWaits()) return;
+  if (stop_jobs_.load() || !write_error_.ok() || flushes_lack_room_ || ManifestWaits()) return;
   if (LiveTable* table = NextToFlush(/*thread=*/0); table != nullptr) RunFlush(table);
 }
 
@@ -426,7 +457,7 @@ arrow::Status OpenDatabase::FlushAll(LiveTable* only) {
 }
 
 arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& waiting) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   for (const auto& [id, memtable] : waiting) {
     auto unflushed = [&, id = id, m = memtable.get()] {
       const LiveTable* table = tables_.Find(id);
@@ -439,7 +470,7 @@ arrow::Status OpenDatabase::WaitUntilFlushed(const std::vector<SealedMemtable>& 
     while (unflushed()) {
       ARROW_RETURN_NOT_OK(CheckWritable());
       // What a job met before there was room again is tried anew.
-      if (flushes_lack_room_ && std::chrono::steady_clock::now() - start >= kRoomPatience) {
+      if (flushes_lack_room_ && Clock::now() - start >= kRoomPatience) {
         return room_error_;
       }
       if (flushes_lack_room_) {

@@ -360,12 +360,22 @@ void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
     if (many || table->counted_bytes >= environment_.memtable_bytes_max()) Seal(table);
   }
   SealForMemory();
-  if (log_->current_segment() != log_->oldest_segment() &&
-      log_->bytes() > environment_.options.log_bytes_max) {
-    for (auto& [id, table] : tables_.all()) {
-      if (table->active().first_segment == log_->oldest_segment()) Seal(table.get());
-    }
+  SealForLog();
+}
+
+void OpenDatabase::SealForLog() {
+  const uint64_t oldest = log_->oldest_segment();
+  // Memtables that were begun since do not hold the segment.
+  if (oldest == log_->current_segment() || oldest == sealed_for_segment_ ||
+      log_->bytes() <= environment_.options.log_bytes_max) {
+    return;
   }
+  sealed_for_segment_ = oldest;
+  for (auto& [id, table] : tables_.all()) {
+    if (table->active().first_segment == oldest) tables_.Seal(table.get());
+  }
+  memtable_bytes_ = tables_.MemtableBytes();
+  work_.notify_all();
 }
 
 void OpenDatabase::SealForMemory() {

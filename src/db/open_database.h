@@ -183,6 +183,8 @@ class OpenDatabase : public DatabaseCore {
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   /// Seals the largest memtable if all of them take too much and none is being flushed.
   void SealForMemory() MARBLE_REQUIRES(mutex_);
+  /// Seals what holds the oldest segment of a log that is too long.
+  void SealForLog() MARBLE_REQUIRES(mutex_);
   /// Writes what is pending to the manifest, unless another edit does it meanwhile. What was
   /// committed stands whatever becomes of this: without room it goes with the next edit, and is not
   /// tried again at once.
@@ -219,6 +221,7 @@ class OpenDatabase : public DatabaseCore {
   void ThreadLoop(int thread);
   /// Runs the job that is most urgent; false if there is none, or it found no room.
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
+  bool MayCompact(int thread) const;
   /// Waits for a job. The first thread shrinks the log if nobody writes it.
   void WaitForJob(int thread) MARBLE_REQUIRES(mutex_);
   /// Does the log have segments that no memtable needs?
@@ -340,6 +343,8 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);        // passing: no room or no descriptors
   bool flushes_lack_room_ MARBLE_GUARDED_BY(mutex_) = false;  // not compactions alone: room_error_
   std::chrono::steady_clock::time_point room_retry_ MARBLE_GUARDED_BY(mutex_);  // not before this
+  std::chrono::steady_clock::time_point compaction_retry_
+      MARBLE_GUARDED_BY(mutex_);  // no compaction before this
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
   int calls_ MARBLE_GUARDED_BY(mutex_) = 0;  // CallInside
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;
@@ -350,6 +355,7 @@ class OpenDatabase : public DatabaseCore {
   uint32_t last_compacted_ MARBLE_GUARDED_BY(mutex_) = 0;
   std::vector<CompactionParts*> shared_compactions_ MARBLE_GUARDED_BY(mutex_);
   int64_t memtable_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
+  uint64_t sealed_for_segment_ MARBLE_GUARDED_BY(mutex_) = 0;  // by SealForLog, the last time
   bool fitting_cache_ MARBLE_GUARDED_BY(mutex_) = false;
   bool writers_rest_ MARBLE_GUARDED_BY(mutex_) = true;   // nobody has filled memtables for a while
   int64_t memtable_room_ MARBLE_GUARDED_BY(mutex_) = 0;  // what the block cache leaves to memtables

@@ -95,7 +95,8 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> PosixReadableFile::Map() {
   }
   void* address = ::mmap(nullptr, static_cast<size_t>(size()), PROT_READ, MAP_SHARED, fd->get(), 0);
   if (address == MAP_FAILED) {
-    if (errno == ENODEV) return nullptr;  // this file system offers no mappings
+    // This file system offers none, or the process has as many as the kernel allows.
+    if (errno == ENODEV || errno == ENOMEM) return nullptr;
     return PosixError(errno, "map", path_);
   }
   return std::make_shared<MappedBuffer>(address, size());

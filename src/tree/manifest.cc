@@ -134,10 +134,11 @@ VersionEdit ManifestState::AsEdit() const {
   VersionEdit edit;
   for (const auto& [id, table] : tables) {
     edit.created.push_back(table.record);
-    TableEdit* change = edit.For(id);
-    for (const auto& [number, file] : table.files) change->added.push_back(file);
-    change->flushed_sequence = table.flushed_sequence;
-    change->next_row_id = table.next_row_id;
+    TableEdit& change = edit.tables.emplace_back();
+    change.table = id;
+    for (const auto& [number, file] : table.files) change.added.push_back(file);
+    change.flushed_sequence = table.flushed_sequence;
+    change.next_row_id = table.next_row_id;
   }
   edit.next_table_id = next_table_id;
   edit.next_file_number = next_file_number;
