@@ -214,14 +214,17 @@ arrow::Status OpenDatabase::Replay() {
 arrow::Status OpenDatabase::CheckSchemasAreStill() {
   ARROW_ASSIGN_OR_RAISE(const LoadedManifest now,
                         Manifest::Load(environment_.fs, environment_.directory));
-  for (const auto& [id, table] : now.state.tables) {
-    const auto before = manifest_state_.tables.find(id);
-    if (before == manifest_state_.tables.end() ||
-        before->second.record.schema.version == table.record.schema.version) {
-      continue;
-    }
-    return arrow::Status::IOError("the schema of table '", table.record.name,
-                                  "' was changed while ", environment_.directory,
+  for (const auto& [id, table] : manifest_state_.tables) {
+    const auto still = now.state.tables.find(id);
+    const bool is_there = still != now.state.tables.end();
+    // Of one that was dropped nothing tells whether it was altered before.
+    const bool is_same = is_there
+                             ? still->second.record.schema.version == table.record.schema.version
+                             : id >= now.state.next_table_id;  // created in the log alone
+    if (is_same) continue;
+    return arrow::Status::IOError(is_there ? "the schema of table '" : "table '", table.record.name,
+                                  is_there ? "' was changed" : "' was dropped", " while ",
+                                  environment_.directory,
                                   " was being opened read-only: open it again");
   }
   return arrow::Status::OK();

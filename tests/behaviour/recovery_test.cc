@@ -25,8 +25,14 @@ class WatchedFileSystem : public MemoryFileSystem {
     return MemoryFileSystem::List(directory);
   }
 
+  arrow::Result<std::shared_ptr<ReadableFile>> OpenReadable(const std::string& path) override {
+    if (path.ends_with("/CURRENT") && at_manifest) std::exchange(at_manifest, nullptr)();
+    return MemoryFileSystem::OpenReadable(path);
+  }
+
   std::function<void()> at_log;
   bool always = false;  // or once
+  std::function<void()> at_manifest;
 };
 
 class RecoveryTest : public testing::Test {
@@ -143,6 +149,17 @@ TEST_F(ReadOnlyBesideItsOwnerTest, ASchemaThatChangesMeanwhileIsReadAsItIsAfterw
   ASSERT_OK_AND_ASSIGN(auto rows, ScanAll(*table));
   EXPECT_EQ(rows->num_columns(), 3);
   EXPECT_EQ(rows->num_rows(), 2);
+}
+
+TEST_F(ReadOnlyBesideItsOwnerTest, ATableThatIsDroppedMeanwhileIsNotThereAfterwards) {
+  // Nothing tells then what the alteration was, before which the rows in the log must not be read.
+  fs_.at_log = [this] {
+    const auto field = arrow::field("n", arrow::int64());
+    EXPECT_TRUE(database_->AlterTable("t", SchemaChange().Add(field)).ok());
+    fs_.at_manifest = [this] { EXPECT_TRUE(database_->DropTable("t").ok()); };
+  };
+  ASSERT_OK_AND_ASSIGN(auto reading, OpenReadOnly());
+  EXPECT_TRUE(IsNotFound(Table::Open(reading, "t").status()));
 }
 
 TEST_F(ReadOnlyBesideItsOwnerTest, ASchemaThatNeverStandsStillIsToldByTable) {
