@@ -263,6 +263,20 @@ cdef class Database:
         found = [names[i].decode("utf-8") for i in range(names.size())]
         return [name for name in found if internal or not name.startswith("__")]
 
+    cdef int check_is_still(self, str name, uint32_t id) except -1:
+        """What goes by a table's name must not meet another one: TableNotFound if that of this
+        name has another id by now."""
+        cdef CStatus status
+        cdef string c_name = utf8(name)
+        cdef shared_ptr[CTable] now
+        check_process(self.generation)
+        with nogil:
+            status = Take(CTable.Open(self.db, c_name), &now)
+        check(status)
+        if now.get().info().id != id:
+            raise TableNotFound(f"table '{name}' was dropped, and there is another one of that name")
+        return 0
+
     def table(self, name):
         """The table of this name; TableNotFound (a KeyError) if there is none."""
         cdef CStatus status

@@ -257,7 +257,7 @@ cdef class KeyValue:
 
     def write_batch(self, *, transaction=True, sync=False, timeout=None):
         """A `WriteBatch` whose writes go to this table; see `Database.write_batch`."""
-        check_process(self.generation)
+        self.owner.check_is_still(self.table_name, self.kv.get().info().id)
         return _new_batch(self.owner, self.name, transaction, sync, timeout)
 
     # The rest of MutableMapping
@@ -287,6 +287,7 @@ cdef class KeyValue:
 
     def __len__(self):
         """The exact number of keys: reads them all."""
+        self.owner.check_is_still(self.table_name, self.kv.get().info().id)
         return self.owner.table(self.name).count()
 
     def __bool__(self):

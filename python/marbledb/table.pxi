@@ -51,7 +51,7 @@ cdef dict row_of(const CRecordBatch* batch, tuple names):
 cdef int alter_table(Table table, const CSchemaChange& change) except -1:
     cdef CStatus status
     cdef string name = utf8(table.table_name)
-    check_process(table.generation)
+    table.owner.check_is_still(table.table_name, table.table.get().info().id)
     with nogil:
         status = table.owner.db.get().AlterTable(name, change)
     check_rows(status)

@@ -213,6 +213,25 @@ def test_a_dropped_table_is_said_to_be_gone(db, table):
     assert "default" in str(db)
 
 
+def test_a_handle_of_a_dropped_table_leaves_the_next_one_of_its_name_alone(db):
+    schema = pa.schema([("id", pa.int64()), ("a", pa.string())])
+    old, old_kv = db.create_table("u", schema, "id"), db.kv("pairs")
+    for name in ("u", "pairs"):
+        db.drop_table(name)
+    new, new_kv = db.create_table("u", schema, "id"), db.kv("pairs")
+    new.insert([{"id": 1, "a": "x"}])
+    uses = [lambda: old.drop_column("a"), lambda: old.rename_column("a", "b"),
+            lambda: old.add_column("b", pa.int64()), lambda: old.insert([{"id": 2, "a": "y"}]),
+            lambda: old_kv.put(b"k", b"v"), lambda: old_kv.write_batch().put(b"k", b"v"),
+            lambda: len(old_kv)]
+    for use in uses:
+        with pytest.raises(marbledb.TableNotFound, match="was dropped"):
+            use()
+    assert new.schema.names == ["id", "a"]
+    assert new.to_table().to_pylist() == [{"id": 1, "a": "x"}]
+    assert len(new_kv) == 0
+
+
 def test_a_timeout_may_be_infinite(table):
     table.insert([{"id": 1, "n": 1}], timeout=float("inf"))
     assert table.count() == 1
