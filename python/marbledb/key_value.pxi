@@ -418,6 +418,7 @@ cdef class KeyValueSnapshot:
 
     def __len__(self):
         """The exact number of keys: reads them all."""
+        self._kv.owner.check_is_still(self._kv.table_name, self._kv.kv.get().info().id)
         return self._kv.database.table(self._kv.name).count(snapshot=self._snapshot)
 
     def __bool__(self):

@@ -299,6 +299,7 @@ cdef class Table:
         check_process(self.generation)
         batches = _convert.key_batches(keys, self.schema, self.primary_key, self.table_name)
         if len(batches) > 1:
+            self.owner.check_is_still(self.table_name, self.table.get().info().id)
             with self.owner.write_batch(sync=sync, timeout=timeout) as group:
                 for batch in batches:
                     group.delete_rows(self.name, batch)
@@ -594,7 +595,5 @@ cdef class Table:
 
     def stats(self):
         """Sizes of this table, as a dict: levels, files, rows and bytes in them, memory."""
-        tables = self.owner.stats()["tables"]
-        if self.name not in tables:
-            raise TableNotFound(f"table '{self.name}' was dropped")
-        return tables[self.name]
+        self.owner.check_is_still(self.table_name, self.table.get().info().id)
+        return self.owner.stats()["tables"][self.name]

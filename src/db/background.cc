@@ -6,6 +6,7 @@
 #include <array>
 #include <cfenv>
 #include <chrono>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -34,6 +35,10 @@ constexpr size_t kRunsMany = 10;
 /// longest rest: it may never fit, and while it runs it fills the disk for all others.
 constexpr int kRestTimes = 10;
 constexpr std::chrono::seconds kRestMax(30);
+
+arrow::Status NoRoomFor(const std::string& what, const arrow::Status& status) {
+  return {status.code(), "no room for a " + what + ": " + status.message(), status.detail()};
+}
 
 }  // namespace
 
@@ -70,11 +75,11 @@ void OpenDatabase::ThreadLoop(int thread) {
 }
 
 void OpenDatabase::WaitForJob(int thread) {
-  const auto until_retry = compaction_retry_ - Clock::now();
+  const auto rest = MayCompact(thread) && write_error_.ok() ? UntilRetry() : std::nullopt;
   if (!room_error_.ok() || ManifestWaits()) {
     work_.wait_for(mutex_, kRoomRetry);
-  } else if (MayCompact(thread) && until_retry > until_retry.zero()) {
-    work_.wait_for(mutex_, until_retry);
+  } else if (rest.has_value()) {
+    work_.wait_for(mutex_, std::max<Clock::duration>(*rest, kRoomRetry));
   } else if (thread > 0 || !write_error_.ok() || !(log_->HasSpares() || LogCanShrink())) {
     work_.wait(mutex_);
   } else {
@@ -171,6 +176,25 @@ bool OpenDatabase::MayCompact(int thread) const {
          (thread > 0 || environment_.options.background_threads <= 1);
 }
 
+std::optional<Clock::duration> OpenDatabase::UntilRetry() const {
+  std::optional<Clock::duration> least;
+  const auto now = Clock::now();
+  for (const auto& [id, table] : tables_.all()) {
+    if (table->compaction_retry == Clock::time_point()) continue;
+    const auto rest = table->compaction_retry - now;
+    if (!least.has_value() || rest < *least) least = rest;
+  }
+  return least;
+}
+
+void OpenDatabase::NoteCompaction(LiveTable* table, const arrow::Status& status,
+                                  Clock::duration time) {
+  table->no_room = arrow::Status::OK();
+  if (!IsRoomError(status)) return;
+  table->no_room = NoRoomFor("compaction", status);
+  table->compaction_retry = Clock::now() + std::min<Clock::duration>(kRestTimes * time, kRestMax);
+}
+
 bool OpenDatabase::RunOneJob(int thread) {
   // What a job makes could not be named before there is a manifest again.
   if (ManifestWaits()) return RetryManifest();
@@ -186,9 +210,11 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (thread == 0) first_thread_busy_ = false;
     if (worked) return true;
   }
+  if (!MayCompact(thread)) return false;
   const auto start = Clock::now();
-  if (!MayCompact(thread) || start < compaction_retry_) return false;
   for (LiveTable* t : tables_.Behind(last_compacted_)) {
+    if (start < t->compaction_retry) continue;
+    t->compaction_retry = {};
     if (t->compacting || t->dropping || t->wanted_alone > 0) continue;
     if (!CompactionErrorOf(*t).ok()) continue;
     auto plan = PickCompaction(*t->version, LimitsFor(*t));
@@ -199,10 +225,7 @@ bool OpenDatabase::RunOneJob(int thread) {
       std::vector<uint64_t> pinned = PinnedSequences();  // what RunPlan sees, too
       const std::shared_ptr<TableState> state = t->state;
       const arrow::Status status = RunPlan(t, *std::move(plan));
-      if (IsRoomError(status)) {
-        const auto now = Clock::now();
-        compaction_retry_ = now + std::min<Clock::duration>(kRestTimes * (now - start), kRestMax);
-      }
+      NoteCompaction(t, status, Clock::now() - start);
       t->compacting = false;
       t->compaction_error = arrow::Status::OK();
       if (status.IsCapacityError() && t->state == state) {
@@ -241,27 +264,18 @@ bool OpenDatabase::WorkIsDue() const {
 void OpenDatabase::ForgetRoomError() {
   room_error_ = arrow::Status::OK();
   flushes_lack_room_ = false;
-  compaction_retry_ = {};
 }
 
 void OpenDatabase::NoteJobResult(Job job, const arrow::Status& status) {
   constexpr std::array kNames = {"flush", "compaction", "manifest edit"};
-  if (status.ok()) {
-    // There may be room for a flush and not for a compaction.
-    const bool all = job == Job::kCompaction || Clock::now() >= compaction_retry_;
-    if (all) ForgetRoomError();
-    flushes_lack_room_ = false;
-    return;
-  }
+  if (status.ok()) return ForgetRoomError();
   if (status.IsCancelled()) return;
   // Rows are too long for a batch, which is no fault of the disk: the table has it noted.
   if (job == Job::kCompaction && status.IsCapacityError()) return;
   if (IsRoomError(status)) {
     room_retry_ = Clock::now() + kRoomRetry;
     flushes_lack_room_ |= job != Job::kCompaction;
-    const std::string what = kNames[static_cast<size_t>(job)];
-    room_error_ = arrow::Status(status.code(), "no room for a " + what + ": " + status.message(),
-                                status.detail());
+    room_error_ = NoRoomFor(kNames[static_cast<size_t>(job)], status);
     return;
   }
   FailWrites(status);
@@ -271,6 +285,7 @@ CompactionLimits OpenDatabase::LimitsFor(const LiveTable& table) const {
   CompactionLimits limits;
   limits.level_base_bytes = environment_.options.level_base_bytes;
   limits.target_file_bytes = environment_.options.target_file_bytes;
+  limits.join_small_files = !table.joins_are_futile;
   limits.flushed_sequence = TableSet::FlushedSequence(table, last_sequence_.load());
   limits.bottom_compression = OtherBottomCompression(table.state->schema->options());
   return limits;
@@ -375,6 +390,9 @@ arrow::Status OpenDatabase::CarryOut(LiveTable* table, const CompactionPlan& pla
     return Install(std::move(edit), table, nullptr);
   }
   ARROW_ASSIGN_OR_RAISE(std::vector<FileMeta> files, RunParts(table, plan));
+  // Tables whose blocks are as large as files, and compress well, have such: by what is estimated
+  // before a block is written they are large.
+  if (plan.joins && files.size() >= change->removed.size()) table->joins_are_futile = true;
   const uint64_t run = level == 0 ? table->next_run++ : 0;
   for (FileMeta& file : files) {
     counters_.bytes_compacted += static_cast<int64_t>(file.size);
@@ -520,7 +538,11 @@ arrow::Status OpenDatabase::CompactTable(uint32_t id) {
   ++running_jobs_;
   arrow::Status status = RunPlan(table, *std::move(plan));
   table->compacting = false;
-  if (status.ok()) table->compaction_error = status;
+  if (status.ok()) {
+    table->compaction_error = status;
+    table->no_room = status;
+    table->compaction_retry = {};
+  }
   --running_jobs_;
   work_.notify_all();
   progress_.notify_all();

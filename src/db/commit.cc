@@ -405,8 +405,11 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
     }
     const size_t runs = table->version->levels[0].size();
     if (environment_.options.auto_compaction && runs >= kStopRuns) {
-      return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs",
-              room_error_.ok() ? CompactionErrorOf(*table) : room_error_};
+      // One that is under way may be what has room.
+      const arrow::Status error = table->compacting      ? arrow::Status::OK()
+                                  : !table->no_room.ok() ? table->no_room
+                                                         : CompactionErrorOf(*table);
+      return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs", error};
     }
   }
   if (memtable_bytes_ > environment_.memtables_max()) {

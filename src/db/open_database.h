@@ -222,6 +222,10 @@ class OpenDatabase : public DatabaseCore {
   /// Runs the job that is most urgent; false if there is none, or it found no room.
   bool RunOneJob(int thread) MARBLE_REQUIRES(mutex_);
   bool MayCompact(int thread) const;
+  /// How long until one of the compactions that rest may begin; nullopt if none rests.
+  std::optional<std::chrono::steady_clock::duration> UntilRetry() const MARBLE_REQUIRES(mutex_);
+  void NoteCompaction(LiveTable* table, const arrow::Status& status,
+                      std::chrono::steady_clock::duration time) MARBLE_REQUIRES(mutex_);
   /// Waits for a job. The first thread shrinks the log if nobody writes it.
   void WaitForJob(int thread) MARBLE_REQUIRES(mutex_);
   /// Does the log have segments that no memtable needs?
@@ -343,8 +347,6 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status room_error_ MARBLE_GUARDED_BY(mutex_);        // passing: no room or no descriptors
   bool flushes_lack_room_ MARBLE_GUARDED_BY(mutex_) = false;  // not compactions alone: room_error_
   std::chrono::steady_clock::time_point room_retry_ MARBLE_GUARDED_BY(mutex_);  // not before this
-  std::chrono::steady_clock::time_point compaction_retry_
-      MARBLE_GUARDED_BY(mutex_);  // no compaction before this
   bool closing_ MARBLE_GUARDED_BY(mutex_) = false;
   int calls_ MARBLE_GUARDED_BY(mutex_) = 0;  // CallInside
   int running_jobs_ MARBLE_GUARDED_BY(mutex_) = 0;

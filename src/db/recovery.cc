@@ -217,10 +217,13 @@ arrow::Status OpenDatabase::CheckSchemasAreStill() {
   for (const auto& [id, table] : manifest_state_.tables) {
     const auto still = now.state.tables.find(id);
     const bool is_there = still != now.state.tables.end();
-    // Of one that was dropped nothing tells whether it was altered before.
+    // Of one that was dropped nothing tells whether it was altered before; but no row of it may
+    // have been read, or it was created in the log alone.
+    LiveTable* live = tables_.Find(id);
     const bool is_same = is_there
                              ? still->second.record.schema.version == table.record.schema.version
-                             : id >= now.state.next_table_id;  // created in the log alone
+                             : id >= now.state.next_table_id || live == nullptr ||
+                                   (!live->has_sealed() && live->active().memtable->empty());
     if (is_same) continue;
     return arrow::Status::IOError(is_there ? "the schema of table '" : "table '", table.record.name,
                                   is_there ? "' was changed" : "' was dropped", " while ",

@@ -3,6 +3,7 @@
 // load TableState::view at any time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -52,8 +53,12 @@ struct LiveTable {
   /// that are too long for a batch: no other one is begun while all of them are there.
   arrow::Status compaction_error;
   std::vector<uint64_t> compaction_pins;
-  bool dropping = false;  // no job is started on it any more
-  bool altering = false;  // writers wait
+  /// Of the last compaction if it found no room, and when the next one may begin.
+  arrow::Status no_room;
+  std::chrono::steady_clock::time_point compaction_retry;
+  bool joins_are_futile = false;  // joining small files left as many
+  bool dropping = false;          // no job is started on it any more
+  bool altering = false;          // writers wait
 
   MemtableSlot& active() { return memtables.back(); }
   size_t sealed() const { return memtables.size() - 1; }

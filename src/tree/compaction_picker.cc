@@ -53,6 +53,7 @@ void Complete(const Version& version, int output_level, const CompactionLimits& 
   plan->output_level = output_level;
   const Files picked = plan->InputFiles();
   Files below = OverlappingFiles(version, output_level, RangeOf(picked));
+  for (const auto& file : below) plan->met_bytes += file->meta().size;
   // What is met may reach further than what was picked: all of it is rewritten.
   Files all = picked;
   all.insert(all.end(), below.begin(), below.end());
@@ -64,6 +65,13 @@ void Complete(const Version& version, int output_level, const CompactionLimits& 
   plan->trivial_move =
       below.empty() && plan->inputs.size() == 1 && !(must_change && plan->bottommost);
   if (!below.empty()) plan->inputs.push_back(std::make_shared<const Run>(std::move(below)));
+}
+
+/// What is met in the output level is written again: is that worth it?
+bool IsWorthIt(const CompactionPlan& plan) {
+  uint64_t bytes = 0;
+  for (const auto& run : plan.inputs) bytes += run->bytes();
+  return (bytes - plan.met_bytes) * kLevel0Worth >= plan.met_bytes;
 }
 
 bool OverlapsAnother(const Version& version, const Run& run) {
@@ -140,17 +148,10 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   CompactionPlan plan;
   plan.inputs.assign(runs.begin() + static_cast<std::ptrdiff_t>(first), runs.end());
   plan.reason = "level 0 has " + std::to_string(runs.size()) + " runs";
-  uint64_t picked_bytes = 0;
-  for (const auto& run : plan.inputs) picked_bytes += run->bytes();
-  const size_t picked_runs = plan.inputs.size();
   Complete(version, 1, limits, &plan);
-  const uint64_t below_bytes =
-      plan.inputs.size() > picked_runs ? plan.inputs.back()->bytes() : uint64_t{0};
-  // What is met in level 1 is written again: that has to be worth it.
-  if (picked_bytes * kLevel0Worth < below_bytes && eligible < kLevel0RunsMax) {
-    return MergeWithinLevel0(version, first, limits.level_base_bytes);
-  }
-  return plan;
+  if (IsWorthIt(plan) || eligible >= kLevel0RunsMax) return plan;
+  if (auto merged = MergeWithinLevel0(version, first, limits.level_base_bytes)) return merged;
+  return MergeDeletes(version, first, limits);
 }
 
 /// The file of a level that is cheapest to merge into the next one, files full of deletes first.
@@ -186,9 +187,9 @@ std::optional<CompactionPlan> PickDeeper(const Version& version, int level,
   return plan;
 }
 
-/// Neighbours in a run that are small enough, and enough of them, to become one file. Beside none
-/// of them are the others next to nothing: each row is written again few times until its file has
-/// the target size, and yet few small files stay.
+/// Neighbours in a run that are small enough, and enough of them, to become one file (or a few, as
+/// files are cut by an estimate). Beside none of them are the others next to nothing: each row is
+/// written again few times until its file has the target size, and yet few small files stay.
 Files SmallNeighbours(const Run& run, int64_t target_file_bytes) {
   const auto target = static_cast<uint64_t>(target_file_bytes);
   for (size_t begin = 0; begin + kJoinedMin <= run.files.size(); ++begin) {
@@ -212,11 +213,13 @@ Files SmallNeighbours(const Run& run, int64_t target_file_bytes) {
 
 std::optional<CompactionPlan> JoinSmallFiles(const Version& version,
                                              const CompactionLimits& limits) {
+  if (!limits.join_small_files) return std::nullopt;
   for (int level = 1; level < kLevels; ++level) {
     for (const auto& run : version.levels[level]) {
       Files files = SmallNeighbours(*run, limits.target_file_bytes);
       if (files.empty()) continue;
       CompactionPlan plan;
+      plan.joins = true;
       plan.output_level = level;
       plan.bottommost = !version.HasOverlapBelow(level, RangeOf(files));
       plan.reason = "level " + std::to_string(level) + " has many small files";
@@ -287,7 +290,7 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
   const double level0 = static_cast<double>(version.levels[0].size()) / kLevel0Trigger;
   const bool deeper_first = fullest.times >= kFarOverSize && fullest.times > level0;
   auto plan = PickLevel0(version, limits);
-  if (plan.has_value() && (plan->trivial_move || !deeper_first)) return plan;
+  if (plan.has_value() && (IsWorthIt(*plan) || !deeper_first)) return plan;
   if (fullest.level > 0) {
     return PickDeeper(version, fullest.level, limits,
                       "level " + std::to_string(fullest.level) + " is over its size");
@@ -318,7 +321,8 @@ std::optional<CompactionPlan> PlanFullCompaction(const Version& version,
   const Files files = plan.InputFiles();
   int64_t bytes = 0;
   bool rewrite = plan.inputs.size() > 1 || first < level0.size() || HasOtherCodec(files, limits) ||
-                 !SmallNeighbours(*plan.inputs.front(), limits.target_file_bytes).empty();
+                 (limits.join_small_files &&
+                  !SmallNeighbours(*plan.inputs.front(), limits.target_file_bytes).empty());
   for (const auto& file : files) {
     bytes += static_cast<int64_t>(file->meta().size);
     // Old versions (kept for a snapshot) show as a sequence column, deletes as counts.

@@ -19,7 +19,7 @@
 namespace marble {
 
 /// Runs from which level 0 is merged if it holds a kLevel0Worth-th of what it meets in level 1, and
-/// runs from which it is merged in any case, because every one of them is looked into by reads.
+/// runs from which it is merged even if not, because every one of them is looked into by reads.
 inline constexpr int kLevel0Trigger = 4;
 inline constexpr uint64_t kLevel0Worth = 2;
 inline constexpr int kLevel0RunsMax = 8;
@@ -31,8 +31,8 @@ inline constexpr int64_t kLevelRatio = 10;
 /// then read: scans would walk over them, and over what they hide, until more is written.
 inline constexpr uint64_t kDeletesShare = 4;
 /// A deeper level that has so many times its size, and more times its size than level 0 has times
-/// kLevel0Trigger runs, goes before level 0. If that were always first, a flood of writes would let
-/// level 1, which level 0 meets all of, grow without end.
+/// kLevel0Trigger runs, goes before a merge of level 0 that is not worth it. If level 0 were always
+/// first, a flood of writes would let level 1, which it meets all of, grow without end.
 inline constexpr double kFarOverSize = 2.0;
 /// Neighbours that become one file: at least so many, none of them more than a kJoinedShare-th.
 inline constexpr size_t kJoinedMin = 8;
@@ -45,6 +45,8 @@ struct CompactionLimits {
   /// Runs of level 0 that are newer than this must stay: an older memtable of the table is not
   /// flushed yet.
   uint64_t flushed_sequence = kSequenceMax;
+  /// Not where that has left as many files.
+  bool join_small_files = true;
   /// Codec of files at the bottom if it is another than the table's `compression`: files in that
   /// one are not moved there as they are.
   std::optional<Compression> bottom_compression;
@@ -55,6 +57,10 @@ struct CompactionPlan {
   std::vector<std::shared_ptr<const Run>> inputs;
   /// 0: one run in the place of the inputs. It may be the inputs' own deeper level, too.
   int output_level = 1;
+  /// Of the inputs, in files of the output level that the others meet there.
+  uint64_t met_bytes = 0;
+  /// Small neighbours that are to become fewer files.
+  bool joins = false;
   /// The files only change their level: nothing is rewritten.
   bool trivial_move = false;
   /// No older rows of these keys lie below the output level.

@@ -196,6 +196,41 @@ TEST_F(BackgroundTest, CommitsDoNotWriteTheEditsOfOthers) {
   EXPECT_LE(edits, 2 * kInserts + db_->GetStats()->flushes - flushes);
 }
 
+TEST_F(BackgroundTest, SmallFilesOfAnAppendTableAreJoined) {
+  ASSERT_OK(Open());
+  ASSERT_OK(db_->CreateTable("t", RowSchema()));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+  constexpr int kFlushes = 60;
+  for (int i = 0; i < kFlushes; ++i) {
+    ASSERT_OK(table->Insert(Rows(10 * i, 10, "")));
+    ASSERT_OK(db_->Flush());
+  }
+  ASSERT_OK(db_->WaitForBackground());
+  EXPECT_LT(Files("/db/sst").size(), 20U);
+  ASSERT_OK_AND_ASSIGN(const int64_t rows, table->Count());
+  EXPECT_EQ(rows, 10 * kFlushes);
+  ASSERT_OK_AND_ASSIGN(auto found, test::ScanAll(*table));
+  ASSERT_OK_AND_ASSIGN(auto expected,
+                       arrow::Table::FromRecordBatches({Rows(0, 10 * kFlushes, "")}));
+  EXPECT_TRUE(test::SameRows(*expected, *found));
+}
+
+TEST_F(BackgroundTest, FilesThatJoiningDoesNotMakeFewerAreLeftAlone) {
+  options_.target_file_bytes = 64 << 10;
+  ASSERT_OK(Open());
+  const auto schema = arrow::schema({arrow::field("x", arrow::int64())});
+  ASSERT_OK(db_->CreateTable("t", schema,
+                             {.compression = Compression::kZstd, .block_bytes = int64_t{1} << 20}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db_, "t"));
+  ASSERT_OK_AND_ASSIGN(auto zeros, arrow::MakeArrayFromScalar(arrow::Int64Scalar(0), 2'000'000));
+  ASSERT_OK(table->Insert(arrow::RecordBatch::Make(schema, zeros->length(), {zeros})));
+  ASSERT_OK(db_->Flush());
+  ASSERT_OK(db_->WaitForBackground());
+  EXPECT_LE(db_->GetStats()->compactions, 1);
+  ASSERT_OK_AND_ASSIGN(const int64_t rows, table->Count());
+  EXPECT_EQ(rows, zeros->length());
+}
+
 TEST_F(BackgroundTest, AManifestIsNotWrittenAnewBecauseItsStateIsLong) {
   ASSERT_OK(Open());
   arrow::FieldVector columns = {arrow::field("id", arrow::int64(), /*nullable=*/false)};

@@ -213,14 +213,19 @@ TEST(CompactionPickerTest, FewRunsOfLevel0AreMergedIfAQuarterOfWhatIsReadAreDele
 TEST(CompactionPickerTest, ALevelFarOverItsSizeGoesFirstUnlessLevel0NeedsItMore) {
   VersionMaker maker;
   maker.File(1, "a", "m", 400, 5).File(1, "n", "z", 400, 5);  // 3.1 times its size
-  for (uint64_t i = 1; i <= 12; ++i) maker.File(0, "d", "p", 64, 10 * i);
+  VersionMaker worth_it = maker;
+  for (uint64_t i = 1; i <= 12; ++i) maker.File(0, "d", "p", 32, 10 * i);
   auto plan = PickCompaction(*maker.Make(), Limits());
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->output_level, 2);
-  maker.File(0, "d", "p", 64, 200);
+  maker.File(0, "d", "p", 1, 200);
   plan = PickCompaction(*maker.Make(), Limits());
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->output_level, 1);
+  for (uint64_t i = 1; i <= 4; ++i) worth_it.File(0, "d", "p", 100, 10 * i);
+  plan = PickCompaction(*worth_it.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 1) << "a merge that is worth it makes nothing grow without end";
 }
 
 TEST(CompactionPickerTest, SmallNeighboursBecomeOneFile) {
@@ -237,7 +242,12 @@ TEST(CompactionPickerTest, SmallNeighboursBecomeOneFile) {
   EXPECT_FALSE(plan->trivial_move);
   ASSERT_EQ(plan->InputFiles().size(), 8u);
   EXPECT_EQ(plan->InputFiles().front()->meta().smallest, "b");
+  EXPECT_TRUE(plan->joins);
   EXPECT_TRUE(PlanFullCompaction(*maker.Make(), Limits()).has_value());
+  CompactionLimits futile = Limits();
+  futile.join_small_files = false;
+  EXPECT_FALSE(PickCompaction(*maker.Make(), futile).has_value());
+  EXPECT_FALSE(PlanFullCompaction(*maker.Make(), futile).has_value());
   EXPECT_FALSE(PickCompaction(*maker.File(3, "h", "k", 64, 1).Make(), Limits())->bottommost);
 }
 
