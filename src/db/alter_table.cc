@@ -69,6 +69,7 @@ arrow::Status OpenDatabase::FlushAndAlter(LiveTable* table, TableRecord record) 
   }
   tables_.Alter(table, std::move(record), std::move(schemas));
   table->compaction_error = arrow::Status::OK();  // columns may have become wider
+  table->joins_are_futile = false;
   memtable_bytes_ = tables_.MemtableBytes();
   return status;
 }

@@ -31,8 +31,8 @@ constexpr std::chrono::seconds kLogIdle(5);
 /// runs that compaction needs it more.
 constexpr size_t kSealedMany = 4;
 constexpr size_t kRunsMany = 10;
-/// No compaction is begun for so many times as long as one took that found no room, or for the
-/// longest rest: it may never fit, and while it runs it fills the disk for all others.
+/// No compaction of a table is begun for so many times as long as one took that found no room, or
+/// for the longest rest: it may never fit, and while it runs it fills the disk for all others.
 constexpr int kRestTimes = 10;
 constexpr std::chrono::seconds kRestMax(30);
 
@@ -75,6 +75,7 @@ void OpenDatabase::ThreadLoop(int thread) {
 }
 
 void OpenDatabase::WaitForJob(int thread) {
+  if (stop_jobs_.load()) return;  // since the last job, which nobody tells of again
   const auto rest = MayCompact(thread) && write_error_.ok() ? UntilRetry() : std::nullopt;
   if (!room_error_.ok() || ManifestWaits()) {
     work_.wait_for(mutex_, kRoomRetry);
@@ -390,16 +391,17 @@ arrow::Status OpenDatabase::CarryOut(LiveTable* table, const CompactionPlan& pla
     return Install(std::move(edit), table, nullptr);
   }
   ARROW_ASSIGN_OR_RAISE(std::vector<FileMeta> files, RunParts(table, plan));
-  // Tables whose blocks are as large as files, and compress well, have such: by what is estimated
-  // before a block is written they are large.
-  if (plan.joins && files.size() >= change->removed.size()) table->joins_are_futile = true;
+  const bool are_fewer = files.size() < change->removed.size();
   const uint64_t run = level == 0 ? table->next_run++ : 0;
   for (FileMeta& file : files) {
     counters_.bytes_compacted += static_cast<int64_t>(file.size);
     change->added.push_back({level, run, std::move(file)});
   }
   ++counters_.compactions;
-  return Install(std::move(edit), table, nullptr);
+  ARROW_RETURN_NOT_OK(Install(std::move(edit), table, nullptr));
+  // Where blocks are as large as files and compress well, files are cut by what they would have.
+  if (plan.joins && !are_fewer) table->joins_are_futile = true;
+  return arrow::Status::OK();
 }
 
 arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,

@@ -405,11 +405,8 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
     }
     const size_t runs = table->version->levels[0].size();
     if (environment_.options.auto_compaction && runs >= kStopRuns) {
-      // One that is under way may be what has room.
-      const arrow::Status error = table->compacting      ? arrow::Status::OK()
-                                  : !table->no_room.ok() ? table->no_room
-                                                         : CompactionErrorOf(*table);
-      return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs", error};
+      return {"level 0 of " + name() + " has " + std::to_string(runs) + " runs",
+              ReasonForRuns(*table)};
     }
   }
   if (memtable_bytes_ > environment_.memtables_max()) {
@@ -418,6 +415,13 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
             no_flush};
   }
   return {};
+}
+
+arrow::Status OpenDatabase::ReasonForRuns(const LiveTable& table) const {
+  if (table.compacting) return arrow::Status::OK();  // this one may have room
+  if (!room_error_.ok()) return room_error_;
+  const bool rests = std::chrono::steady_clock::now() < table.compaction_retry;
+  return rests ? table.no_room : CompactionErrorOf(table);
 }
 
 arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {

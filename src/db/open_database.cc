@@ -305,7 +305,7 @@ Stats OpenDatabase::GetStats() const {
     stats.memtable_bytes += stats.tables.back().memtable_bytes;
     stats.files += table->version->FileCount();
     stats.file_bytes += stats.tables.back().bytes_in_files;
-    const arrow::Status error = table->no_room.ok() ? CompactionErrorOf(*table) : table->no_room;
+    const arrow::Status error = CompactionErrorOf(*table);
     if (!error.ok()) stats.background_error = error.message();
   }
   std::sort(stats.tables.begin(), stats.tables.end(),

@@ -183,6 +183,8 @@ class OpenDatabase : public DatabaseCore {
   void SealFullMemtables(std::span<Operation> operations) MARBLE_REQUIRES(mutex_);
   /// Seals the largest memtable if all of them take too much and none is being flushed.
   void SealForMemory() MARBLE_REQUIRES(mutex_);
+  /// Why a table's level 0 stays full; OK if that will pass.
+  arrow::Status ReasonForRuns(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   /// Seals what holds the oldest segment of a log that is too long.
   void SealForLog() MARBLE_REQUIRES(mutex_);
   /// Writes what is pending to the manifest, unless another edit does it meanwhile. What was

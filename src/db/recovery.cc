@@ -217,12 +217,12 @@ arrow::Status OpenDatabase::CheckSchemasAreStill() {
   for (const auto& [id, table] : manifest_state_.tables) {
     const auto still = now.state.tables.find(id);
     const bool is_there = still != now.state.tables.end();
-    // Of one that was dropped nothing tells whether it was altered before; but no row of it may
-    // have been read, or it was created in the log alone.
+    // Of one that was dropped nothing tells whether it was altered before; but it may be that no
+    // row of it was in the log, or that it was created there.
     LiveTable* live = tables_.Find(id);
     const bool is_same = is_there
                              ? still->second.record.schema.version == table.record.schema.version
-                             : id >= now.state.next_table_id || live == nullptr ||
+                             : id >= now.state.next_table_id ||
                                    (!live->has_sealed() && live->active().memtable->empty());
     if (is_same) continue;
     return arrow::Status::IOError(is_there ? "the schema of table '" : "table '", table.record.name,

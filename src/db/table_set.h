@@ -53,7 +53,8 @@ struct LiveTable {
   /// that are too long for a batch: no other one is begun while all of them are there.
   arrow::Status compaction_error;
   std::vector<uint64_t> compaction_pins;
-  /// Of the last compaction if it found no room, and when the next one may begin.
+  /// Of the last compaction if it found no room, and when the next one may begin (unset once it
+  /// may).
   arrow::Status no_room;
   std::chrono::steady_clock::time_point compaction_retry;
   bool joins_are_futile = false;  // joining small files left as many

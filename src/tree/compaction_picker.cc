@@ -288,9 +288,11 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
                                              const CompactionLimits& limits) {
   const FullestLevel fullest = FindFullest(version, limits.level_base_bytes);
   const double level0 = static_cast<double>(version.levels[0].size()) / kLevel0Trigger;
-  const bool deeper_first = fullest.times >= kFarOverSize && fullest.times > level0;
   auto plan = PickLevel0(version, limits);
-  if (plan.has_value() && (IsWorthIt(*plan) || !deeper_first)) return plan;
+  if (plan.has_value()) {
+    const double far = IsWorthIt(*plan) ? kTooFarOverSize : kFarOverSize;
+    if (fullest.times < far || fullest.times <= level0) return plan;
+  }
   if (fullest.level > 0) {
     return PickDeeper(version, fullest.level, limits,
                       "level " + std::to_string(fullest.level) + " is over its size");

@@ -2,8 +2,8 @@
 // RocksDB: level 0 is merged into level 1 when it has kLevel0Trigger runs that hold enough for what
 // is written again with them; if they do not, runs of like size become one run of level 0, so that
 // reads look into few; a deeper level that is over its size gives its cheapest file to the next
-// one, before level 0 is merged if it needs that more; files that are mostly deletes go first.
-// Small neighbours, as ordered loads leave them, become one file.
+// one, before costly merges of level 0 if it needs that more; files that are mostly deletes go
+// first. Small neighbours, as ordered loads leave them, become one file.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,10 @@ inline constexpr int64_t kLevelRatio = 10;
 inline constexpr uint64_t kDeletesShare = 4;
 /// A deeper level that has so many times its size, and more times its size than level 0 has times
 /// kLevel0Trigger runs, goes before a merge of level 0 that is not worth it. If level 0 were always
-/// first, a flood of writes would let level 1, which it meets all of, grow without end.
+/// first, a flood of writes would let level 1, which it meets all of, grow without end. Before one
+/// that is worth it, which may meet nothing, from many times its size on.
 inline constexpr double kFarOverSize = 2.0;
+inline constexpr double kTooFarOverSize = 20.0;
 /// Neighbours that become one file: at least so many, none of them more than a kJoinedShare-th.
 inline constexpr size_t kJoinedMin = 8;
 inline constexpr uint64_t kJoinedShare = 4;

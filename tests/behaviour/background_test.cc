@@ -196,6 +196,37 @@ TEST_F(BackgroundTest, CommitsDoNotWriteTheEditsOfOthers) {
   EXPECT_LE(edits, 2 * kInserts + db_->GetStats()->flushes - flushes);
 }
 
+TEST_F(BackgroundTest, WritesToAFullLevel0AreRefusedWhileThereIsNoRoomAndGoOnAfterwards) {
+  constexpr int kStopRuns = 28;
+  constexpr int kFlushes = 30;  // the first run moves down
+  constexpr int kRows = 300;    // of a run
+  options_.log_segment_bytes = 64 << 10;
+  for (const int threads : {1, 2}) {
+    SCOPED_TRACE(threads);
+    options_.background_threads = threads;
+    options_.auto_compaction = false;
+    ASSERT_OK(Open());
+    for (int run = 0; run < kFlushes; ++run) {
+      for (int i = 0; i < kRows; ++i) ASSERT_OK(Put(kFlushes * i + run));
+      ASSERT_OK(db_->Flush());
+    }
+    Release();
+    options_.auto_compaction = true;
+    // For the log, not for a file with all rows.
+    fs_->set_capacity_bytes(fs_->used_bytes() + (200 << 10));
+    ASSERT_OK(Open());
+    const arrow::Status refused = Put(1);
+    EXPECT_TRUE(refused.message().find("no room for a compaction") != std::string::npos)
+        << refused.ToString();
+    fs_->set_capacity_bytes(-1);
+    EXPECT_TRUE(test::WaitUntil([&] { return Put(1).ok(); }));
+    EXPECT_TRUE(test::WaitUntil([&] { return db_->GetStats()->background_error.empty(); }));
+    EXPECT_LT(db_->GetStats()->tables[0].levels[0].runs, kStopRuns);
+    ExpectKeys(kFlushes * kRows);
+    Release();
+  }
+}
+
 TEST_F(BackgroundTest, SmallFilesOfAnAppendTableAreJoined) {
   ASSERT_OK(Open());
   ASSERT_OK(db_->CreateTable("t", RowSchema()));

@@ -225,7 +225,11 @@ TEST(CompactionPickerTest, ALevelFarOverItsSizeGoesFirstUnlessLevel0NeedsItMore)
   for (uint64_t i = 1; i <= 4; ++i) worth_it.File(0, "d", "p", 100, 10 * i);
   plan = PickCompaction(*worth_it.Make(), Limits());
   ASSERT_TRUE(plan.has_value());
-  EXPECT_EQ(plan->output_level, 1) << "a merge that is worth it makes nothing grow without end";
+  EXPECT_EQ(plan->output_level, 1) << "worth it";
+  worth_it.File(1, "za", "zz", 5000, 5);
+  plan = PickCompaction(*worth_it.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 2) << "too far over";
 }
 
 TEST(CompactionPickerTest, SmallNeighboursBecomeOneFile) {
