@@ -82,7 +82,9 @@ arrow::Result<std::unique_ptr<LogRecord>> LogReader::ReadAt(int64_t offset) {
   ARROW_RETURN_NOT_OK(Load(offset, kLogRecordHeaderBytes));
   LogRecordHeader header;
   uint64_t checksum;
-  if (!DecodeLogRecordHeader(At(offset), &header, &checksum)) return nullptr;
+  if (!DecodeLogRecordHeader(At(offset), &header, &checksum) || !IsOfThisKind(header)) {
+    return nullptr;
+  }
   // The length may be any number: compared before it is used.
   const int64_t room = file_->size() - offset - kLogRecordHeaderBytes;
   if (header.payload_bytes > static_cast<uint64_t>(room)) return nullptr;
@@ -128,9 +130,13 @@ arrow::Result<int64_t> LogReader::TornBytes(uint64_t offset, uint64_t last_seque
   return LogRecordBytes(header.payload_bytes);
 }
 
+bool LogReader::IsOfThisKind(const LogRecordHeader& header) const {
+  return (header.kind == LogRecordKind::kCommit) == (header_.kind == LogFileKind::kSegment);
+}
+
 bool LogReader::IsPlausible(const LogRecordHeader& header, int64_t offset) const {
+  if (!IsOfThisKind(header)) return false;
   const bool is_commit = header.kind == LogRecordKind::kCommit;
-  if (is_commit != (header_.kind == LogFileKind::kSegment)) return false;
   const LogPosition here{header_.number, static_cast<uint64_t>(offset)};
   return !is_commit || (header.count > 0 && header.durable_through <= here &&
                         header.durable_through.offset % kLogAlignment == 0);

@@ -66,6 +66,9 @@ class LogReader {
   /// Makes piece_ hold [offset, offset + length), which must lie in the file.
   arrow::Status Load(int64_t offset, int64_t length);
   const char* At(int64_t offset) const;
+  /// Commits stand in segments, all else in manifests: what is left of one in the other, at its
+  /// place and of the same number, verifies.
+  bool IsOfThisKind(const LogRecordHeader& header) const;
   /// Whether an honest writer can have written this header there.
   bool IsPlausible(const LogRecordHeader& header, int64_t offset) const;
   /// The record at `offset`, or nullptr.

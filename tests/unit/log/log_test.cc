@@ -228,6 +228,23 @@ TEST_F(LogTest, ARecordMadeForAnotherDatabaseIsRejectedInItsVeryPlace) {
   EXPECT_EQ(Must(reader->FindAfter(192))->begin.offset, 384u);
 }
 
+TEST_F(LogTest, ARecordOfTheOtherKindOfFileIsNoneThoughNumberAndPlaceAreRight) {
+  // A crash may leave old blocks of one file in another.
+  auto segment = StartSegment(1024);
+  const std::string_view payload = "x";
+  LogRecordHeader edit = RecordHeader(1);
+  edit.kind = LogRecordKind::kEdit;
+  Must(segment->Append(edit, {&payload, 1}, WriteVia::kMapping));
+  EXPECT_EQ(Must(Must(OpenSegment())->Next()), nullptr);
+  auto manifest = Must(ManifestWriter::Start(Must(fs_.CreateWritable("/manifest")),
+                                             HeaderOf(LogFileKind::kManifest, kNumber)));
+  ASSERT_STATUS_OK(manifest->AppendAndSync(RecordHeader(1), payload));
+  auto reader = Must(LogReader::Open(Must(fs_.OpenReadable("/manifest")), "/manifest",
+                                     LogFileKind::kManifest, nullptr, kNumber));
+  EXPECT_EQ(Must(reader->Next()), nullptr);
+  EXPECT_EQ(Must(reader->FindAfter(0)), nullptr);
+}
+
 TEST_F(LogTest, RecordsOfFilesThatAreNotSeededWithTheUuidComeBack) {
   LogFileHeader header = HeaderOf(LogFileKind::kSegment, kNumber);
   header.seeded_with_uuid = false;
