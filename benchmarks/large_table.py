@@ -138,7 +138,8 @@ def in_a_process(rows: int, budget: str, directory: Path) -> dict[str, float]:
         child.start()
         sender.close()
         while not receiver.poll(SAMPLE_SECONDS):
-            most = max(most, anonymous_bytes(child.pid))
+            if child.is_alive():
+                most = max(most, anonymous_bytes(child.pid))
         figures = receiver.recv()
         child.join()
     finally:

@@ -271,11 +271,10 @@ def contains(bench: Bench, state: str) -> Figures:
 
 
 def anonymous_bytes(process: int | str = "self") -> int:
-    """0 of one that has ended."""
     for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
-    return 0
+    raise OSError(f"/proc/{process}/status has no RssAnon")
 
 
 class PeakMemory:

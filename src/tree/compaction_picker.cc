@@ -110,25 +110,16 @@ uint64_t DeletesIn(const Run& run) {
   return deletes;
 }
 
-/// All of level 0 from `first` on, and what it meets in level 1, if it is worth it for the deletes.
-std::optional<CompactionPlan> MergeDeletes(const Version& version, size_t first,
-                                           const CompactionLimits& limits) {
-  const auto& runs = version.levels[0];
-  CompactionPlan plan;
+/// Are deletes of level 0 so many of the rows that the plan reads that it is worth it for them?
+bool HasManyDeletes(const CompactionPlan& plan) {
+  const size_t picked = plan.inputs.size() - (plan.met_bytes > 0 ? 1 : 0);
   uint64_t deletes = 0;
   uint64_t rows = 0;
-  for (size_t i = first; i < runs.size(); ++i) {
-    plan.inputs.push_back(runs[i]);
-    deletes += DeletesIn(*runs[i]);
-    rows += RowsIn(*runs[i]);
+  for (size_t i = 0; i < plan.inputs.size(); ++i) {
+    rows += RowsIn(*plan.inputs[i]);
+    if (i < picked) deletes += DeletesIn(*plan.inputs[i]);
   }
-  if (deletes == 0 || deletes * kDeletesShare < rows) return std::nullopt;
-  const size_t picked = plan.inputs.size();
-  Complete(version, 1, limits, &plan);
-  if (plan.inputs.size() > picked) rows += RowsIn(*plan.inputs.back());
-  if (plan.trivial_move || deletes * kDeletesShare < rows) return std::nullopt;
-  plan.reason = "level 0 has many deletes";
-  return plan;
+  return deletes > 0 && deletes * kDeletesShare >= rows;
 }
 
 std::optional<CompactionPlan> PickLevel0(const Version& version, const CompactionLimits& limits) {
@@ -143,15 +134,21 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   move.reason = "the oldest run of level 0 overlaps nothing in level 1";
   const bool alone = eligible >= kLevel0Trigger || !OverlapsAnother(version, *runs.back());
   if (move.trivial_move && alone) return move;
-  if (eligible < kLevel0Trigger) return MergeDeletes(version, first, limits);
 
   CompactionPlan plan;
   plan.inputs.assign(runs.begin() + static_cast<std::ptrdiff_t>(first), runs.end());
   plan.reason = "level 0 has " + std::to_string(runs.size()) + " runs";
+  const bool is_due = eligible >= kLevel0Trigger;
+  // Before it is looked for what they meet, which takes longer.
+  if (!is_due && !HasManyDeletes(plan)) return std::nullopt;
   Complete(version, 1, limits, &plan);
-  if (IsWorthIt(plan) || eligible >= kLevel0RunsMax) return plan;
-  if (auto merged = MergeWithinLevel0(version, first, limits.level_base_bytes)) return merged;
-  return MergeDeletes(version, first, limits);
+  if (is_due) {
+    if (IsWorthIt(plan) || eligible >= kLevel0RunsMax) return plan;
+    if (auto merged = MergeWithinLevel0(version, first, limits.level_base_bytes)) return merged;
+  }
+  if (plan.trivial_move || !HasManyDeletes(plan)) return std::nullopt;
+  plan.reason += ", with many deletes";
+  return plan;
 }
 
 /// The file of a level that is cheapest to merge into the next one, files full of deletes first.
