@@ -203,7 +203,8 @@ bool OpenDatabase::RunOneJob(int thread) {
     if (thread == 0) first_thread_busy_ = true;
     const bool go_on = RunFlush(table);
     if (thread == 0) first_thread_busy_ = false;
-    return go_on;
+    // Without room for a flush a compaction may fit, and make some.
+    if (go_on || !MayCompact(thread)) return go_on;
   }
   for (CompactionParts* parts : shared_compactions_) {
     if (thread == 0) first_thread_busy_ = true;
@@ -290,6 +291,10 @@ CompactionLimits OpenDatabase::LimitsFor(const LiveTable& table) const {
   limits.flushed_sequence = TableSet::FlushedSequence(table, last_sequence_.load());
   limits.bottom_compression = OtherBottomCompression(table.state->schema->options());
   return limits;
+}
+
+arrow::Status OpenDatabase::WhyNotCompacted(const LiveTable& table) const {
+  return Clock::now() < table.compaction_retry ? table.no_room : CompactionErrorOf(table);
 }
 
 arrow::Status OpenDatabase::CompactionErrorOf(const LiveTable& table) const {

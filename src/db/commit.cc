@@ -419,9 +419,9 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
 
 arrow::Status OpenDatabase::ReasonForRuns(const LiveTable& table) const {
   if (table.compacting) return arrow::Status::OK();  // this one may have room
-  if (!room_error_.ok()) return room_error_;
-  const bool rests = std::chrono::steady_clock::now() < table.compaction_retry;
-  return rests ? table.no_room : CompactionErrorOf(table);
+  // No compaction is begun then. But that another table's found no room says nothing of this one's.
+  if (flushes_lack_room_) return room_error_;
+  return WhyNotCompacted(table);
 }
 
 arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const WriteOptions& options) {
@@ -430,6 +430,7 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
   if (reason.text.empty()) [[likely]]
     return arrow::Status::OK();
   const auto start = Clock::now();
+  auto hopeless_since = Clock::time_point::max();
   // A year is for ever, and adding more might overflow.
   const bool patient = options.timeout.count() < 0 || options.timeout > std::chrono::hours(8760);
   ++counters_.write_stops;
@@ -443,7 +444,8 @@ arrow::Status OpenDatabase::MakeRoom(std::span<Operation> operations, const Writ
     // If the disk is full, waiting would be for ever, so the write is refused with the cause. But a
     // job may report late what it met before there was room again: it is tried anew meanwhile.
     const bool hopeless = !reason.error.ok();
-    const auto end = std::min(hopeless ? start + kRoomPatience : Clock::time_point::max(),
+    if (hopeless) hopeless_since = std::min(hopeless_since, Clock::now());
+    const auto end = std::min(hopeless ? hopeless_since + kRoomPatience : Clock::time_point::max(),
                               patient ? Clock::time_point::max() : start + options.timeout);
     if (status.ok() && Clock::now() >= end) {
       status = hopeless ? reason.error

@@ -305,7 +305,7 @@ Stats OpenDatabase::GetStats() const {
     stats.memtable_bytes += stats.tables.back().memtable_bytes;
     stats.files += table->version->FileCount();
     stats.file_bytes += stats.tables.back().bytes_in_files;
-    const arrow::Status error = CompactionErrorOf(*table);
+    const arrow::Status error = WhyNotCompacted(*table);
     if (!error.ok()) stats.background_error = error.message();
   }
   std::sort(stats.tables.begin(), stats.tables.end(),

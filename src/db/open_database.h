@@ -284,8 +284,11 @@ class OpenDatabase : public DatabaseCore {
   /// Writes what is pending to the manifest if it is time to; true if there is a manifest again.
   bool RetryManifest() MARBLE_REQUIRES(mutex_);
   CompactionLimits LimitsFor(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
-  /// Why no compaction of the table is begun; OK if there is no reason, or it has gone.
+  /// The table's error that keeps compactions from being begun; OK if there is none, or what it was
+  /// for has gone.
   arrow::Status CompactionErrorOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
+  /// The same, or that it rests because there was no room for one.
+  arrow::Status WhyNotCompacted(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::vector<uint64_t> PinnedSequences() const MARBLE_REQUIRES(mutex_);
   arrow::Status FlushAll(LiveTable* only) MARBLE_REQUIRES(mutex_);
   /// A table and one of its memtables.

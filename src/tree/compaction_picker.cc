@@ -151,6 +151,12 @@ std::optional<CompactionPlan> PickLevel0(const Version& version, const Compactio
   return plan;
 }
 
+/// Mostly deletes, and something below to delete?
+bool HasUsefulDeletes(const Version& version, int level,
+                      const std::shared_ptr<const TableFile>& file) {
+  return MostlyDeletes(*file) && version.HasOverlapBelow(level, RangeOf({file}));
+}
+
 /// The file of a level that is cheapest to merge into the next one, files full of deletes first.
 std::shared_ptr<const TableFile> CheapestFile(const Version& version, int level) {
   std::shared_ptr<const TableFile> best;
@@ -162,7 +168,7 @@ std::shared_ptr<const TableFile> CheapestFile(const Version& version, int level)
         overlap += below->meta().size;
       }
       double cost = static_cast<double>(overlap) / static_cast<double>(file->meta().size + 1);
-      if (MostlyDeletes(*file)) cost = -1;
+      if (HasUsefulDeletes(version, level, file)) cost = -1;
       if (best == nullptr || cost < best_cost) {
         best = file;
         best_cost = cost;
@@ -172,13 +178,10 @@ std::shared_ptr<const TableFile> CheapestFile(const Version& version, int level)
   return best;
 }
 
-std::optional<CompactionPlan> PickDeeper(const Version& version, int level,
-                                         const CompactionLimits& limits,
-                                         const std::string& reason) {
-  std::shared_ptr<const TableFile> file = CheapestFile(version, level);
-  if (file == nullptr) return std::nullopt;
+CompactionPlan MoveDown(const Version& version, int level, std::shared_ptr<const TableFile> file,
+                        const CompactionLimits& limits, const std::string& reason) {
   CompactionPlan plan;
-  plan.inputs = {std::make_shared<const Run>(Files{file})};
+  plan.inputs = {std::make_shared<const Run>(Files{std::move(file)})};
   plan.reason = reason;
   Complete(version, level + 1, limits, &plan);
   return plan;
@@ -243,14 +246,13 @@ FullestLevel FindFullest(const Version& version, int64_t level_base_bytes) {
   return fullest;
 }
 
-/// A file that is mostly deletes and has something below it to delete.
-bool HasUsefulDeletes(const Version& version, int level) {
+std::shared_ptr<const TableFile> FindUsefulDeletes(const Version& version, int level) {
   for (const auto& run : version.levels[level]) {
     for (const auto& file : run->files) {
-      if (MostlyDeletes(*file) && version.HasOverlapBelow(level, RangeOf({file}))) return true;
+      if (HasUsefulDeletes(version, level, file)) return file;
     }
   }
-  return false;
+  return nullptr;
 }
 
 }  // namespace
@@ -285,19 +287,24 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
                                              const CompactionLimits& limits) {
   const FullestLevel fullest = FindFullest(version, limits.level_base_bytes);
   const double level0 = static_cast<double>(version.levels[0].size()) / kLevel0Trigger;
-  auto plan = PickLevel0(version, limits);
-  if (plan.has_value()) {
+  if (auto plan = PickLevel0(version, limits)) {
     const double far = IsWorthIt(*plan) ? kTooFarOverSize : kFarOverSize;
-    if (fullest.times < far || fullest.times <= level0) return plan;
+    const bool yields = plan->output_level > 0 && fullest.times >= far && fullest.times > level0;
+    if (!yields) return plan;
+    // That takes long if much was loaded: as few runs as can be, or writers stop meanwhile.
+    if (version.LevelBytes(0) * kLittleLevel0 <= version.LevelBytes(1)) {
+      const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
+      if (auto merged = MergeWithinLevel0(version, first, limits.level_base_bytes)) return merged;
+    }
   }
   if (fullest.level > 0) {
-    return PickDeeper(version, fullest.level, limits,
-                      "level " + std::to_string(fullest.level) + " is over its size");
+    return MoveDown(version, fullest.level, CheapestFile(version, fullest.level), limits,
+                    "level " + std::to_string(fullest.level) + " is over its size");
   }
   for (int level = 1; level + 1 < kLevels; ++level) {
-    if (HasUsefulDeletes(version, level)) {
-      return PickDeeper(version, level, limits,
-                        "a file of level " + std::to_string(level) + " is mostly deletes");
+    if (auto file = FindUsefulDeletes(version, level)) {
+      return MoveDown(version, level, std::move(file), limits,
+                      "a file of level " + std::to_string(level) + " is mostly deletes");
     }
   }
   return JoinSmallFiles(version, limits);

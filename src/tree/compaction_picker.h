@@ -27,15 +27,18 @@ inline constexpr int kLevel0RunsMax = 8;
 /// with runs that are at least half as large.
 inline constexpr int64_t kSmallRun = 8;
 inline constexpr int64_t kLevelRatio = 10;
-/// Fewer runs of level 0 are merged if deletes in them are a kDeletesShare-th of all rows that are
-/// then read: scans would walk over them, and over what they hide, until more is written.
+/// Fewer runs of level 0 are merged if deletes of single keys in them are a kDeletesShare-th of all
+/// rows that are then read: scans would walk over them, and over what they hide, until more is
+/// written.
 inline constexpr uint64_t kDeletesShare = 4;
 /// A deeper level that has so many times its size, and more times its size than level 0 has times
 /// kLevel0Trigger runs, goes before a merge of level 0 that is not worth it. If level 0 were always
 /// first, a flood of writes would let level 1, which it meets all of, grow without end. Before one
-/// that is worth it, which may meet nothing, from many times its size on.
+/// that is worth it, which may meet nothing, from many times its size on. Level 0 is merged among
+/// itself then, if it is no more than a kLittleLevel0-th of level 1: too many runs stop writers.
 inline constexpr double kFarOverSize = 2.0;
 inline constexpr double kTooFarOverSize = 20.0;
+inline constexpr int64_t kLittleLevel0 = 6;
 /// Neighbours that become one file: at least so many, none of them more than a kJoinedShare-th.
 inline constexpr size_t kJoinedMin = 8;
 inline constexpr uint64_t kJoinedShare = 4;

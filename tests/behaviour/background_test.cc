@@ -227,6 +227,66 @@ TEST_F(BackgroundTest, WritesToAFullLevel0AreRefusedWhileThereIsNoRoomAndGoOnAft
   }
 }
 
+TEST_F(BackgroundTest, ACompactionWithoutRoomIsToldButWritesToOtherTablesWaitForTheirOwn) {
+  constexpr int kFlushes = 30;
+  constexpr int kRows = 300;  // of a run of the table without room
+  options_.log_segment_bytes = 64 << 10;
+  options_.auto_compaction = false;
+  ASSERT_OK(Open());
+  ASSERT_OK_AND_ASSIGN(auto other, KeyValue::Open(db_, "other", /*create_if_missing=*/true));
+  for (int run = 0; run < kFlushes; ++run) {
+    for (int i = 0; i < kRows; ++i) ASSERT_OK(Put(kFlushes * i + run));
+    ASSERT_OK(other->Put(Key(0), Value(run)));
+    ASSERT_OK(other->Put(Key(1), Value(run)));
+    ASSERT_OK(db_->Flush());
+  }
+  other.reset();
+  Release();
+  options_.auto_compaction = true;
+  fs_->set_capacity_bytes(fs_->used_bytes() + (200 << 10));
+  // Longer than a write is patient with what is hopeless.
+  std::atomic<bool> begun = false;
+  std::atomic<bool> waits = false;
+  fs_->set_observer([&](MemoryDisk*, FileOp operation, const std::string& path) {
+    if (operation != FileOp::kCreate || !path.starts_with("/db/sst") || begun.exchange(true)) {
+      return;
+    }
+    EXPECT_TRUE(test::WaitUntil([&] { return waits.load(); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  });
+  ASSERT_OK(Open());
+  ASSERT_OK_AND_ASSIGN(other, KeyValue::Open(db_, "other"));
+  waits = true;
+  ASSERT_OK(other->Put(Key(0), "new"));
+  fs_->set_observer(nullptr);
+  EXPECT_NE(db_->GetStats()->background_error.find("no room for a compaction"), std::string::npos);
+}
+
+TEST_F(BackgroundTest, AFlushWithoutRoomDoesNotKeepCompactionsFromMakingSome) {
+  constexpr int kRows = 3000;
+  constexpr int kPuts = 2000;  // more than a memtable, less than two
+  options_.background_threads = 1;
+  options_.auto_compaction = false;
+  options_.memtable_bytes = 256 << 10;
+  ASSERT_OK(Open());
+  ASSERT_OK_AND_ASSIGN(auto emptied, KeyValue::Open(db_, "emptied", /*create_if_missing=*/true));
+  for (int i = 0; i < kRows; ++i) ASSERT_OK(emptied->Put(Key(i), Value(i)));
+  ASSERT_OK(db_->Compact("emptied"));
+  for (int i = 100; i < kRows; ++i) ASSERT_OK(emptied->Delete(Key(i)));
+  ASSERT_OK(db_->Flush());
+  emptied.reset();
+  Release();
+  options_.auto_compaction = true;
+  // The compaction that is due fails at first, so that a flush comes before it.
+  ASSERT_OK(Open());
+  fs_->FailNth(FileOp::kCreate, 1, ENOSPC, /*sticky=*/true);
+  for (int i = 0; i < kPuts; ++i) ASSERT_OK(Put(i));
+  ASSERT_TRUE(test::WaitUntil([&] { return !db_->GetStats()->background_error.empty(); }));
+  fs_->set_capacity_bytes(fs_->used_bytes() + (100 << 10));
+  fs_->ClearFaults();
+  EXPECT_TRUE(test::WaitUntil([&] { return db_->GetStats()->compactions > 0; }));
+}
+
 TEST_F(BackgroundTest, SmallFilesOfAnAppendTableAreJoined) {
   ASSERT_OK(Open());
   ASSERT_OK(db_->CreateTable("t", RowSchema()));

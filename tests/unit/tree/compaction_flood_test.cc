@@ -28,6 +28,16 @@ class Table {
     flushed_ += bytes;
   }
 
+  /// Files over all keys that have come into a level by themselves.
+  void Fill(int level, uint64_t bytes) {
+    const int step = static_cast<int>(kKeys / (bytes / kFileBytes));
+    std::vector<PlacedFile> files;
+    for (int begin = 0; begin + step <= kKeys; begin += step) {
+      files.push_back(MakeFile(level, begin, begin + step - 1, kFileBytes));
+    }
+    Place(files, {});
+  }
+
   /// Carries one compaction out. Bytes that it reads: 0 if none is wanted or files only move.
   uint64_t Compact(bool* is_due) {
     CompactionLimits limits;
@@ -110,6 +120,24 @@ TEST(CompactionFloodTest, LevelsStayNearTheirSizesHoweverFastIsWritten) {
   }
   EXPECT_LT(fullest, 10);
   EXPECT_LT(table.RewrittenPerByte(), 16);
+}
+
+TEST(CompactionFloodTest, WritesAreNotStoppedUntilALargeLoadHasGoneDown) {
+  Table table;
+  table.Fill(2, 10 * kBaseBytes);
+  table.Fill(1, 15 * kBaseBytes);
+  uint64_t waiting = 0;
+  size_t most = 0;
+  for (uint64_t flushed = 0; flushed < 30 * kBaseBytes;) {
+    bool is_due = false;
+    waiting += table.Compact(&is_due) / 8;
+    if (!is_due) waiting += kFileBytes;
+    for (; waiting >= kFileBytes; waiting -= kFileBytes, flushed += kFileBytes) {
+      table.Flush(0, kKeys - 1, kFileBytes);
+      most = std::max(most, table.version().levels[0].size());
+    }
+  }
+  EXPECT_LT(most, kStopRuns);
 }
 
 TEST(CompactionFloodTest, SmallOrderedFlushesLeaveFewFilesAndRewriteLittle) {

@@ -230,6 +230,10 @@ TEST(CompactionPickerTest, ALevelFarOverItsSizeGoesFirstUnlessLevel0NeedsItMore)
   plan = PickCompaction(*worth_it.Make(), Limits());
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->output_level, 2) << "too far over";
+  maker.File(1, "za", "zz", 5000, 5);
+  plan = PickCompaction(*maker.Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->output_level, 0) << "little beside what is too much";
 }
 
 TEST(CompactionPickerTest, SmallNeighboursBecomeOneFile) {
