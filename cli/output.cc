@@ -1,5 +1,7 @@
 #include "output.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -181,6 +183,19 @@ void TextTable::Print() const {
     line.erase(line.find_last_not_of(' ') + 1);
     PrintLine(line);
   }
+}
+
+ProgressLine::ProgressLine() : on_terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+ProgressLine::~ProgressLine() {
+  if (on_terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressLine::Show(std::string_view text, int64_t done, int64_t total) const {
+  if (!on_terminal_) return;
+  std::string line = "\r\033[K" + ShownText(text);
+  if (total > 0) line += ", " + std::to_string(done * 100 / total) + " %";
+  std::fputs(line.c_str(), stderr);
 }
 
 void PrintLine(std::string_view line) {

@@ -1,9 +1,8 @@
 // import, export: files into tables and out of them.
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include <marble/error.h>
 #include <marble/file_system.h>
@@ -29,19 +28,11 @@ std::vector<std::string> NamesOf(const std::map<std::string, T>& choices) {
   return names;
 }
 
-/// Rows so far on one line of the terminal that standard error is; elsewhere nothing.
-ProgressCallback TerminalProgress() {
-  if (::isatty(STDERR_FILENO) == 0) return nullptr;
-  return [](const TransferProgress& now) {
-    std::fprintf(stderr, "\r%lld rows", static_cast<long long>(now.rows));
-    if (now.bytes_total > 0) {
-      std::fprintf(stderr, ", %lld %%", static_cast<long long>(now.bytes * 100 / now.bytes_total));
-    }
+ProgressCallback ShowOn(const ProgressLine& line) {
+  return [&line](const TransferProgress& now) {
+    line.Show(std::to_string(now.rows) + " rows", now.bytes, now.bytes_total);
     return true;
   };
-}
-void EndProgress() {
-  if (::isatty(STDERR_FILENO) != 0) std::fputs("\r\033[K", stderr);
 }
 
 struct Shared {
@@ -105,14 +96,15 @@ arrow::Status Import(const Place& place, const ImportCommand& command) {
   options.atomic = command.atomic;
   options.ignore_unknown_columns = command.ignore_unknown_columns;
   if (!command.nulls.empty()) options.csv_nulls = command.nulls;
-  options.progress = TerminalProgress();
+  std::optional<ProgressLine> line(std::in_place);
+  options.progress = ShowOn(*line);
   if (command.create) {
     ARROW_RETURN_NOT_OK(CreateTable(database, place.table, command, options));
   }
   ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(database, place.table));
   ImportResult result;
   const arrow::Status imported = ImportFile(table, command.file, options, &result);
-  EndProgress();
+  line.reset();
   // Flushes: the rows are durable, those before an error too.
   const arrow::Status closed = database->Close();
   ARROW_RETURN_NOT_OK(imported);
@@ -135,9 +127,10 @@ arrow::Status Export(const Place& place, const ExportCommand& command) {
   options.overwrite = command.overwrite;
   if (!command.columns.empty()) options.scan.columns = command.columns;
   if (!command.compression.empty()) options.compression = kCompressions.at(command.compression);
-  options.progress = TerminalProgress();
+  std::optional<ProgressLine> line(std::in_place);
+  options.progress = ShowOn(*line);
   auto result = ExportFile(table, command.file, options);
-  EndProgress();
+  line.reset();
   ARROW_RETURN_NOT_OK(result.status());
   PrintLine(std::to_string(result->rows) + " rows, " + std::to_string(result->bytes) + " bytes");
   return arrow::Status::OK();

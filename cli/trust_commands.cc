@@ -2,6 +2,7 @@
 // saved.
 
 #include <cstdio>
+#include <optional>
 
 #include <marble/dump.h>
 #include <marble/repair.h>
@@ -16,14 +17,28 @@ namespace {
 void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 arrow::Status Verify(const std::string& path, bool json) {
-  ARROW_ASSIGN_OR_RAISE(const VerifyReport report, VerifyDatabase(path));
+  VerifyOptions options;
+  std::optional<ProgressLine> line(std::in_place);
+  options.progress = [&](const VerifyProgress& now) {
+    line->Show(now.file, now.bytes_done, now.bytes);
+    return arrow::Status::OK();
+  };
+  ARROW_ASSIGN_OR_RAISE(const VerifyReport report, VerifyDatabase(path, options));
+  line.reset();
   Print(json ? report.ToJson() : report.ToText());
   if (report.ok()) return arrow::Status::OK();
   return arrow::Status::IOError(path, " is damaged in ", report.damages(), " places");
 }
 
 arrow::Status Repair(const std::string& damaged, const std::string& target, bool json) {
-  ARROW_ASSIGN_OR_RAISE(const RepairReport report, RepairDatabase(damaged, target));
+  RepairOptions options;
+  std::optional<ProgressLine> line(std::in_place);
+  options.progress = [&](const RepairProgress& now) {
+    line->Show("table '" + now.table + "'", now.rows_done, now.rows);
+    return arrow::Status::OK();
+  };
+  ARROW_ASSIGN_OR_RAISE(const RepairReport report, RepairDatabase(damaged, target, options));
+  line.reset();
   Print(json ? report.ToJson() : report.ToText());
   if (report.lossless()) return arrow::Status::OK();
   return arrow::Status::IOError(damaged, " was damaged: the report says what was lost");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,20 @@ struct RepairReport {
   std::string ToJson() const;
 };
 
+struct RepairProgress {
+  std::string table;  // the one that is being saved, by its old name
+  /// Rows (versions, deletes included) that were read or are lost, of all tables, and those that
+  /// their files and the log have.
+  int64_t rows_done = 0;
+  int64_t rows = 0;
+};
+
 struct RepairOptions {
   /// nullptr means the operating system's.
   FileSystem* file_system = nullptr;
+  /// Called before each table and about every 8 MiB, after manifest and log have been read; an
+  /// error ends the repair with it.
+  std::function<arrow::Status(const RepairProgress&)> progress;
 };
 
 /// Writes what can be proven intact of the database at `damaged`, which nobody may have open and

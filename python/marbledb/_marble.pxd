@@ -346,8 +346,11 @@ cdef extern from "marble/transfer.h" namespace "marble" nogil:
 
 
 cdef extern from "marble/verify.h" namespace "marble" nogil:
-    cdef cppclass CVerifyOptions "marble::VerifyOptions":
+    cdef cppclass CVerifyProgress "std::function<arrow::Status(const marble::VerifyProgress&)>":
         pass
+
+    cdef cppclass CVerifyOptions "marble::VerifyOptions":
+        CVerifyProgress progress
 
     cdef cppclass CVerifyReport "marble::VerifyReport":
         string ToJson() const
@@ -356,8 +359,11 @@ cdef extern from "marble/verify.h" namespace "marble" nogil:
 
 
 cdef extern from "marble/repair.h" namespace "marble" nogil:
-    cdef cppclass CRepairOptions "marble::RepairOptions":
+    cdef cppclass CRepairProgress "std::function<arrow::Status(const marble::RepairProgress&)>":
         pass
+
+    cdef cppclass CRepairOptions "marble::RepairOptions":
+        CRepairProgress progress
 
     cdef cppclass CRepairReport "marble::RepairReport":
         string ToJson() const
@@ -368,4 +374,6 @@ cdef extern from "marble/repair.h" namespace "marble" nogil:
 
 cdef extern from "transfer_glue.h" namespace "marble_python":
     CProgress MakeProgress(PyObject* callback, CStatus* raised)
+    CVerifyProgress MakeVerifyProgress(PyObject* callback)
+    CRepairProgress MakeRepairProgress(PyObject* callback)
     c_bool IsPythonError(const CStatus& status)

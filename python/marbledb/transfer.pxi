@@ -23,13 +23,18 @@ cdef int fill_import(CImportOptions& options, format, ignore_unknown_columns, at
     return 0
 
 
-cdef int check_transfer(const CStatus& status, const CStatus& raised) except -1:
+cdef int check_called_back(const CStatus& status) except -1:
     """Raises what Python code raised that was called back, or the exception of the status."""
-    if not raised.ok():
-        return check_status(raised)
     if IsPythonError(status):
         return check_status(status)
     return check(status)
+
+
+cdef int check_transfer(const CStatus& status, const CStatus& raised) except -1:
+    """The same; code that a transfer called back may have raised into `raised`."""
+    if not raised.ok():
+        return check_status(raised)
+    return check_called_back(status)
 
 
 cdef object file_schema(Database database, path, format, delimiter, nulls):

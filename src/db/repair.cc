@@ -45,10 +45,29 @@ class Chain : public SortedReader {
   size_t at_ = 0;
 };
 
+/// Counts the rows that a source gives.
+class Counted : public SortedReader {
+ public:
+  Counted(std::unique_ptr<SortedReader> source, int64_t* rows)
+      : source_(std::move(source)), rows_(rows) {}
+  arrow::Result<std::optional<RowBatch>> Next() override {
+    ARROW_ASSIGN_OR_RAISE(auto rows, source_->Next());
+    if (rows.has_value()) *rows_ += rows->num_rows();
+    return rows;
+  }
+
+ private:
+  const std::unique_ptr<SortedReader> source_;
+  int64_t* const rows_;
+};
+
 class Repairer {
  public:
-  Repairer(Survey survey, std::string target, RepairReport* report)
-      : survey_(std::move(survey)), target_(std::move(target)), report_(report) {}
+  Repairer(Survey survey, std::string target, const RepairOptions& options, RepairReport* report)
+      : survey_(std::move(survey)),
+        target_(std::move(target)),
+        options_(options),
+        report_(report) {}
 
   arrow::Status Run() {
     report_->findings = survey_.findings;
@@ -57,6 +76,7 @@ class Repairer {
     ARROW_RETURN_NOT_OK(RefuseNewerVersions(report_->findings));
     ARROW_ASSIGN_OR_RAISE(plan_, MakeRepairPlan(survey_, report_));
     ARROW_RETURN_NOT_OK(RefuseNewerVersions(report_->findings));
+    for (const auto& [id, table] : plan_.tables) progress_.rows += RowsOf(table);
     Options options;
     options.file_system = survey_.fs;
     ARROW_ASSIGN_OR_RAISE(database_, AcquireDatabase(target_, options));
@@ -77,6 +97,16 @@ class Repairer {
       }
     }
     return arrow::Status::OK();
+  }
+
+  static int64_t RowsOf(const TablePlan& table) {
+    int64_t rows = table.memtable != nullptr ? table.memtable->entries() : 0;
+    for (const auto& [number, meta] : table.files) rows += static_cast<int64_t>(meta.rows);
+    return rows;
+  }
+
+  arrow::Status Progress() {
+    return options_.progress ? options_.progress(progress_) : arrow::Status::OK();
   }
 
   arrow::Status SaveTables() {
@@ -130,9 +160,11 @@ class Repairer {
   }
 
   arrow::Status SaveTable(const TablePlan& table, RepairedTable* result) {
+    progress_.table = table.record.name;
     ARROW_ASSIGN_OR_RAISE(auto reader, ReadTable(table, result));
     ARROW_ASSIGN_OR_RAISE(auto state, database_->FindTable(result->name));
     while (true) {
+      ARROW_RETURN_NOT_OK(Progress());
       ARROW_ASSIGN_OR_RAISE(auto rows, reader->Next());
       ARROW_RETURN_NOT_OK(RefuseNewerVersions(lost_));
       if (!rows.has_value()) break;
@@ -168,10 +200,13 @@ class Repairer {
       add_tombstones(reader->range_tombstones());
       const std::string name = table.record.name;
       const std::string path = SstPath(survey_.directory, file->first);
-      sources.push_back(NewSalvageReader(reader, path, table.schema, [this, name](Finding finding) {
+      const auto lost = [this, name](Finding finding) {
         finding.table = name;
+        progress_.rows_done += finding.rows;
         lost_.push_back(std::move(finding));
-      }));
+      };
+      sources.push_back(std::make_unique<Counted>(
+          NewSalvageReader(reader, path, table.schema, lost), &progress_.rows_done));
     }
     std::unique_ptr<SortedReader> logged;
     if (table.memtable != nullptr) {
@@ -180,6 +215,7 @@ class Repairer {
         request.columns.push_back(i);
       }
       ARROW_ASSIGN_OR_RAISE(logged, table.memtable->NewReader(request));
+      logged = std::make_unique<Counted>(std::move(logged), &progress_.rows_done);
       add_tombstones(*table.memtable->range_tombstones().Set());
     }
     // Without the manifest the row ids of an append table's files are not those of its log.
@@ -236,13 +272,16 @@ class Repairer {
     }
     ++result->files_dropped;
     result->rows_lost += finding.rows;
+    progress_.rows_done += finding.rows;
     report_->findings.push_back(std::move(finding));
     return nullptr;
   }
 
   Survey survey_;
   const std::string target_;
+  const RepairOptions& options_;
   RepairReport* const report_;
+  RepairProgress progress_;
   RepairPlan plan_;
   std::shared_ptr<OpenDatabase> database_;
   std::vector<Finding> lost_;  // of the table being read
@@ -328,7 +367,7 @@ arrow::Result<RepairReport> RepairDatabase(const std::string& damaged, const std
   ARROW_RETURN_NOT_OK(CheckTarget(fs, damaged, target));
   ARROW_ASSIGN_OR_RAISE(Survey survey, SurveyDatabase(fs, damaged));
   RepairReport report;
-  ARROW_RETURN_NOT_OK(Repairer(std::move(survey), target, &report).Run());
+  ARROW_RETURN_NOT_OK(Repairer(std::move(survey), target, options, &report).Run());
   return report;
 }
 

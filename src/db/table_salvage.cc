@@ -118,7 +118,7 @@ Finding RowsOnlyFinding(const arrow::Status& status, const std::string& path,
   if (rows_only.range_tombstones().empty() && rows_only.meta().range_tombstones > 0) {
     finding.what += "; what its range deletes had hidden may be back";
   } else {
-    finding.what += " (rows do not need it: it serves looking them up)";
+    finding.what += " (what rows are lost by it is told of blocks)";
   }
   return finding;
 }

@@ -100,7 +100,8 @@ arrow::Status SstFile::Damage(const arrow::Status& status, int64_t offset) const
 
 arrow::Status SstFile::Init() {
   ARROW_ASSIGN_OR_RAISE(file_, options_.fs->OpenReadable(path()));
-  ARROW_ASSIGN_OR_RAISE(SstTail tail, ReadSstTail(file_.get(), path(), options_.uuid, meta_));
+  const auto read_tail = options_.rows_only ? ReadUnprovenSstTail : ReadSstTail;
+  ARROW_ASSIGN_OR_RAISE(SstTail tail, read_tail(file_.get(), path(), options_.uuid, meta_));
   if (options_.use_mappings) {
     ARROW_ASSIGN_OR_RAISE(mapping_, file_->Map());
     if (mapping_ != nullptr && mapping_->size() < static_cast<int64_t>(meta_.size)) {

@@ -183,10 +183,8 @@ arrow::Result<SstTail> ParseTail(const std::shared_ptr<arrow::Buffer>& bytes, in
   return tail;
 }
 
-}  // namespace
-
-arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
-                                   const FileMeta& meta) {
+arrow::Result<SstTail> ReadTailOf(ReadableFile* file, const std::string& path, const Uuid& uuid,
+                                  const FileMeta& meta, bool must_be_proven) {
   if (static_cast<uint64_t>(file->size()) != meta.size) {
     return CorruptionError(path, -1,
                            "the file has " + std::to_string(file->size()) + " bytes and not " +
@@ -194,12 +192,24 @@ arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, 
   }
   int64_t start = 0;
   ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadTailBytes(file, path, &start));
-  if (Checksum(View(*bytes)) != meta.tail_checksum) {
+  if (must_be_proven && Checksum(View(*bytes)) != meta.tail_checksum) {
     return CorruptionError(path, start, "checksum mismatch in page checksums and footer");
   }
   ARROW_ASSIGN_OR_RAISE(SstTail tail, ParseTail(bytes, start, path));
   ARROW_RETURN_NOT_OK(CheckIdentity(tail.identity, path, start, uuid, meta));
   return tail;
+}
+
+}  // namespace
+
+arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
+                                   const FileMeta& meta) {
+  return ReadTailOf(file, path, uuid, meta, /*must_be_proven=*/true);
+}
+
+arrow::Result<SstTail> ReadUnprovenSstTail(ReadableFile* file, const std::string& path,
+                                           const Uuid& uuid, const FileMeta& meta) {
+  return ReadTailOf(file, path, uuid, meta, /*must_be_proven=*/false);
 }
 
 arrow::Result<SstTail> ReadLoneSstTail(ReadableFile* file, const std::string& path) {

@@ -47,7 +47,12 @@ struct SstTail {
 arrow::Result<SstTail> ReadSstTail(ReadableFile* file, const std::string& path, const Uuid& uuid,
                                    const FileMeta& meta);
 
-/// The same for whom nobody tells what the file should be: only what the tail says of itself is
+/// The same for a repair, whatever the checksum: the tail may be damaged. Pages that match their
+/// checksum in it are proven by that; where one was damaged its page counts as damaged.
+arrow::Result<SstTail> ReadUnprovenSstTail(ReadableFile* file, const std::string& path,
+                                           const Uuid& uuid, const FileMeta& meta);
+
+/// For whom nobody tells what the file should be: only what the tail says of itself is
 /// checked, and nothing vouches for its own bytes.
 arrow::Result<SstTail> ReadLoneSstTail(ReadableFile* file, const std::string& path);
 

@@ -219,6 +219,44 @@ TEST_P(RepairTest, DamagedTailOfAFileIsToldWithItsKeys) {
   EXPECT_EQ(repaired.rows.at("rows"), 295);
 }
 
+TEST_P(RepairTest, ADamagedPageChecksumCostsTheBlocksOfItsPage) {
+  FileBytes files = MakeDatabase(GetParam());
+  std::string* file = Largest(&files, "/sst/");
+  const std::string section = "page_checksums:";  // its offset follows, in the footer
+  const size_t text = file->rfind(section) + section.size();
+  (*file)[std::stoul(file->substr(text))] ^= 1;
+  ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
+  ASSERT_EQ(repaired.report.findings.size(), 2u) << repaired.report.ToText();
+  const auto found = std::ranges::find(repaired.report.tables, "default", &RepairedTable::name);
+  ASSERT_NE(found, repaired.report.tables.end());
+  EXPECT_EQ(found->files_dropped, 0);
+  EXPECT_GT(found->rows_lost, 0);
+  EXPECT_LT(found->rows_lost, kKeys / 2);
+  EXPECT_EQ(repaired.pairs.size(), kKeys + 201u - static_cast<size_t>(found->rows_lost));
+  EXPECT_FALSE(repaired.pairs.contains(Key(0)));
+}
+
+TEST_P(RepairTest, ItIsToldHowFarARepairIsAndAnErrorEndsIt) {
+  MemoryFileSystem fs;
+  test::WriteTree(MakeDatabase(GetParam()), &fs);
+  std::vector<RepairProgress> told;
+  RepairOptions options;
+  options.file_system = &fs;
+  options.progress = [&](const RepairProgress& now) {
+    told.push_back(now);
+    return arrow::Status::OK();
+  };
+  ASSERT_OK(RepairDatabase("/db", "/new", options));
+  ASSERT_FALSE(told.empty());
+  EXPECT_EQ(told.front().rows_done, 0);
+  EXPECT_TRUE(std::ranges::is_sorted(told, {}, &RepairProgress::rows_done));
+  EXPECT_EQ(told.back().rows_done, told.back().rows);
+  EXPECT_GT(told.back().rows, kKeys);
+  EXPECT_TRUE(std::ranges::any_of(told, [](const auto& now) { return now.table == "twin"; }));
+  options.progress = [](const RepairProgress&) { return arrow::Status::Cancelled("enough"); };
+  EXPECT_TRUE(RepairDatabase("/db", "/other", options).status().IsCancelled());
+}
+
 INSTANTIATE_TEST_SUITE_P(All, RepairTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "died" : "closed"; });
 

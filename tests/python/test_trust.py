@@ -68,6 +68,22 @@ def test_repair_saves_what_is_intact(damaged, tmp_path):
         marbledb.repair(path, tmp_path / "new")
 
 
+def test_progress_is_told_and_an_exception_ends_the_work(path, tmp_path):
+    def stop(done, total):
+        raise KeyError("enough")
+
+    for work in (lambda **options: marbledb.verify(path, **options),
+                 lambda **options: marbledb.repair(path, tmp_path / "new", **options)):
+        told = []
+        work(progress=lambda done, total, told=told: told.append((done, total)))
+        assert told and all(0 <= done <= total for done, total in told)
+    assert told[-1] == (10, 10)
+    with pytest.raises(KeyError, match="enough"):
+        marbledb.verify(path, progress=stop)
+    with pytest.raises(KeyError, match="enough"):
+        marbledb.repair(path, tmp_path / "other", progress=stop)
+
+
 def test_repair_without_manifest_by_the_program(path, tmp_path):
     for manifest in path.glob("MANIFEST-*"):
         manifest.unlink()

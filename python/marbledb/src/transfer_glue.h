@@ -4,11 +4,14 @@
 
 #include <Python.h>
 
+#include <functional>
 #include <memory>
 
 #include <arrow/python/common.h>
 
+#include <marble/repair.h>
 #include <marble/transfer.h>
+#include <marble/verify.h>
 
 namespace marble_python {
 
@@ -30,6 +33,32 @@ inline marble::ProgressCallback MakeProgress(PyObject* callback, arrow::Status* 
     if (truth < 0) *raised = arrow::py::ConvertPyError();
     return truth > 0;
   };
+}
+
+/// Calls `callback(done, total)`, of `Progress`'s members; an exception, which goes to `raised` too,
+/// ends what is told of. The caller holds both as long as that lasts.
+template <typename Progress>
+std::function<arrow::Status(const Progress&)> MakeWorkProgress(PyObject* callback,
+                                                               int64_t Progress::*done,
+                                                               int64_t Progress::*total) {
+  return [=](const Progress& now) {
+    arrow::py::PyAcquireGIL gil;
+    PyObject* const answer =
+        PyObject_CallFunction(callback, "LL", static_cast<long long>(now.*done),
+                              static_cast<long long>(now.*total));
+    if (answer == nullptr) return arrow::py::ConvertPyError();
+    Py_DECREF(answer);
+    return arrow::Status::OK();
+  };
+}
+
+inline auto MakeVerifyProgress(PyObject* callback) {
+  return MakeWorkProgress(callback, &marble::VerifyProgress::bytes_done,
+                          &marble::VerifyProgress::bytes);
+}
+inline auto MakeRepairProgress(PyObject* callback) {
+  return MakeWorkProgress(callback, &marble::RepairProgress::rows_done,
+                          &marble::RepairProgress::rows);
 }
 
 /// Did Python code that was called raise this?
