@@ -86,17 +86,22 @@ class IoErrorTest : public ::testing::TestWithParam<size_t> {
     MemoryFileSystem disk;
     CrashScript script(Words(), seed, &disk);
     ASSERT_OK(script.Run());
-    for (size_t kind = 0; kind < kFileOpKinds; ++kind) {
-      operations_[kind] = disk.operations(static_cast<FileOp>(kind));
+    cases_ = 0;
+    for (size_t i = 0; i < kFaultCount; ++i) {
+      operations_[i] = disk.operations(kFaults[i].kind);
+      cases_ += operations_[i];
     }
   }
 
-  /// Run `number` of a round: each operation in turn, with one error and then with the next.
+  /// So many runs take each error at each operation of its kind once, in an order that jumps about.
   arrow::Status RunOne(uint64_t seed, uint64_t number, CrashChecker* checker, std::string* what) {
-    const uint64_t all = operations_[static_cast<size_t>(FileOp::kAny)];
-    const Fault& fault = kFaults[(number + number / all) % kFaultCount];
-    const uint64_t of_kind = std::max<uint64_t>(operations_[static_cast<size_t>(fault.kind)], 1);
-    const uint64_t operation = 1 + number % all % of_kind;
+    constexpr uint64_t kStride = 1'000'003;  // a prime
+    uint64_t at = number * kStride % cases_;
+    size_t chosen = 0;
+    while (at >= operations_[chosen]) at -= operations_[chosen++];
+    const Fault& fault = kFaults[chosen];
+    const uint64_t of_kind = operations_[chosen];
+    const uint64_t operation = 1 + at;
     *what = std::string(fault.name) + " at operation " + std::to_string(operation) + " of " +
             std::to_string(of_kind);
     Random random(Mix(seed ^ number));
@@ -162,17 +167,19 @@ class IoErrorTest : public ::testing::TestWithParam<size_t> {
     return status;
   }
 
-  std::array<uint64_t, kFileOpKinds> operations_ = {};
+  std::array<uint64_t, kFaultCount> operations_ = {};  // of the faults' kinds
+  uint64_t cases_ = 0;                                  // their sum
 };
 
 TEST_P(IoErrorTest, LosesNothingAcknowledgedAndEndsOrGoesOnAsPromised) {
   const auto start = std::chrono::steady_clock::now();
-  const auto errors = static_cast<uint64_t>(std::max<int64_t>(
-      NumberFromEnvironment("MARBLE_IO_ERRORS", kErrors) / static_cast<int64_t>(kScriptCount), 1));
+  constexpr auto kScriptsHere = static_cast<int64_t>(kScriptCount);
+  const int64_t wanted = NumberFromEnvironment("MARBLE_IO_ERRORS", kErrors);
+  const auto errors = static_cast<uint64_t>((wanted + kScriptsHere - 1) / kScriptsHere);
   const uint64_t seed = Mix(SeedOfThisRun() + GetParam());
   ASSERT_NO_FATAL_FAILURE(CountOperations(seed));
   // A part of them begins somewhere else in each run.
-  const uint64_t first = Random(seed).Uniform(operations_[static_cast<size_t>(FileOp::kAny)]);
+  const uint64_t first = Random(seed).Uniform(cases_);
   std::atomic<uint64_t> next = 0;
   std::vector<std::thread> workers;
   for (int worker = 0; worker < kWorkers; ++worker) {
@@ -189,8 +196,8 @@ TEST_P(IoErrorTest, LosesNothingAcknowledgedAndEndsOrGoesOnAsPromised) {
   }
   for (std::thread& worker : workers) worker.join();
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-  std::cout << "'" << Words() << "': " << operations_[static_cast<size_t>(FileOp::kAny)]
-            << " operations, " << errors << " errors in " << time.count()
+  std::cout << "'" << Words() << "': " << cases_ << " errors at operations, " << errors
+            << " errors in " << time.count()
             << " s, MARBLE_SEED=" << SeedOfThisRun() << std::endl;
 }
 
