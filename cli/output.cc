@@ -193,7 +193,13 @@ ProgressLine::~ProgressLine() {
 
 void ProgressLine::Show(std::string_view text, int64_t done, int64_t total) const {
   if (!on_terminal_) return;
-  std::string line = "\r\033[K" + ShownText(text);
+  constexpr size_t kWidth = 60;  // what is wrapped is not wiped away
+  const std::string shown = ShownText(text);
+  size_t length = 0;
+  while (length < shown.size() && length < kWidth) {
+    length += std::max<size_t>(CharacterLength(std::string_view(shown).substr(length)), 1);
+  }
+  std::string line = "\r\033[K" + shown.substr(0, length);
   if (total > 0) line += ", " + std::to_string(done * 100 / total) + " %";
   std::fputs(line.c_str(), stderr);
 }

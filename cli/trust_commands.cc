@@ -2,6 +2,7 @@
 // saved.
 
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 
 #include <marble/dump.h>
@@ -20,7 +21,7 @@ arrow::Status Verify(const std::string& path, bool json) {
   VerifyOptions options;
   std::optional<ProgressLine> line(std::in_place);
   options.progress = [&](const VerifyProgress& now) {
-    line->Show(now.file, now.bytes_done, now.bytes);
+    line->Show(std::filesystem::path(now.file).filename().string(), now.bytes_done, now.bytes);
     return arrow::Status::OK();
   };
   ARROW_ASSIGN_OR_RAISE(const VerifyReport report, VerifyDatabase(path, options));

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The full campaigns: what the gate does in seconds, for about an hour on two processors.
 
-    tools/campaign.py [--scale 1.0] [--seed N] [LANE...]
+    tools/campaign.py [--scale 1.0] [--seed N] [--minutes 60] [LANE...]
 
 Builds nothing: `bash tools/test.sh setup build campaign` does all. Each lane runs a program of the
 release build with larger figures (docs/testing.md says what it does), cut into parts; as many parts
 run at once as there are processors. `--scale 0.1` asks for a tenth of everything. Ends with a table,
-which is in build/campaign/report.md as well, and with status 1 if any part failed; the output of each
-is in build/campaign/LANE-PART.log. Progress goes to the standard error.
+which is in build/campaign/report.md as well, and with status 1 if any part failed or all of them took
+longer than `--minutes`; the output of each is in build/campaign/LANE-PART.log. Progress goes to the
+standard error.
 """
 
 from __future__ import annotations
@@ -152,11 +153,13 @@ def report_of(parts: list[Part], seconds: float, seed: int) -> str:
     for lane in dict.fromkeys(part.lane for part in parts):
         own = [part for part in parts if part.lane is lane]
         failed = [str(part.number) for part in own if part.status != 0]
+        done = sum(part.count for part in own)
         asked = int(lane.amount * own[0].scale) if lane.scales else lane.amount
+        fewer = ", fewer than asked for" if done < asked else ""
         rows.append(
-            f"| {lane.name} | {asked:,} | {sum(part.count for part in own):,} | {lane.unit} "
+            f"| {lane.name} | {asked:,} | {done:,} | {lane.unit} "
             f"| {sum(part.seconds for part in own) / 60:.1f} "
-            f"| {'FAILED: part ' + ', '.join(failed) if failed else 'held'} |"
+            f"| {'FAILED: part ' + ', '.join(failed) if failed else 'held' + fewer} |"
         )
     return "\n".join(rows) + "\n"
 
@@ -176,6 +179,7 @@ def main() -> int:
     parser.add_argument("lanes", nargs="*", metavar="LANE",
                         help=f"default: all of {', '.join(lane.name for lane in LANES)}")  # fmt: skip
     parser.add_argument("--scale", type=float, default=1.0, help="part of the figures (default 1)")
+    parser.add_argument("--minutes", type=float, default=60, help="the time it may take (default 60)")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "little"))
     arguments = parser.parse_args()
     known = {lane.name: lane for lane in LANES}
@@ -194,13 +198,17 @@ def main() -> int:
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         list(workers.map(lambda part: part.run(arguments.seed), parts))
     done.set()
-    report = report_of(parts, time.monotonic() - start, arguments.seed)
+    seconds = time.monotonic() - start
+    report = report_of(parts, seconds, arguments.seed)
     (OUTPUT / "report.md").write_text(report)
     print(report, end="")
     failed = [part for part in parts if part.status != 0]
     for part in failed:
         print(f"\n{part.log}:\n" + "".join(part.log.open(errors="replace").readlines()[-20:]))
-    return 1 if failed else 0
+    too_long = seconds > 60 * arguments.minutes
+    if too_long:
+        print(f"\nit took longer than {arguments.minutes:g} minutes")
+    return 1 if failed or too_long else 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ gate_steps=(setup format tidy tools build ctest planted sstables python install 
 all_steps=("${gate_steps[@]}" wheel)
 long_steps=(campaign coverage)
 python=build/venv/bin/python
+fuzz_targets=(log_fuzz manifest_fuzz sst_fuzz ipc_fuzz key_fuzz database_fuzz operations_fuzz)
 unit_tests=()
 for folder in tests/unit/*/; do unit_tests+=("$(basename "$folder")_test"); done
 logs=build/logs
@@ -121,9 +122,8 @@ step_campaign() { "$python" tools/campaign.py; }
 
 # A build of its own that counts branches, and what the tests of C++ take of them.
 step_coverage() {
-  local targets=(behaviour_test model_test crash_test concurrency_test) target
-  targets+=("${unit_tests[@]}")
-  for target in log manifest sst ipc key database operations; do targets+=("${target}_fuzz"); done
+  local targets=(behaviour_test model_test crash_test concurrency_test)
+  targets+=("${unit_tests[@]}" "${fuzz_targets[@]}")
   bash tools/build.sh coverage "${targets[@]}"
   find build/coverage -name '*.gcda' -delete
   # What sources that are gone have left there is not to be counted: gcovr stumbles over it.
@@ -139,7 +139,8 @@ step_coverage() {
 # takes memory from malloc then: its own allocators hide overruns, and the one it prefers is taken
 # for a misuse of locks when the process ends.
 step_asan() {
-  local targets=(behaviour_test model_test crash_test "${unit_tests[@]}")
+  local targets=(behaviour_test model_test crash_test concurrency_test "${unit_tests[@]}")
+  targets+=("${fuzz_targets[@]}")
   bash tools/build.sh asan "${targets[@]}"
   ARROW_DEFAULT_MEMORY_POOL=system ASAN_OPTIONS=detect_stack_use_after_return=1 \
     LSAN_OPTIONS=suppressions=$PWD/tools/lsan.supp \
@@ -147,22 +148,25 @@ step_asan() {
     MARBLE_MODEL_OPERATIONS=21000 MARBLE_CRASH_CYCLES=20 MARBLE_POWER_CUTS=30 \
     MARBLE_ALTER_OPERATIONS=120 MARBLE_CRASH_IMAGES=460 MARBLE_IO_ERRORS=400 MARBLE_DAMAGES=240 \
     MARBLE_FULL_DISK_CYCLES=1 MARBLE_FAILED_ALLOCATIONS=60 MARBLE_FAULT_OPERATIONS=1500 \
-    MARBLE_DESCRIPTOR_ROUNDS=1 \
+    MARBLE_DESCRIPTOR_ROUNDS=1 MARBLE_STRESS_ROUNDS=100 MARBLE_SOAK_SECONDS=1 \
     ctest --preset asan --parallel "$(nproc)" \
     --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
 }
 
 # The crash tests recover on several threads. Those that fork are left out: Arrow's allocators have
-# fork handlers that are taken for a misuse of locks. So is one that waits for Arrow's futures.
+# fork handlers that are taken for a misuse of locks. So are those that wait for Arrow's futures.
 step_tsan() {
-  bash tools/build.sh tsan concurrency_test base_test tree_test crash_test
+  local targets=(concurrency_test crash_test behaviour_test base_test io_test sst_test tree_test)
+  bash tools/build.sh tsan "${targets[@]}"
   ARROW_DEFAULT_MEMORY_POOL=system \
     TSAN_OPTIONS=suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1 \
-    MARBLE_STRESS_ROUNDS=250 MARBLE_POWER_CUTS=30 MARBLE_CRASH_IMAGES=230 MARBLE_IO_ERRORS=200 \
+    MARBLE_STRESS_ROUNDS="${MARBLE_STRESS_ROUNDS:-250}" MARBLE_POWER_CUTS=30 \
+    MARBLE_CRASH_IMAGES=230 MARBLE_IO_ERRORS=200 \
     MARBLE_FULL_DISK_CYCLES=1 MARBLE_FAILED_ALLOCATIONS=60 MARBLE_SOAK_SECONDS=1 \
-    MARBLE_DAMAGES=120 GTEST_FILTER='-KillTest.*:OutOfMemoryTest.*' \
+    MARBLE_DAMAGES=120 \
+    GTEST_FILTER='-KillTest.*:OutOfMemoryTest.*:LargeDamageTest.*' \
     ctest --preset tsan --parallel "$(nproc)" \
-    --tests-regex '^(concurrency_test|base_test|tree_test|crash_test)(_[0-9])?$'
+    --tests-regex "^($(IFS='|'; echo "${targets[*]}"))(_[0-9])?\$"
 }
 
 steps=("$@")

@@ -204,7 +204,7 @@ bool OpenDatabase::RunOneJob(int thread) {
     const bool go_on = RunFlush(table);
     if (thread == 0) first_thread_busy_ = false;
     // Without room for a flush a compaction may fit, and make some.
-    if (go_on || !MayCompact(thread)) return go_on;
+    if (go_on || !MayCompact(thread) || ManifestWaits() || !write_error_.ok()) return go_on;
   }
   for (CompactionParts* parts : shared_compactions_) {
     if (thread == 0) first_thread_busy_ = true;
@@ -217,6 +217,7 @@ bool OpenDatabase::RunOneJob(int thread) {
   for (LiveTable* t : tables_.Behind(last_compacted_)) {
     if (start < t->compaction_retry) continue;
     t->compaction_retry = {};
+    t->no_room = arrow::Status::OK();
     if (t->compacting || t->dropping || t->wanted_alone > 0) continue;
     if (!CompactionErrorOf(*t).ok()) continue;
     auto plan = PickCompaction(*t->version, LimitsFor(*t));
@@ -294,7 +295,7 @@ CompactionLimits OpenDatabase::LimitsFor(const LiveTable& table) const {
 }
 
 arrow::Status OpenDatabase::WhyNotCompacted(const LiveTable& table) const {
-  return Clock::now() < table.compaction_retry ? table.no_room : CompactionErrorOf(table);
+  return table.no_room.ok() ? CompactionErrorOf(table) : table.no_room;
 }
 
 arrow::Status OpenDatabase::CompactionErrorOf(const LiveTable& table) const {
@@ -440,7 +441,8 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::RunParts(LiveTable* table,
 void OpenDatabase::FlushBetweenParts() {
   if (environment_.options.background_threads > 1) return;
   // Nobody else would, and writers soon wait for it.
-  if (stop_jobs_.load() || !write_error_.ok() || flushes_lack_room_ || ManifestWaits()) return;
+  if (stop_jobs_.load() || !write_error_.ok() || ManifestWaits()) return;
+  if (flushes_lack_room_ && Clock::now() < room_retry_) return;
   if (LiveTable* table = NextToFlush(/*thread=*/0); table != nullptr) RunFlush(table);
 }
 

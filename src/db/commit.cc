@@ -419,7 +419,8 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
 
 arrow::Status OpenDatabase::ReasonForRuns(const LiveTable& table) const {
   if (table.compacting) return arrow::Status::OK();  // this one may have room
-  // No compaction is begun then. But that another table's found no room says nothing of this one's.
+  // Hardly a compaction will do better then. But that another table's found no room says nothing of
+  // this one's.
   if (flushes_lack_room_) return room_error_;
   return WhyNotCompacted(table);
 }

@@ -287,7 +287,7 @@ class OpenDatabase : public DatabaseCore {
   /// The table's error that keeps compactions from being begun; OK if there is none, or what it was
   /// for has gone.
   arrow::Status CompactionErrorOf(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
-  /// The same, or that it rests because there was no room for one.
+  /// The same, or that there was no room for the last one.
   arrow::Status WhyNotCompacted(const LiveTable& table) const MARBLE_REQUIRES(mutex_);
   std::vector<uint64_t> PinnedSequences() const MARBLE_REQUIRES(mutex_);
   arrow::Status FlushAll(LiveTable* only) MARBLE_REQUIRES(mutex_);

@@ -100,7 +100,11 @@ class Repairer {
   }
 
   static int64_t RowsOf(const TablePlan& table) {
-    int64_t rows = table.memtable != nullptr ? table.memtable->entries() : 0;
+    int64_t rows = 0;
+    if (table.memtable != nullptr) {
+      const auto tombstones = table.memtable->range_tombstones().Set();
+      rows = table.memtable->entries() - static_cast<int64_t>(tombstones->tombstones().size());
+    }
     for (const auto& [number, meta] : table.files) rows += static_cast<int64_t>(meta.rows);
     return rows;
   }
@@ -116,6 +120,7 @@ class Repairer {
       const arrow::Status created = CreateTable(table, &names).Value(&result.name);
       if (IsOfTheTable(created)) {
         report_->findings.push_back(UnusableTable(table.record.name, survey_.directory, created));
+        progress_.rows_done += RowsOf(table);
         continue;
       }
       ARROW_RETURN_NOT_OK(created);

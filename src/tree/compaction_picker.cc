@@ -292,7 +292,7 @@ std::optional<CompactionPlan> PickCompaction(const Version& version,
     const bool yields = plan->output_level > 0 && fullest.times >= far && fullest.times > level0;
     if (!yields) return plan;
     // That takes long if much was loaded: as few runs as can be, or writers stop meanwhile.
-    if (version.LevelBytes(0) * kLittleLevel0 <= version.LevelBytes(1)) {
+    if (version.LevelBytes(0) * kLittleLevel0 <= version.LevelBytes(fullest.level)) {
       const size_t first = FirstEligibleRun(version, limits.flushed_sequence);
       if (auto merged = MergeWithinLevel0(version, first, limits.level_base_bytes)) return merged;
     }

@@ -35,7 +35,7 @@ inline constexpr uint64_t kDeletesShare = 4;
 /// kLevel0Trigger runs, goes before a merge of level 0 that is not worth it. If level 0 were always
 /// first, a flood of writes would let level 1, which it meets all of, grow without end. Before one
 /// that is worth it, which may meet nothing, from many times its size on. Level 0 is merged among
-/// itself then, if it is no more than a kLittleLevel0-th of level 1: too many runs stop writers.
+/// itself then, if it is no more than a kLittleLevel0-th of that level: too many runs stop writers.
 inline constexpr double kFarOverSize = 2.0;
 inline constexpr double kTooFarOverSize = 20.0;
 inline constexpr int64_t kLittleLevel0 = 6;

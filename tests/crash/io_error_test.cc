@@ -168,7 +168,7 @@ class IoErrorTest : public ::testing::TestWithParam<size_t> {
   }
 
   std::array<uint64_t, kFaultCount> operations_ = {};  // of the faults' kinds
-  uint64_t cases_ = 0;                                  // their sum
+  uint64_t cases_ = 0;                                 // their sum
 };
 
 TEST_P(IoErrorTest, LosesNothingAcknowledgedAndEndsOrGoesOnAsPromised) {
@@ -197,8 +197,7 @@ TEST_P(IoErrorTest, LosesNothingAcknowledgedAndEndsOrGoesOnAsPromised) {
   for (std::thread& worker : workers) worker.join();
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   std::cout << "'" << Words() << "': " << cases_ << " errors at operations, " << errors
-            << " errors in " << time.count()
-            << " s, MARBLE_SEED=" << SeedOfThisRun() << std::endl;
+            << " errors in " << time.count() << " s, MARBLE_SEED=" << SeedOfThisRun() << std::endl;
 }
 
 INSTANTIATE_TEST_SUITE_P(Scripts, IoErrorTest, testing::Range<size_t>(0, kScriptCount));

@@ -127,8 +127,8 @@ bool Meets(const Stretch& stretch, int64_t begin, int64_t end) {
   return first < end && begin < last;
 }
 
-/// Where the block index and the page checksums of a file begin and end: what is damaged there costs
-/// more than a block.
+/// Where the block index and the page checksums of a file begin and end: what is damaged there
+/// costs more than a block.
 std::vector<std::pair<int64_t, int64_t>> Precious(const arrow::KeyValueMetadata& metadata) {
   std::vector<std::pair<int64_t, int64_t>> places;
   const std::string sections = *metadata.Get("marble.sections");
@@ -173,7 +173,7 @@ arrow::Status Foresee(const std::string& path, const std::vector<Stretch>& stret
     for (int64_t row = 0; row < ids.length(); ++row) {
       (*fates)[static_cast<size_t>(ids.Value(row))] = fate;
     }
-    begin = end;
+    begin = (end + 63) / 64 * 64;  // behind the padding
   }
   return arrow::Status::OK();
 }

@@ -35,17 +35,16 @@ inline marble::ProgressCallback MakeProgress(PyObject* callback, arrow::Status* 
   };
 }
 
-/// Calls `callback(done, total)`, of `Progress`'s members; an exception, which goes to `raised` too,
-/// ends what is told of. The caller holds both as long as that lasts.
+/// Calls `callback(done, total)`, of `Progress`'s members; an exception ends what is told of, with
+/// a status that is the exception. The caller holds the callback as long as that lasts.
 template <typename Progress>
 std::function<arrow::Status(const Progress&)> MakeWorkProgress(PyObject* callback,
-                                                               int64_t Progress::*done,
-                                                               int64_t Progress::*total) {
+                                                               int64_t Progress::* done,
+                                                               int64_t Progress::* total) {
   return [=](const Progress& now) {
     arrow::py::PyAcquireGIL gil;
-    PyObject* const answer =
-        PyObject_CallFunction(callback, "LL", static_cast<long long>(now.*done),
-                              static_cast<long long>(now.*total));
+    PyObject* const answer = PyObject_CallFunction(
+        callback, "LL", static_cast<long long>(now.*done), static_cast<long long>(now.*total));
     if (answer == nullptr) return arrow::py::ConvertPyError();
     Py_DECREF(answer);
     return arrow::Status::OK();
