@@ -236,6 +236,16 @@ TEST(CompactionPickerTest, ALevelFarOverItsSizeGoesFirstUnlessLevel0NeedsItMore)
   EXPECT_EQ(plan->output_level, 0) << "little beside what is too much";
 }
 
+TEST(CompactionPickerTest, OfFilesFullOfDeletesOneWithSomethingToDeleteGoesDown) {
+  VersionMaker maker;
+  maker.File(1, "a", "c", 1, 5).Deletes(600).File(1, "d", "f", 1, 5).Deletes(600);  // of 1,000
+  EXPECT_FALSE(PickCompaction(*maker.Make(), Limits()).has_value());
+  auto plan = PickCompaction(*maker.File(2, "e", "e", 64, 1).Make(), Limits());
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->InputFiles().size(), 2u);
+  EXPECT_EQ(plan->InputFiles()[0]->meta().smallest, "d");
+}
+
 TEST(CompactionPickerTest, SmallNeighboursBecomeOneFile) {
   VersionMaker maker;
   maker.File(2, "a", "a", 64, 5);
