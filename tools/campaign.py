@@ -68,7 +68,7 @@ def fuzz(target: str, seconds: int, amount: int) -> Lane:
 LANES = (
     Lane("model", "model_test", "operations", 30_000_000, r", (\d+) operations",
          "MARBLE_MODEL_OPERATIONS", "Options/ModelTest.*", 6),
-    Lane("images", "crash_test", "crash images", 100_000, r"operations, (\d+) images",
+    Lane("images", "crash_test", "crash images", 165_000, r"operations, (\d+) images",
          "MARBLE_CRASH_IMAGES", "Scripts/CrashImageTest.*", 4),
     Lane("errors", "crash_test", "I/O errors", 60_500, r"(\d+) errors in", "MARBLE_IO_ERRORS",
          "Scripts/IoErrorTest.*", 3),
