@@ -19,6 +19,10 @@ _NEVER_CUT = {int, str, bytes, bool, type(None)}
 # From here on a number becomes infinity.
 _INFINITE = {pa.float16(): 65520.0, pa.float32(): 3.4028235677973366e38}
 
+# Of a float that was made a decimal and a float again, the part by which it may differ: what is more
+# was cut by the decimal's scale.
+_HAIR = {pa.float16(): 2.0**-10, pa.float32(): 2.0**-22, pa.float64(): 2.0**-50}
+
 # Up to so many values are looked at one by one before anything else is asked: a key, mostly.
 _FEW = 8
 
@@ -143,8 +147,11 @@ def exact_array(values, data_type):
     if not hasattr(values, "__len__"):
         values = list(values)
     dtype = getattr(values, "dtype", object)
-    if dtype != object and getattr(dtype, "kind", "") in _CAST_KINDS:
-        return exact_cast(pa.array(values), data_type)
+    kind = getattr(dtype, "kind", "")
+    if dtype != object and kind in _CAST_KINDS:
+        return exact_cast(pa.array(values), data_type, any_zone=True)
+    if kind == "S":
+        values = values.tolist()  # Arrow takes the padding for a part of texts
     array = pa.array(values, data_type)
     # Other numpy arrays and pandas series are cast by Arrow, which refuses losses.
     if dtype == object:
@@ -153,8 +160,8 @@ def exact_array(values, data_type):
     return array
 
 
-# numpy's floats, datetimes and timedeltas.
-_CAST_KINDS = ("f", "M", "m")
+# numpy's numbers, datetimes and timedeltas.
+_CAST_KINDS = ("i", "u", "f", "M", "m")
 
 
 def _holds(data_type, is_such):
@@ -216,15 +223,27 @@ def _value_type(data_type):
     return data_type
 
 
-def _compare(before, after):
+def _was_cut_by_scale(before, after):
+    """Whether a float is another number as the decimal that it became."""
+    wide = before.cast(pa.float64())
+    again = after.cast(before.type).cast(pa.float64())
+    hair = pc.multiply(pc.abs(wide), _HAIR[before.type])
+    return pc.any(pc.greater(pc.abs(pc.subtract(again, wide)), hair)).as_py()
+
+
+def _is_zoned(data_type):
+    return pt.is_timestamp(data_type) and data_type.tz is not None
+
+
+def _compare(before, after, any_zone):
     """ValueError if `after`, which `before` was cast to, is another kind of value or was cut. Arrays
-    that are not chunked."""
+    that are not chunked. `any_zone`: times without a zone are UTC."""
     if before.type == after.type or pt.is_null(before.type):
         return
     parts = _parts(before)
     if parts:
         for part, cast in zip(parts, _parts(after)):
-            _compare(part, cast)
+            _compare(part, cast, any_zone)
         return
     others = f"a column of {before.type} is no {after.type}"
     if (_is_text(before.type) or _is_bytes(before.type)) != (
@@ -232,6 +251,11 @@ def _compare(before, after):
         raise ValueError(others)
     if pt.is_temporal(before.type) and not pt.is_temporal(after.type):
         raise ValueError(others)
+    if pt.is_timestamp(before.type) and pt.is_timestamp(after.type) and not any_zone:
+        if _is_zoned(before.type) != _is_zoned(after.type):
+            raise ValueError(others)
+    if before.type in _HAIR and pt.is_decimal(after.type) and _was_cut_by_scale(before, after):
+        raise ValueError(f"{before.type} cannot be cast to {after.type} without loss")
     if after.type in _INFINITE and _has_infinity(after):
         for value, cast in zip(before, after):
             if cast.is_valid and math.isinf(cast.as_py()) and _became_infinite(value, after.type):
@@ -242,9 +266,11 @@ def _compare(before, after):
             raise ValueError(f"{before.type} cannot be cast to {after.type} without loss")
 
 
-def exact_cast(array, data_type):
+def exact_cast(array, data_type, any_zone=False):
     """`array` (or chunked array) cast to `data_type`; ValueError or ArrowException if another kind
-    of value is wanted or a value would be cut. Floats are rounded."""
+    of value is wanted or a value would be cut. Floats become the nearest floats, and decimals only
+    where their scale suffices. With `any_zone` times without a zone may be given one, and taken
+    theirs."""
     if array.type == data_type:
         return array
     if has_list_view(array.type):
@@ -254,9 +280,9 @@ def exact_cast(array, data_type):
     plain = array.cast(wanted)
     if isinstance(array, pa.ChunkedArray):
         for before, after in zip(array.chunks, plain.chunks):
-            _compare(before, after)
+            _compare(before, after, any_zone)
     else:
-        _compare(array, plain)
+        _compare(array, plain, any_zone)
     if wanted == data_type:
         return plain
     if pt.is_run_end_encoded(data_type):

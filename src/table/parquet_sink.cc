@@ -36,6 +36,20 @@ std::shared_ptr<arrow::DataType> ParquetType(const std::shared_ptr<arrow::DataTy
   return arrow::internal::checked_cast<const arrow::RunEndEncodedType&>(*type).value_type();
 }
 
+/// Parquet's dates have 32 bits, into which Arrow's writer cuts those that have more.
+bool FitParquet(const arrow::ArrayData& data) {
+  if (data.type->id() == arrow::Type::DATE64) {
+    constexpr int64_t kDay = 86'400'000;
+    const auto* const values = data.GetValues<int64_t>(1);
+    for (int64_t i = 0; i < data.length; ++i) {
+      const int64_t day = values[i] / kDay;
+      if (day != static_cast<int32_t>(day) && data.IsValid(i)) return false;
+    }
+  }
+  if (data.dictionary != nullptr && !FitParquet(*data.dictionary)) return false;
+  return std::ranges::all_of(data.child_data, [](const auto& child) { return FitParquet(*child); });
+}
+
 class ParquetSink final : public ExportSink {
  public:
   arrow::Status Open(std::shared_ptr<arrow::io::OutputStream> stream, const arrow::Schema& schema,
@@ -63,6 +77,10 @@ class ParquetSink final : public ExportSink {
     arrow::ArrayVector columns;
     for (int i = 0; i < batch->num_columns(); ++i) {
       ARROW_ASSIGN_OR_RAISE(auto column, CastLossless(batch->column(i), schema_->field(i)->type()));
+      if (!FitParquet(*column->data())) {
+        return arrow::Status::Invalid("column '", batch->column_name(i),
+                                      "': Parquet has no date that is so far away");
+      }
       columns.push_back(std::move(column));
     }
     const auto rows = arrow::RecordBatch::Make(schema_, batch->num_rows(), std::move(columns));

@@ -11,6 +11,7 @@
 
 #include "table/exception_guard.h"
 #include "table/import_source.h"
+#include "table/int96_times.h"
 #include "table/limited_pool.h"
 
 namespace marble {
@@ -22,21 +23,19 @@ class ParquetSource final : public ImportSource {
       : pool_(AcquireLimitedPool(memory, input->GetSize().ValueOr(0))), input_(std::move(input)) {}
 
   arrow::Status Open() {
-    parquet::ReaderProperties properties(pool_.get());
-    // Pages are read as they are needed: a row group's columns would be read whole otherwise.
-    properties.enable_buffered_stream();
-    properties.set_buffer_size(int64_t{1} << 20);
-    parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/true);
-    // What it reads ahead it keeps to the end.
-    arrow_properties.set_pre_buffer(false);
     return TooLarge(WithoutExceptions([&] {
-      parquet::arrow::FileReaderBuilder builder;
-      ARROW_RETURN_NOT_OK(builder.Open(input_, properties));
-      builder.properties(arrow_properties)->memory_pool(pool_.get());
-      ARROW_ASSIGN_OR_RAISE(reader_, builder.Build());
+      ARROW_ASSIGN_OR_RAISE(reader_, OpenReader(arrow::TimeUnit::NANO));
       const auto metadata = reader_->parquet_reader()->metadata();
       rows_total_ = metadata->num_rows();
-      reader_->set_batch_size(BatchRows(*metadata));
+      std::vector<int> int96;
+      for (int i = 0; i < metadata->num_columns(); ++i) {
+        const bool is_such = metadata->schema()->Column(i)->physical_type() == parquet::Type::INT96;
+        if (is_such) int96.push_back(i);
+      }
+      if (!int96.empty()) {
+        ARROW_ASSIGN_OR_RAISE(const auto unit, UnitOf(int96));
+        ARROW_ASSIGN_OR_RAISE(reader_, OpenReader(unit));
+      }
       return reader_->GetSchema(&schema_);
     }));
   }
@@ -56,10 +55,7 @@ class ParquetSource final : public ImportSource {
       }
       // Of no columns there would be as many rows as the footer claims.
       if (leaves.empty()) ARROW_RETURN_NOT_OK(AddSmallestLeaf(&leaves));
-      std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
-      std::iota(groups.begin(), groups.end(), 0);
-      ARROW_ASSIGN_OR_RAISE(batches_, reader_->GetRecordBatchReader(groups, leaves));
-      return arrow::Status::OK();
+      return AllRows(reader_.get(), leaves).Value(&batches_);
     });
   }
 
@@ -80,6 +76,49 @@ class ParquetSource final : public ImportSource {
   }
 
  private:
+  /// Reads INT96 columns in `unit`.
+  arrow::Result<std::unique_ptr<parquet::arrow::FileReader>> OpenReader(
+      arrow::TimeUnit::type unit) const {
+    parquet::ReaderProperties properties(pool_.get());
+    // Pages are read as they are needed: a row group's columns would be read whole otherwise.
+    properties.enable_buffered_stream();
+    properties.set_buffer_size(int64_t{1} << 20);
+    parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/true);
+    // What it reads ahead it keeps to the end.
+    arrow_properties.set_pre_buffer(false);
+    arrow_properties.set_coerce_int96_timestamp_unit(unit);
+    parquet::arrow::FileReaderBuilder builder;
+    ARROW_RETURN_NOT_OK(builder.Open(input_->Again(), properties));
+    builder.properties(arrow_properties)->memory_pool(pool_.get());
+    ARROW_ASSIGN_OR_RAISE(auto reader, builder.Build());
+    reader->set_batch_size(BatchRows(*reader->parquet_reader()->metadata()));
+    return reader;
+  }
+
+  static arrow::Result<std::unique_ptr<arrow::RecordBatchReader>> AllRows(
+      parquet::arrow::FileReader* reader, const std::vector<int>& leaves) {
+    std::vector<int> groups(static_cast<size_t>(reader->num_row_groups()));
+    std::iota(groups.begin(), groups.end(), 0);
+    return reader->GetRecordBatchReader(groups, leaves);
+  }
+
+  /// The unit in which the times of these leaves lose nothing, by reading all of them.
+  arrow::Result<arrow::TimeUnit::type> UnitOf(const std::vector<int>& leaves) const {
+    ARROW_ASSIGN_OR_RAISE(const auto fine, OpenReader(arrow::TimeUnit::NANO));
+    ARROW_ASSIGN_OR_RAISE(const auto coarse, OpenReader(arrow::TimeUnit::MICRO));
+    ARROW_ASSIGN_OR_RAISE(const auto nanos, AllRows(fine.get(), leaves));
+    ARROW_ASSIGN_OR_RAISE(const auto micros, AllRows(coarse.get(), leaves));
+    Int96Times times;
+    while (true) {
+      ARROW_ASSIGN_OR_RAISE(const auto some, nanos->Next());
+      ARROW_ASSIGN_OR_RAISE(const auto same, micros->Next());
+      if (some == nullptr || same == nullptr) return times.Unit();
+      ARROW_RETURN_NOT_OK(some->Validate());
+      ARROW_RETURN_NOT_OK(same->Validate());
+      times.See(*some, *same);
+    }
+  }
+
   arrow::Status AddSmallestLeaf(std::vector<int>* leaves) const {
     const auto metadata = reader_->parquet_reader()->metadata();
     std::vector<int64_t> sizes(static_cast<size_t>(metadata->num_columns()));

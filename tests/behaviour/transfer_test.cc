@@ -446,6 +446,17 @@ TEST_F(TransferTest, NestedColumnsCannotBeWrittenToCsvAndTheErrorNamesThem) {
   EXPECT_EQ(Files(), 0u);
 }
 
+TEST_F(TransferTest, DatesThatParquetCannotHoldAreRefusedByColumn) {
+  const auto schema = arrow::schema({field("id", arrow::int64(), false),
+                                     field("days", arrow::list(arrow::date64()))});
+  auto table = MakeTable("dates", schema);
+  ASSERT_OK(table->Insert(*BatchFromJson(schema, {"[1]", "[[185542587100800000, null]]"})));
+  ASSERT_OK(ExportFile(table, Path("last.parquet")));  // the last day of 32 bits
+  ASSERT_OK(table->Insert(*BatchFromJson(schema, {"[2]", "[[0, 185542587187200000]]"})));
+  EXPECT_FAILS_WITH("'days'", ExportFile(table, Path("dates.parquet")));
+  EXPECT_EQ(Files(), 1u);
+}
+
 TEST_F(TransferTest, CompressedFilesAreSmallerAndComeBack) {
   auto table = MakeTable("users", UserSchema());
   const auto rows = ManyUsers(10'000);

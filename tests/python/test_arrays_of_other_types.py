@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from decimal import Decimal
 
 import marbledb
 import numpy as np
@@ -28,6 +29,13 @@ def stored(db, data_type, values):
         (pa.date32(), np.array([MORNING], "datetime64[ns]")),
         (pa.time64("us"), pa.array([MORNING])),
         (pa.bool_(), pa.array([5])),
+        (pa.bool_(), np.array([5])),
+        (pa.decimal128(10, 2), pa.array([1.004])),
+        (pa.decimal128(10, 2), np.array([1.0, 19.999])),
+        (pa.decimal128(10, 2), pa.array([1.004], pa.float32())),
+        (pa.list_(pa.decimal128(10, 2)), pa.array([[1.004]])),
+        (pa.timestamp("us", "Europe/Berlin"), pa.array([MORNING])),
+        (pa.timestamp("us"), pa.array([MORNING], pa.timestamp("us", "UTC"))),
         (pa.int64(), pa.array(["7"])),
         (pa.string(), pa.array([7])),
         (pa.int8(), pa.array([300])),
@@ -57,6 +65,13 @@ def test_what_a_column_cannot_hold_whole_is_refused(db, data_type, values):
         (pa.date32(), np.array([MIDNIGHT, "NaT"], "datetime64[ns]"), [DAY, None]),
         (pa.timestamp("us"), pa.array([DAY]), [MIDNIGHT]),
         (pa.int8(), pa.chunked_array([[1], [2]]), [1, 2]),
+        (pa.bool_(), np.array([0, 1]), [False, True]),
+        (pa.decimal128(20, 2), pa.array([0.1, 19.99, 1e15 + 0.25, None, -0.01]),
+         [Decimal("0.10"), Decimal("19.99"), Decimal("1000000000000000.25"), None, Decimal("-0.01")]),
+        (pa.decimal128(10, 2), np.array([19.99], "float32"), [Decimal("19.99")]),
+        (pa.string(), np.array([b"a", b"bc"]), ["a", "bc"]),
+        (pa.timestamp("us", "UTC"), np.array([MORNING], "datetime64[us]"),
+         [MORNING.replace(tzinfo=datetime.timezone.utc)]),
         (pa.float32(), pa.array([0.5, float("inf")]), [0.5, float("inf")]),
         (pa.large_string(), pa.array(["a", "a"]).dictionary_encode(), ["a", "a"]),
         (pa.dictionary(pa.int8(), pa.string()), pa.array(["a", "b"]), ["a", "b"]),

@@ -4,6 +4,7 @@ import contextlib
 from decimal import Decimal
 
 import marbledb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -179,6 +180,30 @@ def test_a_closed_database_moves_no_files(db, people, tmp_path):
         people.export_file(tmp_path / "y.csv")
     with pytest.raises(marbledb.ClosedError):
         people.bulk_load([])
+
+
+@pytest.mark.parametrize("times, unit", [
+    (["9999-12-31T00:00:00", "2026-11-30T01:02:03.000004"], "us"),
+    (["2026-11-30T01:02:03.000004005"], "ns"),
+])
+def test_times_of_int96_columns_are_read_whole_whatever_their_range(db, tmp_path, times, unit):
+    wanted = pa.array(np.array(times, f"datetime64[{unit}]"))
+    lists = pa.ListArray.from_arrays(list(range(len(times) + 1)), wanted)
+    rows = pa.table({"id": range(len(times)), "at": wanted, "all": lists})
+    pa.parquet.write_table(rows, tmp_path / "x.parquet", use_deprecated_int96_timestamps=True)
+    db.import_file("t", tmp_path / "x.parquet", create=True, primary_key="id")
+    assert db["t"].schema.field("at").type == wanted.type
+    assert db["t"].to_table().select(["at", "all"]).equals(rows.select(["at", "all"]))
+
+
+def test_int96_times_that_no_unit_holds_are_refused(db, tmp_path):
+    pa.parquet.write_table(
+        pa.table({"id": [1, 2], "at": pa.array(np.array(["9999-12-31", "NaT"], "datetime64[us]"))}),
+        tmp_path / "far.parquet", use_deprecated_int96_timestamps=True)
+    table = db.create_table("t", pa.schema([("id", pa.int64()), ("at", pa.timestamp("ns"))]), "id")
+    with pytest.raises(marbledb.InvalidArgumentError, match="far.parquet.*at"):
+        table.import_file(tmp_path / "far.parquet")
+    assert table.count() == 0
 
 
 def test_times_of_every_unit_come_back_from_parquet(tmp_path):
