@@ -1,6 +1,6 @@
 // Times of Parquet's INT96 columns, as Spark, Hive and Impala write them: a day of 32 bits and the
-// nanoseconds in it. Arrow reads them as nanoseconds, which wrap around outside of the years 1677 to
-// 2262, or as microseconds, which lose digits, and says neither. Value, used by one thread.
+// nanoseconds in it. Arrow reads them as nanoseconds, which wrap around outside of the years 1677
+// to 2262, or as microseconds, which lose digits, and says neither. Value, used by one thread.
 #pragma once
 
 #include <arrow/record_batch.h>

@@ -447,8 +447,8 @@ TEST_F(TransferTest, NestedColumnsCannotBeWrittenToCsvAndTheErrorNamesThem) {
 }
 
 TEST_F(TransferTest, DatesThatParquetCannotHoldAreRefusedByColumn) {
-  const auto schema = arrow::schema({field("id", arrow::int64(), false),
-                                     field("days", arrow::list(arrow::date64()))});
+  const auto schema = arrow::schema(
+      {field("id", arrow::int64(), false), field("days", arrow::list(arrow::date64()))});
   auto table = MakeTable("dates", schema);
   ASSERT_OK(table->Insert(*BatchFromJson(schema, {"[1]", "[[185542587100800000, null]]"})));
   ASSERT_OK(ExportFile(table, Path("last.parquet")));  // the last day of 32 bits

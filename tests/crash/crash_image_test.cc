@@ -201,9 +201,9 @@ class CrashImageTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(CrashImageTest, HoldsAPrefixWithAllThatWasSynced) {
   const auto start = std::chrono::steady_clock::now();
-  const int64_t wanted =
-      NumberFromEnvironment("MARBLE_CRASH_IMAGES", kImages) / static_cast<int64_t>(kScriptCount);
-  const auto images = static_cast<size_t>(std::max<int64_t>(wanted, 1));
+  constexpr auto kScriptsHere = static_cast<int64_t>(kScriptCount);
+  const int64_t wanted = NumberFromEnvironment("MARBLE_CRASH_IMAGES", kImages);
+  const auto images = static_cast<size_t>((wanted + kScriptsHere - 1) / kScriptsHere);
   size_t operations = 0;
   for (uint64_t round = 0; images_ < images && !HasFailure(); ++round) {
     ASSERT_NO_FATAL_FAILURE(RunScript(Mix(SeedOfThisRun() + round * kScriptCount + GetParam())));
