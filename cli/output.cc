@@ -187,11 +187,12 @@ void TextTable::Print() const {
 
 ProgressLine::ProgressLine() : on_terminal_(::isatty(STDERR_FILENO) != 0) {}
 
-ProgressLine::~ProgressLine() {
-  if (on_terminal_) std::fputs("\r\033[K", stderr);
+void ProgressLine::Clear() {
+  if (is_shown_) std::fputs("\r\033[K", stderr);
+  is_shown_ = false;
 }
 
-void ProgressLine::Show(std::string_view text, int64_t done, int64_t total) const {
+void ProgressLine::Show(std::string_view text, int64_t done, int64_t total) {
   if (!on_terminal_) return;
   constexpr size_t kWidth = 60;  // what is wrapped is not wiped away
   const std::string shown = ShownText(text);
@@ -202,6 +203,7 @@ void ProgressLine::Show(std::string_view text, int64_t done, int64_t total) cons
   std::string line = "\r\033[K" + shown.substr(0, length);
   if (total > 0) line += ", " + std::to_string(done * 100 / total) + " %";
   std::fputs(line.c_str(), stderr);
+  is_shown_ = true;
 }
 
 void PrintLine(std::string_view line) {

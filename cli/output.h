@@ -49,20 +49,22 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// One line on the terminal that standard error is, which each Show writes over and the end wipes
-/// away; elsewhere nothing.
+/// One line on the terminal that standard error is, which each Show writes over; elsewhere nothing.
 class ProgressLine {
  public:
   ProgressLine();
-  ~ProgressLine();
+  ~ProgressLine() { Clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
   /// `total` <= 0: it is not known.
-  void Show(std::string_view text, int64_t done, int64_t total) const;
+  void Show(std::string_view text, int64_t done, int64_t total);
+  /// Wipes the line away; the end does so too.
+  void Clear();
 
  private:
   const bool on_terminal_;
+  bool is_shown_ = false;
 };
 
 /// A line on standard output.

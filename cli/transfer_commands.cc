@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <map>
-#include <optional>
 
 #include <marble/error.h>
 #include <marble/file_system.h>
@@ -28,9 +27,9 @@ std::vector<std::string> NamesOf(const std::map<std::string, T>& choices) {
   return names;
 }
 
-ProgressCallback ShowOn(const ProgressLine& line) {
-  return [&line](const TransferProgress& now) {
-    line.Show(std::to_string(now.rows) + " rows", now.bytes, now.bytes_total);
+ProgressCallback ShowOn(ProgressLine* line) {
+  return [line](const TransferProgress& now) {
+    line->Show(std::to_string(now.rows) + " rows", now.bytes, now.bytes_total);
     return true;
   };
 }
@@ -96,15 +95,15 @@ arrow::Status Import(const Place& place, const ImportCommand& command) {
   options.atomic = command.atomic;
   options.ignore_unknown_columns = command.ignore_unknown_columns;
   if (!command.nulls.empty()) options.csv_nulls = command.nulls;
-  std::optional<ProgressLine> line(std::in_place);
-  options.progress = ShowOn(*line);
+  ProgressLine line;
+  options.progress = ShowOn(&line);
   if (command.create) {
     ARROW_RETURN_NOT_OK(CreateTable(database, place.table, command, options));
   }
   ARROW_ASSIGN_OR_RAISE(auto table, Table::Open(database, place.table));
   ImportResult result;
   const arrow::Status imported = ImportFile(table, command.file, options, &result);
-  line.reset();
+  line.Clear();
   // Flushes: the rows are durable, those before an error too.
   const arrow::Status closed = database->Close();
   ARROW_RETURN_NOT_OK(imported);
@@ -127,10 +126,10 @@ arrow::Status Export(const Place& place, const ExportCommand& command) {
   options.overwrite = command.overwrite;
   if (!command.columns.empty()) options.scan.columns = command.columns;
   if (!command.compression.empty()) options.compression = kCompressions.at(command.compression);
-  std::optional<ProgressLine> line(std::in_place);
-  options.progress = ShowOn(*line);
+  ProgressLine line;
+  options.progress = ShowOn(&line);
   auto result = ExportFile(table, command.file, options);
-  line.reset();
+  line.Clear();
   ARROW_RETURN_NOT_OK(result.status());
   PrintLine(std::to_string(result->rows) + " rows, " + std::to_string(result->bytes) + " bytes");
   return arrow::Status::OK();

@@ -3,7 +3,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 
 #include <marble/dump.h>
 #include <marble/repair.h>
@@ -19,13 +18,13 @@ void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), s
 
 arrow::Status Verify(const std::string& path, bool json) {
   VerifyOptions options;
-  std::optional<ProgressLine> line(std::in_place);
+  ProgressLine line;
   options.progress = [&](const VerifyProgress& now) {
-    line->Show(std::filesystem::path(now.file).filename().string(), now.bytes_done, now.bytes);
+    line.Show(std::filesystem::path(now.file).filename().string(), now.bytes_done, now.bytes);
     return arrow::Status::OK();
   };
   ARROW_ASSIGN_OR_RAISE(const VerifyReport report, VerifyDatabase(path, options));
-  line.reset();
+  line.Clear();
   Print(json ? report.ToJson() : report.ToText());
   if (report.ok()) return arrow::Status::OK();
   return arrow::Status::IOError(path, " is damaged in ", report.damages(), " places");
@@ -33,13 +32,13 @@ arrow::Status Verify(const std::string& path, bool json) {
 
 arrow::Status Repair(const std::string& damaged, const std::string& target, bool json) {
   RepairOptions options;
-  std::optional<ProgressLine> line(std::in_place);
+  ProgressLine line;
   options.progress = [&](const RepairProgress& now) {
-    line->Show("table '" + now.table + "'", now.rows_done, now.rows);
+    line.Show("table '" + now.table + "'", now.rows_done, now.rows);
     return arrow::Status::OK();
   };
   ARROW_ASSIGN_OR_RAISE(const RepairReport report, RepairDatabase(damaged, target, options));
-  line.reset();
+  line.Clear();
   Print(json ? report.ToJson() : report.ToText());
   if (report.lossless()) return arrow::Status::OK();
   return arrow::Status::IOError(damaged, " was damaged: the report says what was lost");

@@ -231,10 +231,6 @@ def _was_cut_by_scale(before, after):
     return pc.any(pc.greater(pc.abs(pc.subtract(again, wide)), hair)).as_py()
 
 
-def _is_zoned(data_type):
-    return pt.is_timestamp(data_type) and data_type.tz is not None
-
-
 def _compare(before, after, any_zone):
     """ValueError if `after`, which `before` was cast to, is another kind of value or was cut. Arrays
     that are not chunked. `any_zone`: times without a zone are UTC."""
@@ -251,9 +247,9 @@ def _compare(before, after, any_zone):
         raise ValueError(others)
     if pt.is_temporal(before.type) and not pt.is_temporal(after.type):
         raise ValueError(others)
-    if pt.is_timestamp(before.type) and pt.is_timestamp(after.type) and not any_zone:
-        if _is_zoned(before.type) != _is_zoned(after.type):
-            raise ValueError(others)
+    if not any_zone and pt.is_timestamp(before.type) and pt.is_timestamp(after.type) and (
+            (before.type.tz is None) != (after.type.tz is None)):
+        raise ValueError(others)
     if before.type in _HAIR and pt.is_decimal(after.type) and _was_cut_by_scale(before, after):
         raise ValueError(f"{before.type} cannot be cast to {after.type} without loss")
     if after.type in _INFINITE and _has_infinity(after):

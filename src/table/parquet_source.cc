@@ -32,10 +32,7 @@ class ParquetSource final : public ImportSource {
         const bool is_such = metadata->schema()->Column(i)->physical_type() == parquet::Type::INT96;
         if (is_such) int96.push_back(i);
       }
-      if (!int96.empty()) {
-        ARROW_ASSIGN_OR_RAISE(const auto unit, UnitOf(int96));
-        ARROW_ASSIGN_OR_RAISE(reader_, OpenReader(unit));
-      }
+      if (!int96.empty()) ARROW_RETURN_NOT_OK(ChooseUnit(int96));
       return reader_->GetSchema(&schema_);
     }));
   }
@@ -102,21 +99,23 @@ class ParquetSource final : public ImportSource {
     return reader->GetRecordBatchReader(groups, leaves);
   }
 
-  /// The unit in which the times of these leaves lose nothing, by reading all of them.
-  arrow::Result<arrow::TimeUnit::type> UnitOf(const std::vector<int>& leaves) const {
-    ARROW_ASSIGN_OR_RAISE(const auto fine, OpenReader(arrow::TimeUnit::NANO));
-    ARROW_ASSIGN_OR_RAISE(const auto coarse, OpenReader(arrow::TimeUnit::MICRO));
-    ARROW_ASSIGN_OR_RAISE(const auto nanos, AllRows(fine.get(), leaves));
+  /// Reads the times of these leaves, all of them, to find the unit in which they lose nothing.
+  arrow::Status ChooseUnit(const std::vector<int>& leaves) {
+    ARROW_ASSIGN_OR_RAISE(auto coarse, OpenReader(arrow::TimeUnit::MICRO));
+    ARROW_ASSIGN_OR_RAISE(const auto nanos, AllRows(reader_.get(), leaves));
     ARROW_ASSIGN_OR_RAISE(const auto micros, AllRows(coarse.get(), leaves));
     Int96Times times;
     while (true) {
       ARROW_ASSIGN_OR_RAISE(const auto some, nanos->Next());
       ARROW_ASSIGN_OR_RAISE(const auto same, micros->Next());
-      if (some == nullptr || same == nullptr) return times.Unit();
+      if (some == nullptr || same == nullptr) break;
       ARROW_RETURN_NOT_OK(some->Validate());
       ARROW_RETURN_NOT_OK(same->Validate());
       times.See(*some, *same);
     }
+    ARROW_ASSIGN_OR_RAISE(const auto unit, times.Unit());
+    if (unit == arrow::TimeUnit::MICRO) reader_ = std::move(coarse);
+    return arrow::Status::OK();
   }
 
   arrow::Status AddSmallestLeaf(std::vector<int>* leaves) const {

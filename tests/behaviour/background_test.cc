@@ -38,6 +38,17 @@ class BackgroundTest : public test::SmallDatabaseTest {
     }
     return arrow::Status::OK();
   }
+  /// Who creates the next SSTable sets `begun`, waits until `may_go_on`, and then so long.
+  void HoldFirstSstable(std::atomic<bool>* begun, std::atomic<bool>* may_go_on,
+                        std::chrono::milliseconds then) {
+    fs_->set_observer([=](MemoryDisk*, FileOp operation, const std::string& path) {
+      if (operation != FileOp::kCreate || !path.starts_with("/db/sst") || begun->exchange(true)) {
+        return;
+      }
+      EXPECT_TRUE(test::WaitUntil([&] { return may_go_on->load(); }));
+      std::this_thread::sleep_for(then);
+    });
+  }
 };
 
 TEST_F(BackgroundTest, NobodyWaitsForTheFilesOfADroppedTableToBeRemoved) {
@@ -66,13 +77,7 @@ TEST_F(BackgroundTest, ADropDoesNotWaitForAllCompactionsThatAreDue) {
   options_.auto_compaction = true;
   std::atomic<bool> begun = false;
   std::atomic<bool> called = false;
-  fs_->set_observer([&](MemoryDisk*, FileOp operation, const std::string& path) {
-    if (operation != FileOp::kCreate || !path.starts_with("/db/sst") || begun.exchange(true)) {
-      return;
-    }
-    EXPECT_TRUE(test::WaitUntil([&] { return called.load(); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // it waits by then
-  });
+  HoldFirstSstable(&begun, &called, std::chrono::milliseconds(100));  // it waits by then
   ASSERT_OK(Open());
   EXPECT_TRUE(test::WaitUntil([&] { return begun.load(); }));
   const auto done = [&] {
@@ -247,13 +252,7 @@ TEST_F(BackgroundTest, ACompactionWithoutRoomIsToldButWritesToOtherTablesWaitFor
   // Longer than a write is patient with what is hopeless.
   std::atomic<bool> begun = false;
   std::atomic<bool> waits = false;
-  fs_->set_observer([&](MemoryDisk*, FileOp operation, const std::string& path) {
-    if (operation != FileOp::kCreate || !path.starts_with("/db/sst") || begun.exchange(true)) {
-      return;
-    }
-    EXPECT_TRUE(test::WaitUntil([&] { return waits.load(); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(400));
-  });
+  HoldFirstSstable(&begun, &waits, std::chrono::milliseconds(400));
   ASSERT_OK(Open());
   ASSERT_OK_AND_ASSIGN(other, KeyValue::Open(db_, "other"));
   waits = true;

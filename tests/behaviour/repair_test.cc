@@ -222,9 +222,7 @@ TEST_P(RepairTest, DamagedTailOfAFileIsToldWithItsKeys) {
 TEST_P(RepairTest, ADamagedPageChecksumCostsTheBlocksOfItsPage) {
   FileBytes files = MakeDatabase(GetParam());
   std::string* file = Largest(&files, "/sst/");
-  const std::string section = "page_checksums:";  // its offset follows, in the footer
-  const size_t text = file->rfind(section) + section.size();
-  (*file)[std::stoul(file->substr(text))] ^= 1;
+  (*file)[static_cast<size_t>(test::SectionIn(*file, "page_checksums").first)] ^= 1;
   ASSERT_OK_AND_ASSIGN(const Repaired repaired, Repair(files));
   ASSERT_EQ(repaired.report.findings.size(), 2u) << repaired.report.ToText();
   const auto found = std::ranges::find(repaired.report.tables, "default", &RepairedTable::name);

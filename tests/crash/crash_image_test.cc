@@ -201,9 +201,8 @@ class CrashImageTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(CrashImageTest, HoldsAPrefixWithAllThatWasSynced) {
   const auto start = std::chrono::steady_clock::now();
-  constexpr auto kScriptsHere = static_cast<int64_t>(kScriptCount);
-  const int64_t wanted = NumberFromEnvironment("MARBLE_CRASH_IMAGES", kImages);
-  const auto images = static_cast<size_t>((wanted + kScriptsHere - 1) / kScriptsHere);
+  const auto images =
+      static_cast<size_t>(ShareFromEnvironment("MARBLE_CRASH_IMAGES", kImages, kScriptCount));
   size_t operations = 0;
   for (uint64_t round = 0; images_ < images && !HasFailure(); ++round) {
     ASSERT_NO_FATAL_FAILURE(RunScript(Mix(SeedOfThisRun() + round * kScriptCount + GetParam())));

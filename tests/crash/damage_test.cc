@@ -51,12 +51,6 @@ std::map<std::string, std::string> ByPath(const FileBytes& files) {
   return {files.begin(), files.end()};
 }
 
-/// Where the page checksums of an SSTable begin, by its footer.
-int64_t TailBegin(const std::string& sst) {
-  const std::string name = "page_checksums:";
-  return std::stoll(sst.substr(sst.rfind(name) + name.size()));
-}
-
 /// The life of a database up to a moment behind its last commit, where the process ended.
 struct Life {
   FileBytes files;
@@ -267,7 +261,7 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
     const auto& [path, bytes] = life_.files[harm.file];
     const auto at = static_cast<int64_t>(harm.at);
     const bool is_sst = KindOf(path) == "sst";
-    const int64_t tail = is_sst ? TailBegin(bytes) : 0;
+    const int64_t tail = is_sst ? SectionIn(bytes, "page_checksums").first : 0;
     bool about_it = false;
     for (const Finding& finding : report.findings) {
       if (!finding.is_damage() || finding.file != path) continue;
@@ -297,8 +291,7 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(DamageTest, GivesNobodyAWrongRowAndIsNamed) {
   const auto start = std::chrono::steady_clock::now();
-  const int64_t wanted = std::max<int64_t>(
-      NumberFromEnvironment("MARBLE_DAMAGES", kDamages) / int64_t{std::size(kScripts)}, 1);
+  const int64_t wanted = ShareFromEnvironment("MARBLE_DAMAGES", kDamages, std::size(kScripts));
   for (uint64_t life = 0; damages_ < wanted && !HasFailure(); ++life) {
     const uint64_t seed = Mix(SeedOfThisRun() + life * std::size(kScripts) + GetParam());
     ASSERT_NO_FATAL_FAILURE(Live(seed));

@@ -173,9 +173,8 @@ class IoErrorTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(IoErrorTest, LosesNothingAcknowledgedAndEndsOrGoesOnAsPromised) {
   const auto start = std::chrono::steady_clock::now();
-  constexpr auto kScriptsHere = static_cast<int64_t>(kScriptCount);
-  const int64_t wanted = NumberFromEnvironment("MARBLE_IO_ERRORS", kErrors);
-  const auto errors = static_cast<uint64_t>((wanted + kScriptsHere - 1) / kScriptsHere);
+  const auto errors =
+      static_cast<uint64_t>(ShareFromEnvironment("MARBLE_IO_ERRORS", kErrors, kScriptCount));
   const uint64_t seed = Mix(SeedOfThisRun() + GetParam());
   ASSERT_NO_FATAL_FAILURE(CountOperations(seed));
   // A part of them begins somewhere else in each run.

@@ -19,6 +19,7 @@
 #include <marble/transfer.h>
 #include <marble/verify.h>
 
+#include "support/damage.h"
 #include "support/kept_directory.h"
 #include "support/random.h"
 #include "support/test_database.h"
@@ -130,16 +131,9 @@ bool Meets(const Stretch& stretch, int64_t begin, int64_t end) {
 /// Where the block index and the page checksums of a file begin and end: what is damaged there
 /// costs more than a block.
 std::vector<std::pair<int64_t, int64_t>> Precious(const arrow::KeyValueMetadata& metadata) {
-  std::vector<std::pair<int64_t, int64_t>> places;
   const std::string sections = *metadata.Get("marble.sections");
-  for (const std::string name : {"block_index:", "page_checksums:"}) {
-    const char* text = sections.c_str() + sections.find(name) + name.size();
-    char* colon = nullptr;
-    const int64_t offset = std::strtoll(text, &colon, 10);
-    const int64_t length = std::strtoll(colon + 1, nullptr, 10);
-    places.emplace_back(offset, name.starts_with("page") ? INT64_MAX : offset + length);
-  }
-  return places;
+  const auto [index, length] = SectionIn(sections, "block_index");
+  return {{index, index + length}, {SectionIn(sections, "page_checksums").first, INT64_MAX}};
 }
 
 /// Marks the ids of the rows of a file, before it is damaged.

@@ -1,6 +1,7 @@
 #include "support/damage.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -61,6 +62,13 @@ void WriteTree(const FileBytes& files, FileSystem* fs) {
     ASSERT_TRUE((*file)->Append(bytes).ok());
     ASSERT_TRUE((*file)->Close().ok());
   }
+}
+
+std::pair<int64_t, int64_t> SectionIn(const std::string& text, const std::string& name) {
+  char* colon = nullptr;
+  const int64_t offset =
+      std::strtoll(text.c_str() + text.rfind(name + ":") + name.size() + 1, &colon, 10);
+  return {offset, std::strtoll(colon + 1, nullptr, 10)};
 }
 
 void KeepFiles(const FileBytes& files, const std::filesystem::path& to) {

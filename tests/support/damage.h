@@ -39,6 +39,9 @@ FileBytes ReadDatabase(FileSystem* fs, const std::string& directory);
 /// Writes files below directories that are made as needed; in-memory file systems only.
 void WriteTree(const FileBytes& files, FileSystem* fs);
 
+/// Offset and length of a section of an SSTable, of which the footer tells at the end of `text`.
+std::pair<int64_t, int64_t> SectionIn(const std::string& text, const std::string& name);
+
 /// Writes files below the folder `to` of the operating system, for a debugger and `marble verify`.
 void KeepFiles(const FileBytes& files, const std::filesystem::path& to);
 

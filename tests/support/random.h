@@ -42,6 +42,12 @@ inline int64_t NumberFromEnvironment(const char* name, int64_t fallback) {
   return text == nullptr || *text == '\0' ? fallback : std::strtoll(text, nullptr, 10);
 }
 
+/// Of such a number the share of each of `parts`, rounded up.
+inline int64_t ShareFromEnvironment(const char* name, int64_t fallback, size_t parts) {
+  const auto divisor = static_cast<int64_t>(parts);
+  return (NumberFromEnvironment(name, fallback) + divisor - 1) / divisor;
+}
+
 /// MARBLE_SEED, or a new seed.
 inline uint64_t SeedOfThisRun() {
   static const uint64_t seed = static_cast<uint64_t>(
