@@ -2,6 +2,7 @@
 
 #include <marble/error.h>
 
+#include "db/folders.h"
 #include "io/parent_directory.h"
 #include "log/log_reader.h"
 #include "tree/file_names.h"
@@ -31,9 +32,7 @@ arrow::Status CheckFirstManifest(FileSystem* fs, const std::string& directory) {
 
 /// Nothing is committed before CURRENT is there.
 arrow::Status CheckLogIsEmpty(FileSystem* fs, const std::string& directory) {
-  ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(LogDirectory(directory)));
-  if (!exists) return arrow::Status::OK();
-  ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(LogDirectory(directory)));
+  ARROW_ASSIGN_OR_RAISE(const auto entries, ListFolder(fs, LogDirectory(directory)));
   for (const DirectoryEntry& entry : entries) {
     const auto number = ParseLogSegmentName(entry.name);
     if (!number.has_value()) continue;
@@ -49,9 +48,7 @@ arrow::Status CheckLogIsEmpty(FileSystem* fs, const std::string& directory) {
 }
 
 arrow::Status CheckNoSstables(FileSystem* fs, const std::string& directory) {
-  ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(SstDirectory(directory)));
-  if (!exists) return arrow::Status::OK();
-  ARROW_ASSIGN_OR_RAISE(const auto files, fs->List(SstDirectory(directory)));
+  ARROW_ASSIGN_OR_RAISE(const auto files, ListFolder(fs, SstDirectory(directory)));
   return files.empty() ? arrow::Status::OK() : MissingCurrent(directory, "SSTables");
 }
 
@@ -69,6 +66,7 @@ arrow::Status CheckDirectoryIsFree(FileSystem* fs, const std::string& directory)
         entry.name == "sst") {
       continue;  // left by a creation that was interrupted
     }
+    if (IsVolumesOwn(entry)) continue;
     const auto manifest = ParseManifestName(entry.name);
     if (manifest == kFirstManifest) {
       ARROW_RETURN_NOT_OK(CheckFirstManifest(fs, directory));

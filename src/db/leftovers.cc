@@ -6,6 +6,7 @@
 #include <marble/error.h>
 
 #include "db/commit_record.h"
+#include "db/folders.h"
 #include "db/log_recovery.h"
 #include "tree/file_names.h"
 #include "tree/file_pin.h"
@@ -61,10 +62,10 @@ arrow::Status SyncManifest(FileSystem* fs, const std::string& directory, uint64_
 
 arrow::Status RemoveUnnamedSstables(FileSystem* fs, const std::string& directory,
                                     const std::set<uint64_t>& named) {
-  ARROW_ASSIGN_OR_RAISE(const auto files, fs->List(directory));
+  ARROW_ASSIGN_OR_RAISE(const auto files, ListFolder(fs, directory));
   for (const DirectoryEntry& entry : files) {
     const auto number = ParseSstName(entry.name);
-    if (!number.has_value() || named.contains(*number)) continue;
+    if (!number.has_value() || entry.is_directory || named.contains(*number)) continue;
     ARROW_RETURN_NOT_OK(RemoveWhenUnpinned(fs, directory + "/" + entry.name));
   }
   return arrow::Status::OK();
@@ -116,7 +117,7 @@ arrow::Status RemoveUnnamed(FileSystem* fs, const std::string& directory,
 }
 
 arrow::Status RemoveSpareSegments(FileSystem* fs, const std::string& directory) {
-  ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(LogDirectory(directory)));
+  ARROW_ASSIGN_OR_RAISE(const auto entries, ListFolder(fs, LogDirectory(directory)));
   for (const DirectoryEntry& entry : entries) {
     if (!ParseSpareSegmentName(entry.name).has_value()) continue;
     ARROW_RETURN_NOT_OK(fs->Remove(LogDirectory(directory) + "/" + entry.name));

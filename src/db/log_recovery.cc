@@ -4,6 +4,7 @@
 
 #include <marble/error.h>
 
+#include "db/folders.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -38,7 +39,7 @@ class LogRecovery {
 
  private:
   arrow::Status ListSegments() {
-    ARROW_ASSIGN_OR_RAISE(auto entries, fs_->List(LogDirectory(directory_)));
+    ARROW_ASSIGN_OR_RAISE(const auto entries, ListFolder(fs_, LogDirectory(directory_)));
     for (const DirectoryEntry& entry : entries) {
       auto number = ParseLogSegmentName(entry.name);
       if (number.has_value()) result_.segments.push_back(*number);

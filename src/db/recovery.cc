@@ -148,6 +148,9 @@ arrow::Status OpenDatabase::LoadExisting() {
   next_table_id_ = manifest_state_.next_table_id;
   last_sequence_.store(manifest_state_.last_sequence);
   ARROW_RETURN_NOT_OK(AddTables());
+  if (!environment_.options.read_only && !loaded.may_only_read) {
+    ARROW_RETURN_NOT_OK(MakeMissingFolders(environment_.fs, environment_.directory));
+  }
   if (!loaded.clean) ARROW_RETURN_NOT_OK(Replay());
   if ((loaded.may_only_read || recovered_.may_only_read) && !environment_.options.read_only) {
     return IncompatibleFormatError(ManifestPath(environment_.directory, manifest_number_),
@@ -159,13 +162,14 @@ arrow::Status OpenDatabase::LoadExisting() {
 
 arrow::Status OpenDatabase::AddTables() {
   std::map<uint64_t, int64_t> on_disk;
-  ARROW_ASSIGN_OR_RAISE(auto entries, environment_.fs->List(SstDirectory(environment_.directory)));
+  ARROW_ASSIGN_OR_RAISE(const auto entries,
+                        ListFolder(environment_.fs, SstDirectory(environment_.directory)));
   uint64_t highest = 0;
   for (const DirectoryEntry& entry : entries) {
-    if (auto number = ParseSstName(entry.name)) {
-      on_disk[*number] = entry.size;
-      highest = std::max(highest, *number);
-    }
+    const auto number = ParseSstName(entry.name);
+    if (!number.has_value()) continue;
+    highest = std::max(highest, *number);  // also of a folder: no file can have its name
+    if (!entry.is_directory) on_disk[*number] = entry.size;
   }
   environment_.next_file_number.store(std::max(manifest_state_.next_file_number, highest + 1));
   for (const auto& [id, table] : manifest_state_.tables) {
@@ -173,6 +177,9 @@ arrow::Status OpenDatabase::AddTables() {
       const std::string path = SstPath(environment_.directory, number);
       auto found = on_disk.find(number);
       if (found == on_disk.end()) {
+        // There may be a folder in its place: then that is the error.
+        ARROW_ASSIGN_OR_RAISE(const bool exists, environment_.fs->Exists(path));
+        if (exists) ARROW_RETURN_NOT_OK(environment_.fs->OpenReadable(path).status());
         return CorruptionError(
             path, -1,
             "the manifest names this file of table '" + table.record.name + "', but it is missing");

@@ -11,6 +11,7 @@
 #include <marble/error.h>
 
 #include "db/finding_text.h"
+#include "db/folders.h"
 #include "db/open_database.h"
 #include "db/registry.h"
 #include "db/repair_plan.h"
@@ -321,7 +322,7 @@ arrow::Status CheckTarget(FileSystem* fs, const std::string& damaged, const std:
   ARROW_ASSIGN_OR_RAISE(const bool exists, fs->Exists(target));
   if (exists) {
     ARROW_ASSIGN_OR_RAISE(const auto entries, fs->List(target));
-    if (!entries.empty()) {
+    if (!std::ranges::all_of(entries, IsVolumesOwn)) {
       return arrow::Status::Invalid(target, " is not empty: a repair makes a new database");
     }
   }

@@ -1,9 +1,13 @@
 #include "db/segment_maker.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
+#include <arrow/util/io_util.h>
+
+#include "io/posix_util.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -125,20 +129,23 @@ arrow::Result<std::unique_ptr<SegmentFile>> SegmentMaker::MakeFile(const std::st
       spares_.pop_back();
     }
   }
-  if (spare.empty()) {
-    // What a full disk stopped from being made, it may have stopped from being removed, too.
-    ARROW_ASSIGN_OR_RAISE(const bool left_behind, fs_->Exists(path));
-    if (left_behind) ARROW_RETURN_NOT_OK(fs_->Remove(path));
-    return fs_->CreateSegment(path, capacity);
+  if (!spare.empty()) {
+    const arrow::Status renamed = fs_->Rename(spare, path);
+    if (renamed.ok()) {
+      auto opened = fs_->OpenSegment(path);
+      if (!opened.ok()) ARROW_RETURN_NOT_OK(fs_->Remove(path));
+      return opened;
+    }
+    // Without anything of the database in it, it may have been cleared away by hand.
+    if (arrow::internal::ErrnoFromStatus(renamed) != ENOENT) {
+      AddSpare(std::move(spare));
+      return renamed;
+    }
   }
-  const arrow::Status renamed = fs_->Rename(spare, path);
-  if (!renamed.ok()) {
-    AddSpare(std::move(spare));
-    return renamed;
-  }
-  auto opened = fs_->OpenSegment(path);
-  if (!opened.ok()) ARROW_RETURN_NOT_OK(fs_->Remove(path));
-  return opened;
+  // What a full disk stopped from being made, it may have stopped from being removed, too.
+  ARROW_ASSIGN_OR_RAISE(const bool left_behind, fs_->Exists(path));
+  if (left_behind) ARROW_RETURN_NOT_OK(fs_->Remove(path));
+  return fs_->CreateSegment(path, capacity);
 }
 
 arrow::Status SegmentMaker::TakeBack() {
@@ -197,7 +204,7 @@ arrow::Status SegmentMaker::Close(bool remove) {
     for (const auto& segment : ready_) {
       ARROW_RETURN_NOT_OK(fs_->Remove(LogSegmentPath(directory_, segment->number())));
     }
-    for (const std::string& spare : spares_) ARROW_RETURN_NOT_OK(fs_->Remove(spare));
+    for (const std::string& spare : spares_) ARROW_RETURN_NOT_OK(RemoveIfThere(fs_, spare));
   }
   ready_.clear();
   spares_.clear();

@@ -59,23 +59,10 @@ class Surveyor {
  private:
   const std::string& directory() const { return survey_->directory; }
 
-  bool HasEntry(const std::string& name) const {
-    return std::ranges::any_of(survey_->entries,
-                               [&](const DirectoryEntry& entry) { return entry.name == name; });
-  }
-
   arrow::Status ListFiles() {
     for (const bool log : {false, true}) {
       const std::string folder = log ? LogDirectory(directory()) : SstDirectory(directory());
-      if (!HasEntry(log ? "wal" : "sst")) {
-        Finding finding;
-        finding.kind = FindingKind::kMissing;
-        finding.file = folder;
-        finding.what = "the folder is missing";
-        survey_->findings.push_back(std::move(finding));
-        continue;
-      }
-      ARROW_ASSIGN_OR_RAISE(auto files, fs_->List(folder));
+      ARROW_ASSIGN_OR_RAISE(auto files, ListFolder(fs_, folder));
       std::ranges::sort(files, {}, &DirectoryEntry::name);
       for (const DirectoryEntry& file : files) {
         const auto number = log ? ParseLogSegmentName(file.name) : ParseSstName(file.name);
@@ -136,7 +123,7 @@ class Surveyor {
     for (const DirectoryEntry& entry : survey_->entries) {
       const std::string path = directory() + "/" + entry.name;
       if (entry.name == "LOCK" || entry.name == "CURRENT" || entry.name == "wal" ||
-          entry.name == "sst") {
+          entry.name == "sst" || IsVolumesOwn(entry)) {
         continue;
       }
       const auto number = ParseManifestName(entry.name);

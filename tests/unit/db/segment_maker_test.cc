@@ -262,6 +262,15 @@ TEST_F(SegmentMakerTest, SparesAndSegmentsMadeBeforehandCanBeGivenUp) {
   EXPECT_EQ(Files().size(), 2);
 }
 
+TEST_F(SegmentMakerTest, SparesThatSomebodyClearedAwayAreNotMissed) {
+  auto maker = MakerAfterTheFirst();
+  maker->AddSpare(maker->SparePath(0));  // the path of no file
+  EXPECT_EQ(Must(maker->Next(1, kSegmentBytes))->number(), 2);
+  EXPECT_EQ(HeaderOf(2).predecessor, 1);
+  maker->AddSpare(maker->SparePath(0));
+  EXPECT_TRUE(maker->Close(/*remove=*/true).ok());
+}
+
 TEST_F(SegmentMakerTest, ClosingRemovesWhatWasNotUsed) {
   auto maker = MakerAfterTheFirst();
   maker->MakeAhead(2, /*pages=*/true);
