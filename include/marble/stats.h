@@ -43,7 +43,7 @@ struct Stats {
   int64_t snapshots = 0;
   int64_t memory_budget = 0;   // bytes
   int64_t memtable_bytes = 0;  // all tables
-  int64_t spare_bytes = 0;     // memory of flushed memtables, kept for the next ones
+  int64_t spare_bytes = 0;     // memory of memtables, merges and scans, kept for the next ones
   int64_t block_cache_bytes = 0;
   int64_t block_cache_hits = 0;
   int64_t block_cache_misses = 0;

@@ -49,7 +49,7 @@ struct Environment {
 
 /// A memory pool of ours that counts what one database has allocated. Pools live for ever, because
 /// batches handed to users free their buffers through them after the database is gone; one that is
-/// empty again is given out anew. `spare_bytes_max`: memory of flushed memtables that it may keep.
+/// empty again is given out anew. `spare_bytes_max`: memory given back that it may keep.
 RecyclingPool* AcquireMemoryPool(int64_t spare_bytes_max);
 void ReleaseMemoryPool(RecyclingPool* pool);
 

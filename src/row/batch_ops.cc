@@ -134,10 +134,10 @@ int64_t ColumnBytes(const ArrayData& data, int64_t offset, int64_t length) {
 
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
-    std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
+    std::span<const std::shared_ptr<arrow::RecordBatch>> sources, const RowSelection& selection,
     arrow::MemoryPool* pool, Helpers* helpers) {
-  if (slices.size() == 1 && !slices[0].descending) {
-    const RowSlice& slice = slices[0];
+  if (const std::optional<RowSlice> lone = selection.lone_slice()) {
+    const RowSlice& slice = *lone;
     const arrow::RecordBatch& source = *sources[static_cast<size_t>(slice.source)];
     std::vector<std::shared_ptr<ArrayData>> columns;
     columns.reserve(static_cast<size_t>(source.num_columns()));
@@ -148,9 +148,16 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     }
     return arrow::RecordBatch::Make(schema, slice.length, std::move(columns));
   }
+  return GatherRows(schema, sources, selection, pool, helpers);
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
+    const std::shared_ptr<arrow::Schema>& schema,
+    std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
+    arrow::MemoryPool* pool) {
   ARROW_ASSIGN_OR_RAISE(const RowSelection selection,
                         RowSelection::FromSlices(slices, sources.size(), pool));
-  return GatherRows(schema, sources, selection, pool, helpers);
+  return Gather(schema, sources, selection, pool);
 }
 
 arrow::Result<SortedRows> SortByKey(const std::shared_ptr<arrow::RecordBatch>& batch,

@@ -16,26 +16,25 @@
 #include "base/helper_threads.h"
 #include "row/key_encoding.h"
 #include "row/row_batch.h"
+#include "row/row_list.h"
 
 namespace marble {
 
-/// Consecutive rows of one source, taken in ascending order, or from the last to the first if
-/// `descending`.
-struct RowSlice {
-  int32_t source = 0;
-  bool descending = false;
-  int64_t start = 0;
-  int64_t length = 0;
-};
+class RowSelection;
 
-/// One batch of the rows of `slices`, in order. All sources have `schema`. A single ascending slice
-/// is returned without a copy. Memory comes from `pool`. `helpers` gather some of the columns,
-/// unless they are nullptr. TypeError for columns that are not of a stored type, CapacityError
-/// where 32-bit offsets do not reach; both name the column.
+/// One batch of the rows of `selection`, in order. All sources have `schema`. A single ascending
+/// slice is returned without a copy. Memory comes from `pool`. `helpers` gather some of the
+/// columns, unless they are nullptr. TypeError for columns that are not of a stored type,
+/// CapacityError where 32-bit offsets do not reach; both name the column.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
+    const std::shared_ptr<arrow::Schema>& schema,
+    std::span<const std::shared_ptr<arrow::RecordBatch>> sources, const RowSelection& selection,
+    arrow::MemoryPool* pool, Helpers* helpers = nullptr);
+/// The same of the rows of `slices`.
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     const std::shared_ptr<arrow::Schema>& schema,
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
-    arrow::MemoryPool* pool, Helpers* helpers = nullptr);
+    arrow::MemoryPool* pool);
 
 /// A batch sorted by key with one row per key.
 struct SortedRows {

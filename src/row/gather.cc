@@ -308,6 +308,22 @@ Result<std::shared_ptr<ArrayData>> GatherColumn(const std::shared_ptr<arrow::Dat
 /// Below this many rows a slice costs more as a slice than as words.
 constexpr int64_t kShortSlice = 4;
 
+bool AreShort(int64_t slices, int64_t rows) { return slices > 1 && slices * kShortSlice > rows; }
+
+/// Writes the rows of `slice`, a word each, and returns where they end.
+uint64_t* Pack(const RowSlice& slice, uint64_t* out) {
+  const uint64_t first = (static_cast<uint64_t>(slice.source) << RowSelection::kRowBits) |
+                         static_cast<uint64_t>(slice.start);
+  if (slice.length == 1) {
+    *out++ = first;
+  } else if (!slice.descending) {
+    for (int64_t i = 0; i < slice.length; ++i) *out++ = first + static_cast<uint64_t>(i);
+  } else {
+    for (int64_t i = slice.length; i > 0; --i) *out++ = first + static_cast<uint64_t>(i - 1);
+  }
+  return out;
+}
+
 /// The columns of a batch, each gathered by whoever comes next.
 class ColumnsInTurn {
  public:
@@ -373,28 +389,44 @@ Result<RowSelection> RowSelection::FromSlices(std::span<const RowSlice> slices, 
     }
     last_row = std::max(last_row, slice.start + slice.length);
   }
-  selection.slices_ = slices;
   const bool representable =
       num_sources < (size_t{1} << (64 - kRowBits)) && last_row < static_cast<int64_t>(kRowMask);
-  if (static_cast<int64_t>(slices.size()) * kShortSlice <= selection.num_rows_ || !representable) {
+  if (representable && AreShort(static_cast<int64_t>(slices.size()), selection.num_rows_)) {
+    ARROW_ASSIGN_OR_RAISE(uint64_t* out, selection.MakePacked(pool));
+    for (const RowSlice& slice : slices) out = Pack(slice, out);
     return selection;
   }
-  ARROW_ASSIGN_OR_RAISE(selection.packed_owner_,
-                        arrow::AllocateBuffer(selection.num_rows_ * 8, pool));
-  auto* out = reinterpret_cast<uint64_t*>(selection.packed_owner_->mutable_data());
-  selection.packed_ = out;
-  for (const RowSlice& slice : slices) {
-    const uint64_t first =
-        (static_cast<uint64_t>(slice.source) << kRowBits) | static_cast<uint64_t>(slice.start);
-    if (slice.length == 1) {
-      *out++ = first;
-    } else if (!slice.descending) {
-      for (int64_t i = 0; i < slice.length; ++i) *out++ = first + static_cast<uint64_t>(i);
-    } else {
-      for (int64_t i = slice.length; i > 0; --i) *out++ = first + static_cast<uint64_t>(i - 1);
-    }
+  selection.slices_ = slices;
+  if (slices.size() == 1 && !slices[0].descending) selection.lone_slice_ = slices[0];
+  return selection;
+}
+
+Result<RowSelection> RowSelection::FromList(RowList list, arrow::MemoryPool* pool) {
+  RowSelection selection;
+  selection.num_rows_ = list.rows();
+  const int64_t stretches = list.stretches();
+  if (stretches == 1 && !list.last().descending) selection.lone_slice_ = list.last();
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<Buffer> list_words, std::move(list).TakeWords());
+  const std::span<const uint64_t> words = list_words->span_as<uint64_t>();
+  if (stretches == selection.num_rows_) {
+    selection.packed_ = words.data();
+    selection.words_ = std::move(list_words);
+  } else if (AreShort(stretches, selection.num_rows_)) {
+    ARROW_ASSIGN_OR_RAISE(uint64_t* out, selection.MakePacked(pool));
+    RowList::ForEach(words, [&out](const RowSlice& slice) { out = Pack(slice, out); });
+  } else {
+    selection.list_words_ = words;
+    selection.words_ = std::move(list_words);
   }
   return selection;
+}
+
+/// Room for the packed form, which the selection has from now on.
+Result<uint64_t*> RowSelection::MakePacked(arrow::MemoryPool* pool) {
+  ARROW_ASSIGN_OR_RAISE(words_, arrow::AllocateBuffer(num_rows_ * int64_t{sizeof(uint64_t)}, pool));
+  auto* words = reinterpret_cast<uint64_t*>(words_->mutable_data());
+  packed_ = words;
+  return words;
 }
 
 RowSelection RowSelection::FromIndices(std::span<const uint64_t> indices) {

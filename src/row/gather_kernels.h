@@ -36,9 +36,9 @@ void GatherFixed(const RowSelection& selection, const std::vector<const uint8_t*
     }
     return;
   }
-  for (const RowSlice& slice : selection.slices()) {
+  selection.ForEachSlice([&](const RowSlice& slice) {
     const uint8_t* from = bases[static_cast<size_t>(slice.source)] + slice.start * kWidth;
-    if (slice.length == 0) continue;
+    if (slice.length == 0) return;
     if (!slice.descending) {
       std::memcpy(out, from, static_cast<size_t>(slice.length) * kWidth);
     } else {
@@ -47,7 +47,7 @@ void GatherFixed(const RowSelection& selection, const std::vector<const uint8_t*
       }
     }
     out += slice.length * kWidth;
-  }
+  });
 }
 
 /// Same for widths known only at run time. A width of 0 moves nothing.
@@ -63,9 +63,9 @@ inline void GatherFixedAnyWidth(const RowSelection& selection,
     }
     return;
   }
-  for (const RowSlice& slice : selection.slices()) {
+  selection.ForEachSlice([&](const RowSlice& slice) {
     const uint8_t* from = bases[static_cast<size_t>(slice.source)] + slice.start * width;
-    if (slice.length == 0) continue;
+    if (slice.length == 0) return;
     if (!slice.descending) {
       std::memcpy(out, from, static_cast<size_t>(slice.length) * bytes);
     } else {
@@ -74,7 +74,7 @@ inline void GatherFixedAnyWidth(const RowSelection& selection,
       }
     }
     out += slice.length * width;
-  }
+  });
 }
 
 /// Bits of a source: row r is bit offset + r. A source whose bits are all ones has no bitmap.
@@ -126,7 +126,7 @@ inline void GatherBits(const RowSelection& selection, const std::vector<BitSourc
                        uint8_t* out) {
   if (selection.is_packed()) return GatherBitsPacked(selection, sources, out);
   int64_t at = 0;
-  for (const RowSlice& slice : selection.slices()) {
+  selection.ForEachSlice([&](const RowSlice& slice) {
     const BitSource& source = sources[static_cast<size_t>(slice.source)];
     const int64_t first = source.offset + slice.start;
     if (source.bits == nullptr) {
@@ -142,7 +142,7 @@ inline void GatherBits(const RowSelection& selection, const std::vector<BitSourc
       }
     }
     at += slice.length;
-  }
+  });
 }
 
 /// Adds up lengths, each within int64. A sum that once went beyond stays beyond, however often it
@@ -177,8 +177,8 @@ uint64_t GatherOffsets(const RowSelection& selection, const std::vector<const Of
     }
     return total.checked();
   }
-  for (const RowSlice& slice : selection.slices()) {
-    if (slice.length == 0) continue;
+  selection.ForEachSlice([&](const RowSlice& slice) {
+    if (slice.length == 0) return;
     const Offset* from = bases[static_cast<size_t>(slice.source)] + slice.start;
     if (!slice.descending) {
       const uint64_t shift = total.sum() - static_cast<uint64_t>(from[0]);
@@ -193,7 +193,7 @@ uint64_t GatherOffsets(const RowSelection& selection, const std::vector<const Of
       }
     }
     out += slice.length;
-  }
+  });
   return total.checked();
 }
 
@@ -242,10 +242,10 @@ void GatherBytes(const RowSelection& selection, const std::vector<BinarySource<O
     return;
   }
   int64_t row = 0;
-  for (const RowSlice& slice : selection.slices()) {
+  selection.ForEachSlice([&](const RowSlice& slice) {
     const BinarySource<Offset>& source = sources[static_cast<size_t>(slice.source)];
     const int64_t end = slice.start + slice.length;
-    if (slice.length == 0) continue;
+    if (slice.length == 0) return;
     if (!slice.descending) {
       const Offset first = source.offsets[slice.start];
       const auto bytes = static_cast<size_t>(source.offsets[end] - first);
@@ -258,7 +258,7 @@ void GatherBytes(const RowSelection& selection, const std::vector<BinarySource<O
       }
     }
     row += slice.length;
-  }
+  });
 }
 
 /// Calls visit(source, start, length, descending) for each stretch of rows in order.
@@ -271,9 +271,9 @@ void ForEachStretch(const RowSelection& selection, Visit visit) {
     }
     return;
   }
-  for (const RowSlice& slice : selection.slices()) {
+  selection.ForEachSlice([&](const RowSlice& slice) {
     visit(slice.source, slice.start, slice.length, slice.descending);
-  }
+  });
 }
 
 }  // namespace marble::gather_internal

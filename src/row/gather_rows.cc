@@ -6,8 +6,13 @@
 
 #include <arrow/buffer.h>
 
+#include "row/batch_ops.h"
+#include "row/gather_kernels.h"
+
 namespace marble {
 namespace {
+
+using gather_internal::ForEachStretch;
 
 /// What a gathered batch's hidden columns live in.
 struct VersionBuffers {
@@ -25,8 +30,8 @@ std::string_view KeyBytes(const EncodedKeys& keys, int64_t start, int64_t length
 }  // namespace
 
 arrow::Result<EncodedKeys> GatherKeys(std::span<const RowBatch> sources,
-                                      std::span<const RowSlice> slices, int64_t rows,
-                                      arrow::MemoryPool* pool) {
+                                      const RowSelection& selection, arrow::MemoryPool* pool) {
+  const int64_t rows = selection.num_rows();
   const int32_t width = sources[0].keys.fixed_width();
   bool fixed = width > 0;
   for (const RowBatch& source : sources) {
@@ -34,10 +39,11 @@ arrow::Result<EncodedKeys> GatherKeys(std::span<const RowBatch> sources,
     if (source.keys.size() != source.num_rows()) return EncodedKeys();
     fixed = fixed && source.keys.fixed_width() == width;
   }
-  int64_t total = 0;
-  for (const RowSlice& slice : slices) {
-    const EncodedKeys& keys = sources[slice.source].keys;
-    total += static_cast<int64_t>(KeyBytes(keys, slice.start, slice.length).size());
+  int64_t total = fixed ? rows * width : 0;
+  if (!fixed) {
+    ForEachStretch(selection, [&](int32_t source, int64_t start, int64_t length, bool) {
+      total += static_cast<int64_t>(KeyBytes(sources[source].keys, start, length).size());
+    });
   }
   // One allocation: offsets, unless all keys have one width, then the bytes.
   const int64_t offset_bytes = fixed ? 0 : (rows + 1) * static_cast<int64_t>(sizeof(int64_t));
@@ -46,29 +52,30 @@ arrow::Result<EncodedKeys> GatherKeys(std::span<const RowBatch> sources,
   auto* offsets = reinterpret_cast<int64_t*>(buffer->mutable_data());
   uint8_t* const data = buffer->mutable_data() + offset_bytes;
   uint8_t* to = data;
-  for (const RowSlice& slice : slices) {
-    const EncodedKeys& keys = sources[slice.source].keys;
-    const std::string_view bytes = KeyBytes(keys, slice.start, slice.length);
+  ForEachStretch(selection, [&](int32_t source, int64_t start, int64_t length, bool) {
+    const EncodedKeys& keys = sources[source].keys;
+    const std::string_view bytes = KeyBytes(keys, start, length);
     if (!fixed) {
-      for (int64_t i = slice.start; i < slice.start + slice.length; ++i) {
+      for (int64_t i = start; i < start + length; ++i) {
         *offsets++ = (to - data) + (keys[i].data() - bytes.data());
       }
     }
-    if (fixed && width == 8 && slice.length == 1) {
+    if (fixed && width == 8 && length == 1) {
       std::memcpy(to, bytes.data(), 8);
     } else {
       std::memcpy(to, bytes.data(), bytes.size());
     }
     to += bytes.size();
-  }
+  });
   if (fixed) return EncodedKeys::Fixed(data, width, rows, std::move(buffer));
   *offsets = total;
   const auto* begin = reinterpret_cast<const int64_t*>(buffer->data());
   return EncodedKeys::Offsets64(data, begin, rows, std::move(buffer));
 }
 
-arrow::Status GatherVersions(std::span<const RowBatch> sources, std::span<const RowSlice> slices,
-                             int64_t rows, arrow::MemoryPool* pool, RowBatch* out) {
+arrow::Status GatherVersions(std::span<const RowBatch> sources, const RowSelection& selection,
+                             arrow::MemoryPool* pool, RowBatch* out) {
+  const int64_t rows = selection.num_rows();
   auto owner = std::make_shared<VersionBuffers>();
   ARROW_ASSIGN_OR_RAISE(owner->sequences,
                         arrow::AllocateBuffer(rows * static_cast<int64_t>(sizeof(uint64_t)), pool));
@@ -77,33 +84,32 @@ arrow::Status GatherVersions(std::span<const RowBatch> sources, std::span<const 
   uint8_t* kinds = owner->kinds->mutable_data();
   out->sequences = sequences;
   out->kinds = kinds;
-  for (const RowSlice& slice : slices) {
-    const RowBatch& source = sources[slice.source];
-    for (int64_t i = slice.start; i < slice.start + slice.length; ++i) {
+  ForEachStretch(selection, [&](int32_t from, int64_t start, int64_t length, bool) {
+    const RowBatch& source = sources[from];
+    for (int64_t i = start; i < start + length; ++i) {
       *sequences++ = source.SequenceAt(i);
       *kinds++ = static_cast<uint8_t>(source.KindAt(i));
     }
-  }
+  });
   out->owner = std::move(owner);
   return arrow::Status::OK();
 }
 
 arrow::Result<RowBatch> GatherOf(const RowBatch& batch, std::span<const RowSlice> slices,
                                  arrow::MemoryPool* pool) {
-  int64_t rows = 0;
-  for (const RowSlice& slice : slices) rows += slice.length;
+  ARROW_ASSIGN_OR_RAISE(const RowSelection selection, RowSelection::FromSlices(slices, 1, pool));
   const std::span<const RowBatch> sources(&batch, 1);
   RowBatch out = batch;
   out.owner = nullptr;
   if (batch.columns->num_columns() == 0) {
-    out.columns = batch.columns->Slice(0, rows);
+    out.columns = batch.columns->Slice(0, selection.num_rows());
   } else {
     ARROW_ASSIGN_OR_RAISE(out.columns,
-                          Gather(batch.columns->schema(), {&batch.columns, 1}, slices, pool));
+                          Gather(batch.columns->schema(), {&batch.columns, 1}, selection, pool));
   }
-  ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources, slices, rows, pool));
+  ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources, selection, pool));
   if (batch.sequences != nullptr || batch.kinds != nullptr) {
-    ARROW_RETURN_NOT_OK(GatherVersions(sources, slices, rows, pool, &out));
+    ARROW_RETURN_NOT_OK(GatherVersions(sources, selection, pool, &out));
   }
   return out;
 }

@@ -8,19 +8,19 @@
 #include <arrow/memory_pool.h>
 #include <arrow/result.h>
 
-#include "row/batch_ops.h"
+#include "row/gather.h"
 #include "row/row_batch.h"
 
 namespace marble {
 
-/// Keys of the `rows` rows of ascending `slices`; none if a source has none.
+/// Keys of the rows of a selection without descending slices; none if a source has none.
 arrow::Result<EncodedKeys> GatherKeys(std::span<const RowBatch> sources,
-                                      std::span<const RowSlice> slices, int64_t rows,
-                                      arrow::MemoryPool* pool);
+                                      const RowSelection& selection, arrow::MemoryPool* pool);
 
-/// Sets sequences, kinds and the owner of `out` to those of the `rows` rows of `slices`.
-arrow::Status GatherVersions(std::span<const RowBatch> sources, std::span<const RowSlice> slices,
-                             int64_t rows, arrow::MemoryPool* pool, RowBatch* out);
+/// Sets sequences, kinds and the owner of `out` to those of the rows of `selection`, which has no
+/// descending slices.
+arrow::Status GatherVersions(std::span<const RowBatch> sources, const RowSelection& selection,
+                             arrow::MemoryPool* pool, RowBatch* out);
 
 /// The rows of ascending slices of one batch (their source is 0).
 arrow::Result<RowBatch> GatherOf(const RowBatch& batch, std::span<const RowSlice> slices,

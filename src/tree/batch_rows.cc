@@ -86,11 +86,9 @@ arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) 
   std::vector<RowBatch> sources;
   std::vector<RowSlice> row_slices;
   row_slices.reserve(slices.size());
-  int64_t size = 0;
   for (const RunSlice& slice : slices) {
-    const int64_t length = slice.end - slice.begin;
-    row_slices.push_back({SourceOf(slice.run, &sources), false, slice.begin, length});
-    size += length;
+    row_slices.push_back(
+        {SourceOf(slice.run, &sources), false, slice.begin, slice.end - slice.begin});
   }
   for (const RunSlice& slice : slices) source_of_run_[static_cast<size_t>(slice.run)] = -1;
 
@@ -102,9 +100,11 @@ arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) 
     any_kinds = any_kinds || source.kinds != nullptr;
     rows.sequence_max = std::max(rows.sequence_max, source.sequence_max);
   }
-  ARROW_ASSIGN_OR_RAISE(rows.columns, Gather(projected_schema_, columns, row_slices, pool_));
+  ARROW_ASSIGN_OR_RAISE(const RowSelection selection,
+                        RowSelection::FromSlices(row_slices, sources.size(), pool_));
+  ARROW_ASSIGN_OR_RAISE(rows.columns, Gather(projected_schema_, columns, selection, pool_));
 
-  ARROW_RETURN_NOT_OK(GatherVersions(sources, row_slices, size, pool_, &rows));
+  ARROW_RETURN_NOT_OK(GatherVersions(sources, selection, pool_, &rows));
   if (!any_kinds) rows.kinds = nullptr;
   if (schema_->is_append()) return rows;
 
@@ -117,7 +117,7 @@ arrow::Result<RowBatch> BatchRowBuilder::Copy(std::span<const RunSlice> slices) 
         sources[static_cast<size_t>(next.source)].keys[next.start];
   }
   if (want_keys_) {
-    ARROW_ASSIGN_OR_RAISE(rows.keys, GatherKeys(sources, row_slices, size, pool_));
+    ARROW_ASSIGN_OR_RAISE(rows.keys, GatherKeys(sources, selection, pool_));
   }
   return rows;
 }

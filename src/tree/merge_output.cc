@@ -6,6 +6,7 @@
 #include <arrow/array/data.h>
 #include <arrow/type_traits.h>
 
+#include "row/batch_ops.h"
 #include "row/gather_rows.h"
 
 namespace marble {
@@ -56,16 +57,18 @@ arrow::Result<RowBatch> ChosenRows::Gather() && {
   columns.reserve(sources_.size());
   for (const RowBatch& source : sources_) columns.push_back(source.columns);
   Helpers* const helpers = is_large() ? options_->helpers : nullptr;
-  ARROW_ASSIGN_OR_RAISE(
-      out.columns, marble::Gather(options_->schema, columns, slices_, options_->pool, helpers));
+  ARROW_ASSIGN_OR_RAISE(const RowSelection chosen,
+                        RowSelection::FromList(*std::move(rows_), options_->pool));
+  ARROW_ASSIGN_OR_RAISE(out.columns,
+                        marble::Gather(options_->schema, columns, chosen, options_->pool, helpers));
   out.filtered = std::ranges::all_of(sources_, [](const RowBatch& rows) { return rows.filtered; });
   if (options_->with_keys && options_->key_column >= 0) {
     out.keys = KeysOf(out.columns->column_data(options_->key_column));
   } else if (options_->with_keys) {
-    ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources_, slices_, rows_, options_->pool));
+    ARROW_ASSIGN_OR_RAISE(out.keys, GatherKeys(sources_, chosen, options_->pool));
   }
   if (options_->with_versions) {
-    ARROW_RETURN_NOT_OK(GatherVersions(sources_, slices_, rows_, options_->pool, &out));
+    ARROW_RETURN_NOT_OK(GatherVersions(sources_, chosen, options_->pool, &out));
     out.unique_keys = false;  // not known: Simplify looks
     Simplify(*options_, &out);
   }
@@ -77,25 +80,29 @@ void MergeOutput::Adopt(MergeInput* input) {
   input->output_round = round_;
   input->output_source = static_cast<int32_t>(sources_.size());
   sources_.push_back(input->batch);
+  has_many_sources_ = sources_.size() >= static_cast<size_t>(RowList::kSourcesMax / 2);
 }
 
 void MergeOutput::Clear() {
   sources_.clear();
-  slices_.clear();
-  rows_ = 0;
+  rows_ = RowList(options_.pool);
   bytes_ = 0;
   superseded_bytes_ = 0;
+  has_many_sources_ = false;
   ++round_;
 }
 
 ChosenRows MergeOutput::Take() {
-  const size_t slices = slices_.size();
-  const bool is_whole = slices == 1 && !slices_[0].descending;
-  ChosenRows chosen =
-      is_whole ? PassThrough(sources_[slices_[0].source], slices_[0].start, slices_[0].length)
-               : ChosenRows(&options_, std::move(sources_), std::move(slices_), rows_, bytes_);
+  const RowSlice& last = rows_.last();
+  if (rows_.stretches() == 1 && !last.descending) {
+    ChosenRows chosen = PassThrough(sources_[last.source], last.start, last.length);
+    Clear();
+    return chosen;
+  }
+  const int64_t words = rows_.words();
+  ChosenRows chosen(&options_, std::move(sources_), std::move(rows_), bytes_);
   Clear();
-  slices_.reserve(slices);  // the next batch will be much like this one
+  rows_ = RowList(options_.pool, words);  // the next batch will be much like this one
   return chosen;
 }
 

@@ -12,7 +12,8 @@
 #include <arrow/record_batch.h>
 #include <arrow/result.h>
 
-#include "row/batch_ops.h"
+#include "base/helper_threads.h"
+#include "row/row_list.h"
 #include "tree/merge_input.h"
 
 namespace marble {
@@ -38,19 +39,16 @@ class ChosenRows {
   /// A batch that needs no copy, in the form in which it is to be delivered.
   explicit ChosenRows(RowBatch batch) : batch_(std::move(batch)) {}
   /// `options` must outlive it.
-  ChosenRows(const MergeOutputOptions* options, std::vector<RowBatch> sources,
-             std::vector<RowSlice> slices, int64_t rows, int64_t bytes)
-      : options_(options),
-        sources_(std::move(sources)),
-        slices_(std::move(slices)),
-        rows_(rows),
-        bytes_(bytes) {}
+  ChosenRows(const MergeOutputOptions* options, std::vector<RowBatch> sources, RowList rows,
+             int64_t bytes)
+      : options_(options), sources_(std::move(sources)), rows_(std::move(rows)), bytes_(bytes) {}
 
   /// Is it worth handing parts of the work to other threads?
   bool is_large() const {
     constexpr int64_t kManyRows = 4096;
     constexpr int64_t kManyBytes = 256 * 1024;
-    return (batch_.has_value() ? batch_->num_rows() : rows_) >= kManyRows || bytes_ >= kManyBytes;
+    return (batch_.has_value() ? batch_->num_rows() : rows_->rows()) >= kManyRows ||
+           bytes_ >= kManyBytes;
   }
 
   /// The batch, once. On any thread, also while the merge chooses others.
@@ -60,18 +58,19 @@ class ChosenRows {
   std::optional<RowBatch> batch_;
   const MergeOutputOptions* options_ = nullptr;
   std::vector<RowBatch> sources_;
-  std::vector<RowSlice> slices_;
-  int64_t rows_ = 0;
-  int64_t bytes_ = 0;  // an estimate
+  std::optional<RowList> rows_;  // unless there is a batch
+  int64_t bytes_ = 0;            // an estimate
 };
 
 /// Owned by the merge, used by one thread.
 class MergeOutput {
  public:
   using Options = MergeOutputOptions;
-  explicit MergeOutput(Options options) : options_(std::move(options)) {}
+  explicit MergeOutput(Options options) : options_(std::move(options)), rows_(options_.pool) {}
 
-  int64_t rows() const { return rows_; }
+  int64_t rows() const { return rows_.rows(); }
+  /// It should be delivered before it has more sources than can be told apart.
+  bool has_many_sources() const { return has_many_sources_; }
   /// Estimate of the gathered bytes.
   int64_t bytes() const { return bytes_; }
   /// Bytes of batches that are held only because of rows taken from them.
@@ -82,7 +81,7 @@ class MergeOutput {
   void Add(MergeInput* input, int64_t start, int64_t count, bool descending) {
     if (input->output_round != round_) Adopt(input);
     bytes_ += count * input->row_bytes();
-    AddRows(input->output_source, start, count, descending);
+    rows_.Add(input->output_source, start, count, descending);
   }
   /// Makes the input's batch one of the output's sources, so that its rows can be added after it
   /// has moved on.
@@ -100,31 +99,12 @@ class MergeOutput {
   ChosenRows PassThrough(const RowBatch& batch, int64_t start, int64_t length) const;
 
  private:
-  void AddRows(int32_t source, int64_t start, int64_t count, bool descending) {
-    rows_ += count;
-    if (!slices_.empty()) {
-      RowSlice& last = slices_.back();
-      if (last.source == source && last.descending == descending) {
-        if (!descending && last.start + last.length == start) {
-          last.length += count;
-          return;
-        }
-        if (descending && start + count == last.start) {
-          last.start = start;
-          last.length += count;
-          return;
-        }
-      }
-    }
-    slices_.push_back({source, descending, start, count});
-  }
-
   const Options options_;
   std::vector<RowBatch> sources_;
-  std::vector<RowSlice> slices_;
-  int64_t rows_ = 0;
+  RowList rows_;
   int64_t bytes_ = 0;
   int64_t superseded_bytes_ = 0;
+  bool has_many_sources_ = false;
   uint64_t round_ = 1;  // inputs start with 0: their batches are not among the sources
 };
 

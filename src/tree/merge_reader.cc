@@ -480,7 +480,8 @@ int64_t Merger::HeavyRowsThatFit(const MergeInput& input, int64_t count) {
 }
 
 void Merger::CloseIfFull() {
-  full_ = full_ || output_.rows() >= target_ || output_.bytes() >= limits_.output;
+  full_ = full_ || output_.rows() >= target_ || output_.bytes() >= limits_.output ||
+          output_.has_many_sources();
 }
 
 }  // namespace

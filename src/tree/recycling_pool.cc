@@ -10,8 +10,9 @@ namespace marble {
 
 namespace {
 
-/// Blocks given back until one that waited is taken for useless: those of some memtables.
-constexpr uint64_t kFreesUntilStale = 1024;
+/// A spare that was not asked for while so many times the most that is kept were given back is
+/// taken for useless.
+constexpr int64_t kTurnsUntilStale = 16;
 
 /// Only advice: without huge pages everything works, more slowly. Allocators have often touched the
 /// first page of fresh memory already, and a range with a small page in it gets no huge one: give
@@ -111,7 +112,10 @@ void RecyclingPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {
   if (!IsRecycled(size, alignment)) return ProxyMemoryPool::Free(buffer, size, alignment);
   MutexLock lock(&mutex_);
   const int64_t bytes = TakeTrueBytes(buffer, size, alignment);
-  spares_.push_back({buffer, bytes, alignment, ++frees_});
+  freed_bytes_ += bytes;
+  // One that would drive all others out, and then go as well.
+  if (bytes > spare_bytes_max_) return ProxyMemoryPool::Free(buffer, bytes, alignment);
+  spares_.push_back({buffer, bytes, alignment, freed_bytes_});
   spare_bytes_ += bytes;
   Trim();
 }
@@ -121,7 +125,7 @@ void RecyclingPool::Trim() {
     // A large block is waited for in one piece when it has to be made again: the smallest go, but
     // before them one whose size nobody asks for.
     auto goes = spares_.begin();
-    if (frees_ - goes->freed < kFreesUntilStale) {
+    if (freed_bytes_ - goes->freed < kTurnsUntilStale * spare_bytes_max_) {
       goes = std::ranges::min_element(spares_, {}, &Spare::bytes);
     }
     const Spare spare = *goes;

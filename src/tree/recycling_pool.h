@@ -17,8 +17,10 @@ namespace marble {
 /// Size and alignment from which memory is asked for in huge pages, bytes. Random reads of a large
 /// memtable miss the TLB otherwise.
 inline constexpr int64_t kHugePageBytes = int64_t{2} << 20;
-/// Size from which other memory is recycled, bytes: allocators give such pieces back to the kernel.
-inline constexpr int64_t kRecycledBytesMin = int64_t{256} << 10;
+/// Size from which other memory is recycled, bytes. Allocators give such pieces back to the kernel
+/// soon, and Arrow's own asks for all its memory in huge pages: the first touch of a column of some
+/// ten KiB clears 2 MiB then.
+inline constexpr int64_t kRecycledBytesMin = int64_t{64} << 10;
 
 class RecyclingPool final : public arrow::ProxyMemoryPool {
  public:
@@ -47,7 +49,7 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
     uint8_t* data;
     int64_t bytes;
     int64_t alignment;
-    uint64_t freed;  // its number among the frees
+    int64_t freed;  // bytes given back until then
   };
   /// The best spare for so many bytes of this alignment; nullptr if none is near enough.
   uint8_t* TakeSpare(int64_t bytes, int64_t alignment);
@@ -61,7 +63,7 @@ class RecyclingPool final : public arrow::ProxyMemoryPool {
   /// True sizes of memory that was a larger spare than it was asked to be.
   std::unordered_map<const uint8_t*, int64_t> larger_ MARBLE_GUARDED_BY(mutex_);
   int64_t wasted_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;  // by them
-  uint64_t frees_ MARBLE_GUARDED_BY(mutex_) = 0;
+  int64_t freed_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;   // ever
   int64_t spare_bytes_ MARBLE_GUARDED_BY(mutex_) = 0;
   int64_t spare_bytes_max_ MARBLE_GUARDED_BY(mutex_) = 0;
 };

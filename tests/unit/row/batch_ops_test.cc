@@ -212,7 +212,8 @@ TEST(Gather, OneDescendingSliceIsReversed) {
 TEST(Gather, WithoutSlicesIsAnEmptyBatch) {
   const auto batch =
       MakeBatch({arrow::field("v", arrow::utf8())}, {FromJson(arrow::utf8(), R"(["a"])")});
-  const auto taken = Gather(batch->schema(), {&batch, 1}, {}, Pool()).ValueOrDie();
+  const auto taken =
+      Gather(batch->schema(), {&batch, 1}, std::span<const RowSlice>(), Pool()).ValueOrDie();
   EXPECT_EQ(taken->num_rows(), 0);
   EXPECT_TRUE(taken->ValidateFull().ok());
 }

@@ -118,8 +118,9 @@ TEST_P(PayloadType, SurvivesSerialization) {
 
 TEST_P(PayloadType, OfNoRowsIsStoredAndComesBack) {
   const auto stored = schema_->ToStored(RandomBatch(0, 0)).ValueOrDie();
-  const auto gathered =
-      Gather(schema_->stored_schema(), {&stored, 1}, {}, arrow::default_memory_pool()).ValueOrDie();
+  const auto gathered = Gather(schema_->stored_schema(), {&stored, 1}, std::span<const RowSlice>(),
+                               arrow::default_memory_pool())
+                            .ValueOrDie();
   const auto user = schema_->ToUser(*gathered, {0}, schema_->Project({0})).ValueOrDie();
   EXPECT_EQ(user->num_rows(), 0);
   EXPECT_TRUE(user->ValidateFull().ok());

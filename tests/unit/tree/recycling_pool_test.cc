@@ -78,6 +78,33 @@ TEST(RecyclingPool, GivesBackALargeBlockThatNobodyAsksFor) {
   for (uint8_t* block : blocks) pool.Free(block, kHugePageBytes, kHugePageBytes);
 }
 
+TEST(RecyclingPool, KeepsALargeBlockWhileManySmallOnesComeAndGo) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(4 * kHugePageBytes);
+  pool.Free(Take(&pool, 3 * kHugePageBytes), 3 * kHugePageBytes, kHugePageBytes);
+  for (int round = 0; round < 1900; ++round) {  // of 119 MiB together, 16 times 8 MiB are 128
+    uint8_t* block = Take(&pool, kRecycledBytesMin, 64);
+    pool.Free(block, kRecycledBytesMin, 64);
+  }
+  uint8_t* two = Take(&pool, 2 * kHugePageBytes);
+  pool.Free(two, 2 * kHugePageBytes, kHugePageBytes);  // something has to go
+  EXPECT_GE(pool.spare_bytes(), 3 * kHugePageBytes) << "the large one";
+  ExpectAllGivenBack(&pool);
+}
+
+TEST(RecyclingPool, GivesBackABlockOverTheMostAndKeepsTheOthers) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(4 * kHugePageBytes);
+  uint8_t* kept = Take(&pool, kHugePageBytes);
+  uint8_t* over = Take(&pool, 5 * kHugePageBytes);
+  pool.Free(kept, kHugePageBytes, kHugePageBytes);
+  pool.Free(over, 5 * kHugePageBytes, kHugePageBytes);
+  EXPECT_EQ(pool.spare_bytes(), kHugePageBytes);
+  EXPECT_EQ(Take(&pool, kHugePageBytes), kept);
+  pool.Free(kept, kHugePageBytes, kHugePageBytes);
+  ExpectAllGivenBack(&pool);
+}
+
 TEST(RecyclingPool, GivesNoSmallerSpareAndKeepsNothingSmall) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(8 * kHugePageBytes);
