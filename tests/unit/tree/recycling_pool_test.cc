@@ -80,15 +80,15 @@ TEST(RecyclingPool, GivesBackALargeBlockThatNobodyAsksFor) {
 
 TEST(RecyclingPool, KeepsALargeBlockWhileManySmallOnesComeAndGo) {
   RecyclingPool pool(arrow::default_memory_pool());
-  pool.SetSpareBytesMax(4 * kHugePageBytes);
-  pool.Free(Take(&pool, 3 * kHugePageBytes), 3 * kHugePageBytes, kHugePageBytes);
-  for (int round = 0; round < 1900; ++round) {  // of 119 MiB together, 16 times 8 MiB are 128
+  pool.SetSpareBytesMax(8 * kHugePageBytes);
+  pool.Free(Take(&pool, 7 * kHugePageBytes), 7 * kHugePageBytes, kHugePageBytes);
+  for (int round = 0; round < 1900; ++round) {  // of 238 MiB together; 16 times 16 MiB are 256
     uint8_t* block = Take(&pool, kRecycledBytesMin, 64);
     pool.Free(block, kRecycledBytesMin, 64);
   }
   uint8_t* two = Take(&pool, 2 * kHugePageBytes);
   pool.Free(two, 2 * kHugePageBytes, kHugePageBytes);  // something has to go
-  EXPECT_GE(pool.spare_bytes(), 3 * kHugePageBytes) << "the large one";
+  EXPECT_EQ(pool.spare_bytes(), 7 * kHugePageBytes) << "the large one";
   ExpectAllGivenBack(&pool);
 }
 
