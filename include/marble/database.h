@@ -40,8 +40,10 @@ struct TableInfo {
 /// database if the options are equal. The database closes with its last handle.
 class Database : public std::enable_shared_from_this<Database> {
  public:
-  /// Opens or creates. Errors: Locked (names the owner), IncompatibleFormat, Corruption (names file
-  /// and offset), Conflict (open in this process with other options), IOError.
+  /// Opens or creates; the parent directory must be there. Errors: Locked (names the owner),
+  /// IncompatibleFormat, Corruption (names file and offset), Conflict (open in this process with
+  /// other options), Invalid (options out of range, no database there, or a directory that holds
+  /// something else), IOError.
   static arrow::Result<std::shared_ptr<Database>> Open(const std::string& path,
                                                        const Options& options = {});
   virtual ~Database() = default;
@@ -55,9 +57,9 @@ class Database : public std::enable_shared_from_this<Database> {
 
   /// Creates a table, durable on return. Options: `options`, else the schema metadata key
   /// `marble.primary_key` (comma-separated columns). Returns OK if a table of this name with an
-  /// equal schema and key is there; Conflict if it differs. Names: 1 to 255 bytes of UTF-8 without
-  /// control characters, '/' and '..', and not '.'. Types that cannot be stored (unions) or keyed
-  /// are refused by column name.
+  /// equal schema and key is there (it keeps its other options); Conflict if it differs. Names: 1
+  /// to 255 bytes of UTF-8 without control characters, '/' and '..', and not '.'. Types that cannot
+  /// be stored (unions) or keyed are refused by column name.
   virtual arrow::Status CreateTable(const std::string& name,
                                     const std::shared_ptr<arrow::Schema>& schema,
                                     const TableOptions& options = {}) = 0;

@@ -44,7 +44,9 @@ def open(path, read_only=False, memory_budget="1GiB", *, create_if_missing=True,
 
     Raises
     ------
-    LockedError, IncompatibleFormatError, CorruptionError, ConflictError, MarbleIOError
+    LockedError, IncompatibleFormatError, CorruptionError, ConflictError, MarbleIOError;
+    InvalidArgumentError for options out of range, where there is no database (and none may be
+    created), and of a directory that holds something else
     """
     cdef COptions options
     cdef CStatus status

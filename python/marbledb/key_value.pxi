@@ -31,7 +31,9 @@ cdef class KeyValue:
 
     Keys and values may be given as bytes, any bytes-like object, or str (its UTF-8); they come back
     as the column's type: str for utf8 columns, bytes for binary ones. Order is bytewise.
-    Thread-safe. Reads that find their answer in memory keep the GIL; all else releases it."""
+    Thread-safe; but `pop`, `popitem`, `setdefault` and `del kv[key]` read and then write, in two steps
+    that other writers can come between. Reads that find their answer in memory keep the GIL; all else
+    releases it."""
 
     cdef shared_ptr[CKeyValue] kv
     cdef Database owner

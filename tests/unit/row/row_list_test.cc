@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include <arrow/array/concatenate.h>
 
 #include "row/batch_ops.h"
@@ -155,27 +157,43 @@ TEST(RowList, TellsTheLastOfAllSourcesAndRowsApart) {
   EXPECT_EQ(read[1].length, 1);
 }
 
-/// Has no memory for anything.
-class EmptyPool : public arrow::ProxyMemoryPool {
+/// Has memory for nothing, or for what is asked of it first.
+class PoorPool : public arrow::ProxyMemoryPool {
  public:
-  EmptyPool() : ProxyMemoryPool(Pool()) {}
+  explicit PoorPool(bool first) : ProxyMemoryPool(Pool()), first_(first) {}
   using arrow::ProxyMemoryPool::Allocate;
   using arrow::ProxyMemoryPool::Reallocate;
-  arrow::Status Allocate(int64_t, int64_t, uint8_t**) override {
+  arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override {
+    if (std::exchange(first_, false)) return ProxyMemoryPool::Allocate(size, alignment, out);
     return arrow::Status::OutOfMemory("planted");
   }
   arrow::Status Reallocate(int64_t, int64_t, int64_t, uint8_t**) override {
     return arrow::Status::OutOfMemory("planted");
   }
+
+ private:
+  bool first_;
 };
 
 TEST(RowList, TellsAtItsEndThatMemoryFailed) {
-  EmptyPool pool;
-  RowList list(&pool);
+  for (const bool first : {false, true}) {
+    SCOPED_TRACE(first);
+    PoorPool pool(first);
+    RowList list(&pool);
+    for (int64_t i = 0; i < 1000; ++i) list.Add(0, 2 * i, 1, false);
+    EXPECT_EQ(list.rows(), 1000);
+    const auto selection = RowSelection::FromList(std::move(list), Pool());
+    EXPECT_TRUE(selection.status().IsOutOfMemory()) << selection.status().ToString();
+  }
+}
+
+TEST(RowList, AsksOnceForTheRoomThatIsExpected) {
+  PoorPool pool(/*first=*/true);
+  RowList list(&pool, /*words_expected=*/1000);
   for (int64_t i = 0; i < 1000; ++i) list.Add(0, 2 * i, 1, false);
-  EXPECT_EQ(list.rows(), 1000);
   const auto selection = RowSelection::FromList(std::move(list), Pool());
-  EXPECT_TRUE(selection.status().IsOutOfMemory()) << selection.status().ToString();
+  ASSERT_TRUE(selection.ok()) << selection.status().ToString();
+  EXPECT_EQ(selection->num_rows(), 1000);
 }
 
 }  // namespace

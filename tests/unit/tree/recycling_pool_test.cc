@@ -118,6 +118,20 @@ TEST(RecyclingPool, GivesNoSmallerSpareAndKeepsNothingSmall) {
   pool.Free(two, 2 * kHugePageBytes, kHugePageBytes);
 }
 
+TEST(RecyclingPool, GivesNoSpareOfAnotherAlignment) {
+  RecyclingPool pool(arrow::default_memory_pool());
+  pool.SetSpareBytesMax(8 * kHugePageBytes);
+  uint8_t* loose = MakeSpare(&pool, kHugePageBytes);
+  uint8_t* huge = Take(&pool, kHugePageBytes);
+  EXPECT_NE(huge, loose);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(huge) % kHugePageBytes, 0);
+  EXPECT_EQ(pool.spare_bytes(), kHugePageBytes);
+  pool.Free(huge, kHugePageBytes, kHugePageBytes);
+  EXPECT_EQ(Take(&pool, kHugePageBytes, 64), loose);
+  pool.Free(loose, kHugePageBytes, 64);
+  ExpectAllGivenBack(&pool);
+}
+
 TEST(RecyclingPool, GivesOutLargeMemoryAgainForSizesNearIt) {
   RecyclingPool pool(arrow::default_memory_pool());
   pool.SetSpareBytesMax(kHugePageBytes);
