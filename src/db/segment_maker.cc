@@ -1,11 +1,8 @@
 #include "db/segment_maker.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <system_error>
 #include <utility>
-
-#include <arrow/util/io_util.h>
 
 #include "io/posix_util.h"
 #include "tree/file_names.h"
@@ -137,7 +134,7 @@ arrow::Result<std::unique_ptr<SegmentFile>> SegmentMaker::MakeFile(const std::st
       return opened;
     }
     // Without anything of the database in it, it may have been cleared away by hand.
-    if (arrow::internal::ErrnoFromStatus(renamed) != ENOENT) {
+    if (!IsMissing(renamed)) {
       AddSpare(std::move(spare));
       return renamed;
     }

@@ -1,15 +1,13 @@
 #include "db/survey.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
-
-#include <arrow/util/io_util.h>
 
 #include <marble/error.h>
 
 #include "base/document.h"
 #include "db/folders.h"
+#include "io/posix_util.h"
 #include "tree/file_names.h"
 
 namespace marble {
@@ -303,7 +301,7 @@ Finding FindingOf(const arrow::Status& status, const std::string& file) {
   }
   if (IsIncompatibleFormat(status)) {
     finding.kind = FindingKind::kIncompatible;
-  } else if (arrow::internal::ErrnoFromStatus(status) == ENOENT) {
+  } else if (IsMissing(status)) {
     finding.kind = FindingKind::kMissing;
   } else if (detail == nullptr && status.IsIOError()) {
     finding.kind = FindingKind::kUnreadable;

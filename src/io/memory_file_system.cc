@@ -392,7 +392,7 @@ arrow::Status MemoryFileSystem::CreateDirectory(const std::string& path) {
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
   const auto existing = state_->disk->FindDirectory(path);
   if (existing.ok()) return arrow::Status::OK();
-  if (arrow::internal::ErrnoFromStatus(existing.status()) != ENOENT) return existing.status();
+  if (!IsMissing(existing.status())) return existing.status();
   return state_->disk->Create(path, /*is_directory=*/true).status();
 }
 
@@ -420,7 +420,7 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::strin
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
   auto found = state_->disk->FindFile(path);
-  if (!found.ok() && arrow::internal::ErrnoFromStatus(found.status()) == ENOENT) {
+  if (!found.ok() && IsMissing(found.status())) {
     found = state_->disk->Create(path, /*is_directory=*/false);
   }
   ARROW_ASSIGN_OR_RAISE(const auto node, found);
@@ -433,7 +433,7 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::LockUnchanged(const s
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
   auto found = state_->disk->FindFile(path);
-  if (!found.ok() && arrow::internal::ErrnoFromStatus(found.status()) == ENOENT) return nullptr;
+  if (!found.ok() && IsMissing(found.status())) return nullptr;
   ARROW_ASSIGN_OR_RAISE(const auto node, found);
   const auto [owner, is_free] = state_->lock_owners.emplace(node->inode(), LockOwnerText());
   if (!is_free) return LockedBy(path, owner->second);

@@ -76,7 +76,7 @@ arrow::Result<std::unique_ptr<FileLock>> PosixFileLock::Take(const std::string& 
 arrow::Result<std::unique_ptr<FileLock>> PosixFileLock::TakeUnchanged(const std::string& path) {
   arrow::Result<UniqueFd> fd = OpenFile(path, O_RDONLY);
   if (!fd.ok()) {
-    if (arrow::internal::ErrnoFromStatus(fd.status()) == ENOENT) return nullptr;
+    if (IsMissing(fd.status())) return nullptr;
     return fd.status();
   }
   if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {

@@ -44,6 +44,10 @@ bool IsOutOfDescriptors(const arrow::Status& status) {
   return errnum == EMFILE || errnum == ENFILE;
 }
 
+bool IsMissing(const arrow::Status& status) {
+  return arrow::internal::ErrnoFromStatus(status) == ENOENT;
+}
+
 bool IsDiskFull(const arrow::Status& status) {
   const int errnum = arrow::internal::ErrnoFromStatus(status);
   return errnum == ENOSPC || errnum == EDQUOT;
@@ -51,7 +55,7 @@ bool IsDiskFull(const arrow::Status& status) {
 
 arrow::Status RemoveIfThere(FileSystem* fs, const std::string& path) {
   const arrow::Status status = fs->Remove(path);
-  return arrow::internal::ErrnoFromStatus(status) == ENOENT ? arrow::Status::OK() : status;
+  return IsMissing(status) ? arrow::Status::OK() : status;
 }
 
 arrow::Status CheckPath(const std::string& path) {

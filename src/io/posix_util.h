@@ -26,6 +26,9 @@ arrow::Status PosixError(int errnum, std::string_view what, const std::string& p
 /// Is `status` the lack of a descriptor (EMFILE, ENFILE)?
 bool IsOutOfDescriptors(const arrow::Status& status);
 
+/// Is there no such file (ENOENT)?
+bool IsMissing(const arrow::Status& status);
+
 /// Is the device full, or the user's share of it?
 bool IsDiskFull(const arrow::Status& status);
 

@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include <arrow/buffer.h>
 #include <arrow/memory_pool.h>
@@ -18,8 +17,9 @@
 
 namespace marble {
 
-/// Which rows to take, in which order. Two forms: slices, which move long stretches with memcpy,
-/// and one packed (source, row) word per row, which moves scattered rows without a branch per row.
+/// Which rows to take, in which order. Two forms: slices (given as such, or as the words of a
+/// list), which move long stretches with memcpy, and one packed (source, row) word per row, which
+/// moves scattered rows without a branch per row.
 class RowSelection {
  public:
   RowSelection(RowSelection&&) = default;

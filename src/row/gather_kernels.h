@@ -11,7 +11,6 @@
 #include <arrow/util/bitmap_ops.h>
 
 #include "base/prefetch.h"
-#include "row/batch_ops.h"
 #include "row/gather.h"
 
 namespace marble::gather_internal {
