@@ -99,6 +99,8 @@ arrow::Status OpenAndRead(FileSystem* fs, const std::string& directory, bool rea
 
 }  // namespace
 
+const int kSecondsMax = 1;
+
 void Reseal(std::string* input) {
   Archive files = Unpack(*input);
   std::map<uint64_t, std::string> ssts;

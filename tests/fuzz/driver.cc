@@ -4,8 +4,9 @@
 //   FILE_OR_FOLDER...
 //
 // Replays the files, then mutates them for S seconds, or N times. An input is a finding if it
-// crashes, takes more than a second of processor time (or -timeout), or asks for more memory than
-// its size can justify; it is written to P<kind>-<number> and the program ends.
+// crashes, takes more processor time than its target allows (or -timeout; 30 times as much under a
+// sanitizer), or asks for more memory than its size can justify; it is written to P<kind>-<number>
+// and the program ends.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -47,7 +48,7 @@ namespace {
 constexpr size_t kMemoryMax = size_t{64} << 20;
 constexpr size_t kMemoryPerByte = 16;
 constexpr size_t kInputBytesMax = size_t{1} << 17;
-constexpr int kSecondsMax = MARBLE_FUZZ_SANITIZED ? 30 : 1;  // of processor time
+constexpr int kSanitizedFactor = MARBLE_FUZZ_SANITIZED ? 30 : 1;
 constexpr auto kProgress = std::chrono::seconds(10);
 
 struct Settings {
@@ -55,7 +56,7 @@ struct Settings {
   double seconds = 0;
   uint64_t runs = 0;
   uint64_t seed = 0;
-  int timeout = kSecondsMax;
+  int timeout = kSecondsMax * kSanitizedFactor;
   std::string artifacts = "./";
 };
 

@@ -1,5 +1,5 @@
 // What a fuzz target consists of, for libFuzzer and for the driver in driver.cc alike. A target is
-// one file that defines both functions.
+// one file that defines the functions and the limit.
 #pragma once
 
 #include <algorithm>
@@ -17,6 +17,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace marble::fuzz {
+
+/// Seconds of processor time, of all threads, that an input may take without sanitizers.
+extern const int kSecondsMax;
 
 /// Makes checksums of a mutated input right again, so that the mutation reaches the parser behind
 /// them. Any bytes are fine.

@@ -125,6 +125,8 @@ class Host {
 
 }  // namespace
 
+const int kSecondsMax = 1;
+
 /// No checksums in it.
 void Reseal(std::string*) {}
 

@@ -70,6 +70,8 @@ std::vector<std::string> Encoded(const KeyCodec& codec, const arrow::ArrayVector
 
 }  // namespace
 
+const int kSecondsMax = 1;
+
 void Reseal(std::string*) {}
 
 void CheckKeys(const KeyCodec& codec, const std::vector<std::string_view>& keys) {

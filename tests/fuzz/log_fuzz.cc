@@ -64,6 +64,8 @@ void ReadRecord(const LogRecord& record, uint64_t size) {
 
 }  // namespace
 
+const int kSecondsMax = 1;
+
 void Reseal(std::string* input) { SealLog(input); }
 
 }  // namespace marble::fuzz

@@ -70,6 +70,8 @@ void CheckCurrent(std::string_view text) {
 
 }  // namespace
 
+const int kSecondsMax = 1;
+
 void Reseal(std::string* input) {
   if (input->starts_with("MRBL")) {
     SealLog(input);

@@ -342,6 +342,9 @@ class Machine {
 
 }  // namespace
 
+// A program may well make and merge thousands of blocks, each of a few rows and compressed.
+const int kSecondsMax = 10;
+
 void Reseal(std::string*) {}
 
 }  // namespace marble::fuzz

@@ -140,6 +140,8 @@ class Reading {
 
 }  // namespace
 
+const int kSecondsMax = 1;
+
 void Reseal(std::string* input) { SealSst(input); }
 
 }  // namespace marble::fuzz
