@@ -68,6 +68,7 @@ void PrefetchPlace(const Operation& op) {
 }  // namespace
 
 bool IsRoomError(const arrow::Status& status) {
+  if (status.ok()) return false;  // of each commit: no walk through details
   return status.IsOutOfMemory() || IsDiskFull(status) || IsOutOfDescriptors(status) ||
          arrow::internal::ErrnoFromStatus(status) == ENOMEM;
 }
@@ -364,12 +365,10 @@ void OpenDatabase::SealFullMemtables(std::span<Operation> operations) {
 }
 
 void OpenDatabase::SealForLog() {
+  if (log_->bytes() <= environment_.options.log_bytes_max) return;
   const uint64_t oldest = log_->oldest_segment();
   // Memtables that were begun since do not hold the segment.
-  if (oldest == log_->current_segment() || oldest == sealed_for_segment_ ||
-      log_->bytes() <= environment_.options.log_bytes_max) {
-    return;
-  }
+  if (oldest == log_->current_segment() || oldest == sealed_for_segment_) return;
   sealed_for_segment_ = oldest;
   for (auto& [id, table] : tables_.all()) {
     if (table->active().first_segment == oldest) tables_.Seal(table.get());
@@ -392,16 +391,16 @@ void OpenDatabase::SealForMemory() {
 }
 
 OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operations) const {
-  const arrow::Status no_flush = flushes_lack_room_ ? room_error_ : arrow::Status::OK();
+  const auto no_flush = [&] { return flushes_lack_room_ ? room_error_ : arrow::Status::OK(); };
   for (const Operation& op : operations) {
     const LiveTable* table = op.table->live;
     if (table == nullptr) continue;
     const auto name = [&] { return "table '" + table->record.name + "'"; };
-    if (table->altering) return {"the schema of " + name() + " is being changed", no_flush};
+    if (table->altering) return {"the schema of " + name() + " is being changed", no_flush()};
     if (table->memtables.size() > kSealedMax + 1) {
       return {
           name() + " has " + std::to_string(table->sealed()) + " memtables waiting to be flushed",
-          no_flush};
+          no_flush()};
     }
     const size_t runs = table->version->levels[0].size();
     if (environment_.options.auto_compaction && runs >= kStopRuns) {
@@ -412,7 +411,7 @@ OpenDatabase::WaitReason OpenDatabase::ReasonToWait(std::span<Operation> operati
   if (memtable_bytes_ > environment_.memtables_max()) {
     return {"memtables hold " + std::to_string(memtable_bytes_) + " bytes of a budget of " +
                 std::to_string(environment_.options.memory_budget),
-            no_flush};
+            no_flush()};
   }
   return {};
 }
