@@ -37,7 +37,8 @@ def names(text: str, known: Iterable[str]) -> list[str]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--full", action="store_true", help=f"{FULL_ROWS:,} rows; hours")
+    parser.add_argument("--full", action="store_true",
+                        help=f"{FULL_ROWS:,} rows; three rounds take about an hour")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--workloads", default=",".join(WORKLOADS))

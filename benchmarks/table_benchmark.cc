@@ -1,6 +1,6 @@
 // Marble's tables beside a memory-mapped Feather (Arrow IPC) file of the same rows, in one run:
 // insert by batches in random key order, scan with every value touched, as loaded and compacted.
-// Prints medians and ratios.
+// Prints medians.
 //
 //   table_benchmark [ROWS] [ROUNDS]
 
