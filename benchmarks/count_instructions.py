@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Did a change cost instructions? Runs the key-value benchmark of two build directories under callgrind,
-at once, and tells for each workload how many instructions its thread took: where the host is too restless
-for before_after.py, these are the same each time to a thousandth. Background threads are not counted, nor
-what waiting for memory costs.
+at once, and tells for each workload how many instructions its thread took, drawing the operations
+included and of both states together. Where the host is too restless for before_after.py, these are nearly
+the same each time. Not in them: waiting for memory, and what background and helper threads do (who does a
+helper's work is up to the scheduler, so scans vary a little).
 
     build/venv/bin/python benchmarks/count_instructions.py BEFORE AFTER      (needs valgrind)
 """
@@ -38,21 +39,22 @@ def instructions_of(annotated: str) -> dict[str, int]:
 
 def start(build: Path, rows: int, folder: Path) -> "subprocess.Popen[bytes]":
     toggles = [f"--toggle-collect=*namespace)::{function}(*" for function in WORKLOADS.values()]
-    command = ["valgrind", "--tool=callgrind", "--trace-children=yes",
+    command = ["valgrind", "--tool=callgrind",
                f"--callgrind-out-file={folder}/callgrind.%p", *toggles,
                str(build / "benchmarks/key_value_benchmark"), "--rows", str(rows), "--rounds", "1",
                "--engines", "marble", "--workloads", ",".join(WORKLOADS),
                "--directory", str(folder / "database"), "--json", str(folder / "result.json")]
     # Valgrind has no use for an allocator that takes memory by the GiB.
     environment = os.environ | {"LD_LIBRARY_PATH": str(build), "ARROW_DEFAULT_MEMORY_POOL": "system"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
+    with open(folder / "log", "wb") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 def annotate(folder: Path) -> dict[str, int]:
     # Of the processes the engine's has counted most.
     largest = max(folder.glob("callgrind.*"), key=lambda path: path.stat().st_size)
-    told = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", str(largest)],
+    told = subprocess.run(["callgrind_annotate", "--auto=no", "--inclusive=yes", "--threshold=100",
+                           str(largest)],
                           capture_output=True, text=True, check=True)
     return instructions_of(told.stdout)
 
@@ -75,6 +77,8 @@ def main() -> int:
     if shutil.which("valgrind") is None:
         parser.error("valgrind is not installed (Debian: apt install valgrind)")
     builds = [arguments.before.resolve(), arguments.after.resolve()]
+    if builds[0] == builds[1]:
+        parser.error("before and after are the same build")
     for build in builds:
         if not (build / "benchmarks/key_value_benchmark").exists():
             parser.error(f"not built: {build}/benchmarks/key_value_benchmark")
@@ -84,8 +88,9 @@ def main() -> int:
             folder.mkdir()
         running = [start(build, arguments.rows, folder) for build, folder in zip(builds, folders)]
         print("count_instructions: both builds run under callgrind, a minute or two", file=sys.stderr)
-        if any([process.wait() for process in running]):
-            sys.exit("a benchmark failed under callgrind")
+        for process, folder in zip(running, folders):
+            if process.wait() != 0:
+                sys.exit(f"{' '.join(process.args)} failed:\n{(folder / 'log').read_text()}")
         print(table_of(*map(annotate, folders)))
     return 0
 

@@ -68,7 +68,7 @@ void PrefetchPlace(const Operation& op) {
 }  // namespace
 
 bool IsRoomError(const arrow::Status& status) {
-  if (status.ok()) return false;  // of each commit: no walk through details
+  if (status.ok()) return false;  // asked at each commit: spares looking for an errno
   return status.IsOutOfMemory() || IsDiskFull(status) || IsOutOfDescriptors(status) ||
          arrow::internal::ErrnoFromStatus(status) == ENOMEM;
 }

@@ -420,7 +420,7 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::strin
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kCreate, path));
   auto found = state_->disk->FindFile(path);
-  if (!found.ok() && IsMissing(found.status())) {
+  if (IsMissing(found.status())) {
     found = state_->disk->Create(path, /*is_directory=*/false);
   }
   ARROW_ASSIGN_OR_RAISE(const auto node, found);
@@ -433,7 +433,7 @@ arrow::Result<std::unique_ptr<FileLock>> MemoryFileSystem::LockUnchanged(const s
   MutexLock lock(&state_->mutex);
   ARROW_RETURN_NOT_OK(state_->Begin(FileOp::kOpen, path));
   auto found = state_->disk->FindFile(path);
-  if (!found.ok() && IsMissing(found.status())) return nullptr;
+  if (IsMissing(found.status())) return nullptr;
   ARROW_ASSIGN_OR_RAISE(const auto node, found);
   const auto [owner, is_free] = state_->lock_owners.emplace(node->inode(), LockOwnerText());
   if (!is_free) return LockedBy(path, owner->second);

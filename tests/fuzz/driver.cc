@@ -4,9 +4,9 @@
 //   FILE_OR_FOLDER...
 //
 // Replays the files, then mutates them for S seconds, or N times. An input is a finding if it
-// crashes, takes more processor time than its target allows (or -timeout; 30 times as much under a
-// sanitizer), or asks for more memory than its size can justify; it is written to P<kind>-<number>
-// and the program ends.
+// crashes, takes more processor time than its target allows (30 times that under the address
+// sanitizer; or -timeout, as given), or asks for more memory than its size can justify; it is
+// written to P<kind>-<number> and the program ends.
 
 #include <fcntl.h>
 #include <signal.h>
