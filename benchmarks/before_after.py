@@ -101,6 +101,17 @@ def report_of(benchmark: str, rounds: list[tuple[Figures, Figures]]) -> str:
     return "\n".join(lines + [text for _, text in rows]) + "\n"
 
 
+def two_builds(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> tuple[Path, Path]:
+    """Of the arguments before and after; ends the program unless they are two builds."""
+    builds = (arguments.before.resolve(), arguments.after.resolve())
+    if builds[0] == builds[1]:
+        parser.error("before and after are the same build")
+    for build in builds:
+        if not (build / "benchmarks/key_value_benchmark").exists():
+            parser.error(f"not built: {build}/benchmarks/key_value_benchmark")
+    return builds
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("before", type=Path)
@@ -116,12 +127,7 @@ def main() -> int:
         parser.error(f"benchmarks: {', '.join(BENCHMARKS)}; rounds: 1 or more")
     if arguments.workloads and len(benchmarks) > 1:
         parser.error("--workloads goes with one benchmark: --benchmarks key-value or tables")
-    builds = (arguments.before.resolve(), arguments.after.resolve())
-    if builds[0] == builds[1]:
-        parser.error("before and after are the same build")
-    for build in builds:
-        if not (build / "benchmarks/key_value_benchmark").exists():
-            parser.error(f"not built: {build}/benchmarks/key_value_benchmark")
+    builds = two_builds(parser, arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     report = ""
     for benchmark in benchmarks:

@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from before_after import two_builds
+
 WORKLOADS = {"fillrandom": "FillRandom", "readrandom": "ReadRandom", "readzipf": "ReadZipf",
              "readmissing": "ReadMissing", "multiget": "MultiGet", "scan": "ScanForward",
              "scanreverse": "ScanReverse", "scanbatches": "ScanBatches", "seek": "Seek",
@@ -76,20 +78,16 @@ def main() -> int:
     arguments = parser.parse_args()
     if shutil.which("valgrind") is None:
         parser.error("valgrind is not installed (Debian: apt install valgrind)")
-    builds = [arguments.before.resolve(), arguments.after.resolve()]
-    if builds[0] == builds[1]:
-        parser.error("before and after are the same build")
-    for build in builds:
-        if not (build / "benchmarks/key_value_benchmark").exists():
-            parser.error(f"not built: {build}/benchmarks/key_value_benchmark")
+    builds = two_builds(parser, arguments)
     with tempfile.TemporaryDirectory() as root:
         folders = [Path(root) / name for name in ("before", "after")]
         for folder in folders:
             folder.mkdir()
         running = [start(build, arguments.rows, folder) for build, folder in zip(builds, folders)]
         print("count_instructions: both builds run under callgrind, a minute or two", file=sys.stderr)
-        for process, folder in zip(running, folders):
-            if process.wait() != 0:
+        codes = [process.wait() for process in running]
+        for process, folder, code in zip(running, folders, codes):
+            if code != 0:
                 sys.exit(f"{' '.join(process.args)} failed:\n{(folder / 'log').read_text()}")
         print(table_of(*map(annotate, folders)))
     return 0
