@@ -45,11 +45,11 @@ struct Stats {
   int64_t memtable_bytes = 0;  // all tables
   int64_t spare_bytes = 0;     // memory of memtables, merges and scans, kept for the next ones
   int64_t block_cache_bytes = 0;
-  int64_t block_cache_hits = 0;
+  int64_t block_cache_hits = 0;  // not of blocks that files keep: large ones of mapped tables
   int64_t block_cache_misses = 0;
   int64_t row_cache_bytes = 0;  // copies of hot rows of uncompressed files larger than memory
   int64_t row_cache_hits = 0;
-  int64_t pinned_index_bytes = 0;
+  int64_t pinned_index_bytes = 0;  // what files keep: indexes, and addresses of mapped blocks
   int64_t files = 0;
   int64_t file_bytes = 0;
   /// Why writes are refused, or a table is not compacted; empty while all is well.

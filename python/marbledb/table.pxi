@@ -548,7 +548,7 @@ cdef class Table:
         return rows
 
     def __len__(self):
-        """The exact number of rows: reads the keys."""
+        """The exact number of rows: reads keys where files overlap each other or rows in memory."""
         return self.count()
 
     def __bool__(self):

@@ -17,6 +17,7 @@
 // A table keyed by one string or binary column therefore has the column's own bytes as keys.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -182,5 +183,15 @@ struct EncodedRange {
   bool IsAll() const { return lower.empty() && !upper.has_value(); }
   bool IsEmpty() const { return upper.has_value() && lower >= *upper; }
 };
+
+/// Are there keys of `a` behind all of `b`?
+inline bool EndsBehind(const EncodedRange& a, const EncodedRange& b) {
+  return b.upper.has_value() && (!a.upper.has_value() || *a.upper > *b.upper);
+}
+
+/// The keys that are in both ranges.
+inline EncodedRange Intersection(const EncodedRange& a, const EncodedRange& b) {
+  return {.lower = std::max(a.lower, b.lower), .upper = EndsBehind(a, b) ? b.upper : a.upper};
+}
 
 }  // namespace marble

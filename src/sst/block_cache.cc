@@ -150,9 +150,9 @@ void BlockCache::Fit() {
   Shrink(0);
 }
 
-bool BlockCache::TryTake(int64_t bytes) {
+bool BlockCache::TryTake(int64_t bytes, int64_t most) {
   const int64_t taken = taken_.fetch_add(bytes) + bytes;
-  if (taken > Share(capacity())) {
+  if (taken > most) {
     taken_ -= bytes;
     return false;
   }

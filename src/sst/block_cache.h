@@ -1,4 +1,5 @@
-// A sharded LRU cache of decoded blocks (compressed files, files without mapping), which shares its
+// A sharded LRU cache of decoded blocks (compressed files, files without mapping, and of mapped
+// tables what their readers do not keep), which shares its
 // capacity with a cache of rows (row_cache.h), and the accounting of memory that SSTable readers
 // pin. One per database; thread-safe, one mutex a shard.
 #pragma once
@@ -38,8 +39,10 @@ class BlockCache {
   void EraseFile(uint64_t file);
 
   /// Takes bytes of the capacity, until they are given back, for what somebody else keeps in its
-  /// place: three quarters at most. False if they are not to be had.
-  bool TryTake(int64_t bytes);
+  /// place. False if all that was taken would be more than three quarters.
+  bool TryTake(int64_t bytes) { return TryTake(bytes, Share(capacity())); }
+  /// The same with another limit.
+  bool TryTake(int64_t bytes, int64_t most);
   void GiveBack(int64_t bytes);
 
   /// What readers keep for as long as they live. It leaves so much less to blocks and rows.

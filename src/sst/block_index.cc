@@ -80,6 +80,7 @@ arrow::Result<BlockIndex> BlockIndex::Open(std::string_view section, uint64_t ro
   }
   for (int64_t i = 0; i < index.block_count_; ++i) {
     ARROW_RETURN_NOT_OK(index.CheckEntry(i, data_end));
+    index.one_put_a_key_ = index.one_put_a_key_ && index.Flags(i) == 0;
   }
   index.last_keys_ =
       KeySearch(blocks, [&index](size_t i) { return index.LastKey(static_cast<int64_t>(i)); });
@@ -114,8 +115,7 @@ arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
   if (Field(block, 24) > last_key || last_key > next_key || next_key > key_bytes_) {
     return Bad(block, "keys outside the key area");
   }
-  const auto flags = LoadLittle<uint32_t>(entries_ + block * 64 + 52);
-  if ((flags & ~(kFlagRepeatedKeys | kFlagKinds)) != 0) return Bad(block, "unknown flags");
+  if ((Flags(block) & ~(kFlagRepeatedKeys | kFlagKinds)) != 0) return Bad(block, "unknown flags");
   return arrow::Status::OK();
 }
 

@@ -73,6 +73,8 @@ class BlockIndex {
     return block == block_count_ ? row_count_ : static_cast<int64_t>(Field(block, 16));
   }
   BlockEntry Entry(int64_t block) const;
+  /// Is each row a put, and the only one of its key? (All rows of a key are in one block.)
+  bool HasOnePutAKey() const { return one_put_a_key_; }
   void PrefetchEntry(int64_t block) const {
     PrefetchLine(entries_ + block * 64);
     PrefetchLine(entries_ + block * 64 + 64);  // where it ends
@@ -90,6 +92,7 @@ class BlockIndex {
   uint64_t Field(int64_t block, int offset) const {
     return LoadLittle<uint64_t>(entries_ + block * 64 + offset);
   }
+  uint32_t Flags(int64_t block) const { return LoadLittle<uint32_t>(entries_ + block * 64 + 52); }
   std::string_view Key(uint64_t begin, uint64_t end) const { return {keys_ + begin, end - begin}; }
   arrow::Status CheckEntry(int64_t block, int64_t data_end) const;
 
@@ -98,6 +101,7 @@ class BlockIndex {
   uint64_t key_bytes_ = 0;
   int64_t block_count_ = 0;
   int64_t row_count_ = 0;
+  bool one_put_a_key_ = true;
   KeySearch last_keys_;
 };
 

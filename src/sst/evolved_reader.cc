@@ -54,6 +54,7 @@ class EvolvedReader final : public SstReader {
     return reader_->BlockLastKey(block);
   }
   Result<int64_t> FindBlock(std::string_view key) const override { return reader_->FindBlock(key); }
+  bool HasOnePutAKey() const override { return reader_->HasOnePutAKey(); }
 
   Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                              bool want_keys) override {

@@ -4,10 +4,12 @@
 #include <bit>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "row/batch_ops.h"
+#include "row/row_list.h"
 #include "sst/block_access.h"
-#include "sst/block_rows.h"
+#include "sst/sst_file.h"
 
 namespace marble {
 
@@ -18,24 +20,96 @@ using arrow::Status;
 
 /// Index lines are fetched for so many keys ahead.
 constexpr size_t kLinesAhead = 24;
-/// Bytes of decoded blocks that are held together.
+/// Bytes of blocks that are held together, and of keys that are gathered together, about.
 constexpr int64_t kOpenBytesMax = int64_t{8} << 20;
 
-}  // namespace
+/// The steps: index lines, then the keys of the rows that these name (gathered column by column),
+/// block by block. What the steps leave open (a key that only looks like the one wanted) the file's
+/// reader answers with GetRow. A value on the stack of one lookup.
+class RowsLookup {
+ public:
+  RowsLookup(const RowsQuery& query, RowSink* sink, size_t keys) : query_(query), sink_(sink) {
+    candidates_.reserve(keys);
+  }
 
-RowLookup::RowLookup(SstFile* file, SstReader* reader, Blocks blocks, const RowsQuery& query,
-                     RowSink* sink)
-    : file_(file),
-      reader_(reader),
-      blocks_(std::move(blocks)),
-      query_(query),
-      sink_(sink),
-      snapshot_(file->meta().sequence_max <= query.snapshot ? kSequenceMax : query.snapshot),
-      key_columns_(file->schema().codec()->columns()) {
-  std::ranges::sort(key_columns_);
+  /// Run will ask the file, unless its reader has no RowSource and is asked at once.
+  Status Add(const AskedFile& asked);
+  Status Run();
+
+ private:
+  struct File {
+    SstReader* reader;
+    RowSource* rows;
+    SstFile* sst;
+    uint64_t snapshot;  // kSequenceMax if it sees the whole file
+  };
+  /// A key that a file is asked for, and the row that is its first in the file, if it is there at
+  /// all and no other key's hash looks like its own. Without a point index the row is -1.
+  struct Candidate {
+    int64_t key;
+    uint32_t file;
+    uint32_t block;
+    int32_t row;
+  };
+  struct OpenBlock {
+    const File* file;
+    int64_t block;
+    std::shared_ptr<const Block> rows;
+    size_t end;  // of its candidates
+  };
+
+  SstFile* FileOf(const Candidate& candidate) const { return files_[candidate.file].sst; }
+  uint64_t HashOf(const Candidate& candidate) const {
+    return query_.hashes[static_cast<size_t>(candidate.key)];
+  }
+  /// Finds the candidates' rows; those that their files cannot have are done with.
+  Status Locate();
+  /// False if the file cannot have the key.
+  Result<bool> LocateByIndex(Candidate* candidate) const;
+  Result<bool> LocateByBounds(Candidate* candidate) const;
+  /// Rows that lie together are looked at together: their pages, too, have to be found.
+  void SortByRow();
+  void SortByRow(const SstFile& file, std::span<Candidate> candidates);
+  /// Opens the blocks of the candidates from `begin` on until they are many.
+  Status OpenBlocks(size_t begin);
+  /// Keys of the rows of the candidates from `begin` on that have one, in `blocks`.
+  Result<EncodedKeys> GatherKeys(size_t begin, std::span<const OpenBlock> blocks) const;
+  /// Gives out what is found among the candidates from `begin` on, in the open blocks.
+  Status Deliver(size_t begin);
+  Status DeliverFrom(const OpenBlock& block, const Candidate& candidate, bool is_key);
+  Status AskReader(SstReader* reader, int64_t key);
+
+  const RowsQuery& query_;
+  RowSink* const sink_;
+  std::vector<int> key_columns_;  // ascending; the files' schema is one
+  std::vector<File> files_;
+  std::vector<Candidate> candidates_;  // those of a file together
+  std::vector<Candidate> sorted_;      // SortByRow's
+  std::vector<OpenBlock> open_;
+};
+
+Status RowsLookup::Add(const AskedFile& asked) {
+  RowSource* const rows = asked.reader->row_source();
+  if (rows == nullptr) {
+    for (const int64_t key : asked.keys) ARROW_RETURN_NOT_OK(AskReader(asked.reader, key));
+    return Status::OK();
+  }
+  const FileMeta& meta = asked.reader->meta();
+  if (meta.rows == 0) return Status::OK();
+  if (files_.empty()) {
+    key_columns_ = rows->file()->schema().codec()->columns();
+    std::ranges::sort(key_columns_);
+  }
+  const auto file = static_cast<uint32_t>(files_.size());
+  const uint64_t snapshot = meta.sequence_max <= query_.snapshot ? kSequenceMax : query_.snapshot;
+  files_.push_back({asked.reader, rows, rows->file(), snapshot});
+  for (const int64_t key : asked.keys) {
+    candidates_.push_back({.key = key, .file = file, .block = 0, .row = -1});
+  }
+  return Status::OK();
 }
 
-Status RowLookup::Run() {
+Status RowsLookup::Run() {
   ARROW_RETURN_NOT_OK(Locate());
   SortByRow();
   for (size_t begin = 0; begin < candidates_.size(); begin = open_.back().end) {
@@ -45,135 +119,158 @@ Status RowLookup::Run() {
   return Status::OK();
 }
 
-Status RowLookup::Locate() {
-  const bool by_index = file_->point_index().valid();
-  const auto& asked = query_.asked;
-  candidates_.reserve(asked.size());
-  for (size_t i = 0; i < std::min(kLinesAhead, asked.size()); ++i) {
-    file_->PrefetchLookup(query_.hashes[static_cast<size_t>(asked[i])]);
+Status RowsLookup::Locate() {
+  const auto prefetch = [this](size_t i) {
+    if (i < candidates_.size()) FileOf(candidates_[i])->PrefetchLookup(HashOf(candidates_[i]));
+  };
+  for (size_t i = 0; i < kLinesAhead; ++i) prefetch(i);
+  size_t located = 0;
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    prefetch(i + kLinesAhead);
+    Candidate candidate = candidates_[i];
+    const bool by_index = FileOf(candidate)->point_index().valid();
+    ARROW_ASSIGN_OR_RAISE(const bool may_be_there,
+                          by_index ? LocateByIndex(&candidate) : LocateByBounds(&candidate));
+    if (may_be_there) candidates_[located++] = candidate;
   }
-  for (size_t i = 0; i < asked.size(); ++i) {
-    if (i + kLinesAhead < asked.size()) {
-      file_->PrefetchLookup(query_.hashes[static_cast<size_t>(asked[i + kLinesAhead])]);
-    }
-    ARROW_RETURN_NOT_OK(by_index ? LocateByIndex(asked[i]) : LocateByBounds(asked[i]));
-  }
+  candidates_.resize(located);
   return Status::OK();
 }
 
-Status RowLookup::LocateByIndex(int64_t key) {
-  const PointIndex& index = file_->point_index();
-  const uint64_t hash = query_.hashes[static_cast<size_t>(key)];
+Result<bool> RowsLookup::LocateByIndex(Candidate* candidate) const {
+  const SstFile& file = *FileOf(*candidate);
+  const PointIndex& index = file.point_index();
+  const uint64_t hash = HashOf(*candidate);
   uint64_t line = index.HomeLine(hash);
   for (uint64_t n = 0; n < index.line_count(); ++n, line = index.NextLine(line)) {
-    ARROW_RETURN_NOT_OK(file_->TouchPointIndex(line));
+    ARROW_RETURN_NOT_OK(file.TouchPointIndex(line));
     const uint32_t matches = index.Match(line, hash);
     if (matches != 0) {
       const uint32_t row = index.Row(line, std::countr_zero(matches));
-      if (row >= index.row_count()) return file_->Damage("the point index names a row too many");
-      const uint32_t block = file_->locator().Find(row);
-      const uint32_t first = file_->locator().FirstRow(block);
-      candidates_.push_back({key, block, static_cast<int32_t>(row - first)});
-      break;
+      if (row >= index.row_count()) return file.Damage("the point index names a row too many");
+      candidate->block = file.locator().Find(row);
+      candidate->row = static_cast<int32_t>(row - file.locator().FirstRow(candidate->block));
+      return true;
     }
     if (!index.Overflowed(line)) break;
   }
-  return Status::OK();
+  return false;
 }
 
-Status RowLookup::LocateByBounds(int64_t key) {
-  if (file_->bloom_filter().valid()) {
-    const uint64_t hash = query_.hashes[static_cast<size_t>(key)];
-    ARROW_RETURN_NOT_OK(file_->TouchBloomFilter(hash));
-    if (!file_->bloom_filter().MayContain(hash)) return Status::OK();
+Result<bool> RowsLookup::LocateByBounds(Candidate* candidate) const {
+  const SstFile& file = *FileOf(*candidate);
+  if (file.bloom_filter().valid()) {
+    ARROW_RETURN_NOT_OK(file.TouchBloomFilter(HashOf(*candidate)));
+    if (!file.bloom_filter().MayContain(HashOf(*candidate))) return false;
   }
-  const BlockIndex& blocks = file_->blocks();
-  const std::string_view wanted = (*query_.keys)[key];
+  const BlockIndex& blocks = file.blocks();
+  const std::string_view wanted = (*query_.keys)[candidate->key];
   const int64_t block = blocks.Find(wanted);
-  if (block < blocks.num_blocks() && wanted >= blocks.FirstKey(block)) {
-    candidates_.push_back({key, static_cast<uint32_t>(block), -1});
-  }
-  return Status::OK();
+  candidate->block = static_cast<uint32_t>(block);
+  return block < blocks.num_blocks() && wanted >= blocks.FirstKey(block);
 }
 
-void RowLookup::SortByRow() {
+void RowsLookup::SortByRow() {
+  for (size_t begin = 0, end = 0; begin < candidates_.size(); begin = end) {
+    const uint32_t file = candidates_[begin].file;
+    while (end < candidates_.size() && candidates_[end].file == file) ++end;
+    SortByRow(*files_[file].sst, std::span(candidates_).subspan(begin, end - begin));
+  }
+}
+
+void RowsLookup::SortByRow(const SstFile& file, std::span<Candidate> candidates) {
   // By block first, counted and not compared, unless there are more blocks than candidates.
-  const auto blocks = static_cast<size_t>(file_->blocks().num_blocks());
+  const auto blocks = static_cast<size_t>(file.blocks().num_blocks());
   const auto by_row = [](const Candidate& a, const Candidate& b) {
     return a.block != b.block ? a.block < b.block : a.row < b.row;
   };
-  if (blocks > candidates_.size()) {
-    std::ranges::sort(candidates_, by_row);
+  if (blocks > candidates.size()) {
+    std::ranges::sort(candidates, by_row);
     return;
   }
   std::vector<size_t> ends(blocks + 1);
-  for (const Candidate& candidate : candidates_) ++ends[candidate.block + 1];
+  for (const Candidate& candidate : candidates) ++ends[candidate.block + 1];
   std::partial_sum(ends.begin(), ends.end(), ends.begin());
-  std::vector<Candidate> sorted(candidates_.size());
-  for (const Candidate& candidate : candidates_) sorted[ends[candidate.block]++] = candidate;
-  candidates_ = std::move(sorted);
-  auto begin = candidates_.begin();
+  sorted_.assign(candidates.begin(), candidates.end());
+  for (const Candidate& candidate : sorted_) candidates[ends[candidate.block]++] = candidate;
+  auto begin = candidates.begin();
   for (size_t block = 0; block < blocks; ++block) {
-    const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(ends[block]);
+    const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(ends[block]);
     std::ranges::sort(begin, end, {}, &Candidate::row);
     begin = end;
   }
 }
 
-Status RowLookup::OpenBlocks(size_t begin) {
+Status RowsLookup::OpenBlocks(size_t begin) {
   open_.clear();
-  int64_t bytes = 0;
-  while (begin < candidates_.size() && bytes < kOpenBytesMax) {
-    const uint32_t block = candidates_[begin].block;
-    size_t end = begin + 1;
-    while (end < candidates_.size() && candidates_[end].block == block) ++end;
-    ARROW_ASSIGN_OR_RAISE(auto rows, blocks_.get(block));
-    ARROW_RETURN_NOT_OK(blocks_.check(block, *rows, key_columns_));
-    bytes += rows->memory;
-    open_.push_back({block, std::move(rows), end});
-    begin = end;
+  int64_t block_bytes = 0;
+  int64_t key_bytes = 0;
+  while (begin < candidates_.size() && block_bytes < kOpenBytesMax && key_bytes < kOpenBytesMax) {
+    const Candidate first = candidates_[begin];
+    const auto is_there = [&first](const Candidate& candidate) {
+      return candidate.block == first.block && candidate.file == first.file;
+    };
+    const File& file = files_[first.file];
+    ARROW_ASSIGN_OR_RAISE(auto rows, file.rows->GetRows(first.block));
+    ARROW_RETURN_NOT_OK(file.rows->CheckBlock(first.block, *rows, key_columns_));
+    block_bytes += rows->memory + BatchOverhead(rows->rows.columns->num_columns());
+    do {
+      // The row's key is the wanted one, mostly.
+      key_bytes += static_cast<int64_t>((*query_.keys)[candidates_[begin].key].size());
+      ++begin;
+    } while (begin < candidates_.size() && is_there(candidates_[begin]) &&
+             key_bytes < kOpenBytesMax);
+    open_.push_back({&file, first.block, std::move(rows), begin});
   }
   return Status::OK();
 }
 
-Result<EncodedKeys> RowLookup::GatherKeys(size_t begin, size_t end) const {
+Result<EncodedKeys> RowsLookup::GatherKeys(size_t begin, std::span<const OpenBlock> blocks) const {
   std::vector<std::shared_ptr<arrow::RecordBatch>> sources;
   std::vector<RowSlice> slices;
-  slices.reserve(end - begin);
-  for (const OpenBlock& block : open_) {
+  sources.reserve(blocks.size());
+  slices.reserve(blocks.back().end - begin);
+  size_t at = begin;
+  for (const OpenBlock& block : blocks) {
     const auto source = static_cast<int32_t>(sources.size());
     sources.push_back(block.rows->key_columns);
-    for (; begin < block.end; ++begin) {
-      slices.push_back(
-          {.source = source, .descending = false, .start = candidates_[begin].row, .length = 1});
+    for (; at < block.end; ++at) {
+      const int32_t row = candidates_[at].row;
+      if (row < 0) continue;
+      slices.push_back({.source = source, .descending = false, .start = row, .length = 1});
     }
   }
-  ARROW_ASSIGN_OR_RAISE(const auto keys,
-                        Gather(sources.front()->schema(), sources, slices, file_->options().pool));
-  auto encoded = file_->schema().codec()->EncodeArrays(keys->columns(), file_->options().pool);
-  if (!encoded.ok()) return file_->Damage(encoded.status(), -1);
-  return encoded;
+  if (slices.empty()) return EncodedKeys();
+  const SstFile& file = *blocks.front().file->sst;
+  arrow::MemoryPool* const pool = file.options().pool;
+  ARROW_ASSIGN_OR_RAISE(const auto keys, Gather(sources.front()->schema(), sources, slices, pool));
+  auto encoded = file.schema().codec()->EncodeArrays(keys->columns(), pool);
+  if (encoded.ok() || encoded.status().IsOutOfMemory()) return encoded;
+  // A value that cannot be a key's: in which block?
+  for (size_t i = 0; blocks.size() > 1 && i < blocks.size(); begin = blocks[i].end, ++i) {
+    ARROW_RETURN_NOT_OK(GatherKeys(begin, blocks.subspan(i, 1)).status());
+  }
+  if (blocks.size() > 1) return encoded;
+  const BlockEntry entry = file.blocks().Entry(blocks.front().block);
+  return file.Damage(encoded.status(), entry.message_offset);
 }
 
-Status RowLookup::Deliver(size_t begin) {
-  EncodedKeys keys;
-  const bool by_index = file_->point_index().valid();
-  if (by_index) {
-    ARROW_ASSIGN_OR_RAISE(keys, GatherKeys(begin, open_.back().end));
-  }
+Status RowsLookup::Deliver(size_t begin) {
+  ARROW_ASSIGN_OR_RAISE(const EncodedKeys keys, GatherKeys(begin, open_));
+  int64_t next_key = 0;
   size_t at = begin;
   for (const OpenBlock& block : open_) {
     bool checked = false;
     for (; at < block.end; ++at) {
       const Candidate& candidate = candidates_[at];
-      const bool is_key = by_index && IsSameKey(keys[static_cast<int64_t>(at - begin)],
-                                                (*query_.keys)[candidate.key]);
-      if (by_index && !is_key) {
-        ARROW_RETURN_NOT_OK(AskReader(candidate.key));
+      const bool has_row = candidate.row >= 0;
+      const bool is_key = has_row && IsSameKey(keys[next_key++], (*query_.keys)[candidate.key]);
+      if (has_row && !is_key) {
+        ARROW_RETURN_NOT_OK(AskReader(block.file->reader, candidate.key));
         continue;
       }
       if (!checked) {
-        ARROW_RETURN_NOT_OK(blocks_.check(block.block, *block.rows, query_.columns));
+        ARROW_RETURN_NOT_OK(block.file->rows->CheckBlock(block.block, *block.rows, query_.columns));
         checked = true;
       }
       ARROW_RETURN_NOT_OK(DeliverFrom(block, candidate, is_key));
@@ -182,15 +279,16 @@ Status RowLookup::Deliver(size_t begin) {
   return Status::OK();
 }
 
-Status RowLookup::DeliverFrom(const OpenBlock& block, const Candidate& candidate, bool is_key) {
+Status RowsLookup::DeliverFrom(const OpenBlock& block, const Candidate& candidate, bool is_key) {
   const RowBatch& rows = block.rows->rows;
+  const uint64_t snapshot = block.file->snapshot;
   int64_t row = candidate.row;
-  const bool is_newest = is_key && (snapshot_ == kSequenceMax || rows.SequenceAt(row) <= snapshot_);
+  const bool is_newest = is_key && (snapshot == kSequenceMax || rows.SequenceAt(row) <= snapshot);
   if (!is_newest) {
-    DecodedBlockAccess access(file_, block.rows.get());
+    DecodedBlockAccess access(block.file->sst, block.rows.get());
     bool there = false;
-    ARROW_RETURN_NOT_OK(FindVersion(&access, (*query_.keys)[candidate.key], candidate.row,
-                                    snapshot_, &there, &row));
+    ARROW_RETURN_NOT_OK(
+        FindVersion(&access, (*query_.keys)[candidate.key], candidate.row, snapshot, &there, &row));
     if (row < 0) return Status::OK();
   }
   FoundRow found;
@@ -201,11 +299,21 @@ Status RowLookup::DeliverFrom(const OpenBlock& block, const Candidate& candidate
   return sink_->Take(candidate.key, found);
 }
 
-Status RowLookup::AskReader(int64_t key) {
+Status RowsLookup::AskReader(SstReader* reader, int64_t key) {
   ARROW_ASSIGN_OR_RAISE(const auto found,
-                        reader_->GetRow((*query_.keys)[key],
-                                        query_.hashes[static_cast<size_t>(key)], query_.snapshot));
+                        reader->GetRow((*query_.keys)[key], query_.hashes[static_cast<size_t>(key)],
+                                       query_.snapshot));
   return found.has_value() ? sink_->Take(key, *found) : Status::OK();
+}
+
+}  // namespace
+
+Status LookUpRows(std::span<const AskedFile> files, const RowsQuery& query, RowSink* sink) {
+  size_t keys = 0;
+  for (const AskedFile& asked : files) keys += asked.keys.size();
+  RowsLookup lookup(query, sink, keys);
+  for (const AskedFile& asked : files) ARROW_RETURN_NOT_OK(lookup.Add(asked));
+  return lookup.Run();
 }
 
 }  // namespace marble

@@ -1,7 +1,9 @@
 #include "sst/sst_reader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <span>
 #include <utility>
 
 #include <marble/error.h>
@@ -27,6 +29,10 @@ using arrow::Status;
 
 // Memory of a decoded key-value block beside its bytes.
 constexpr int64_t kKvBlockOverhead = 512;
+// A block of a mapped table is kept by its reader if its bytes are so many times what that takes.
+constexpr int64_t kBytesForOneKept = 256;
+// Of the cache's capacity, for what all readers keep.
+constexpr int64_t kKeptShare = 4;
 
 // Bytes that are read ahead of a walk: few at first, because it may be a short one, then twice as
 // many whenever half of them are used up.
@@ -39,11 +45,17 @@ struct RowPlace {
   int64_t row;
 };
 
-class SstReaderImpl final : public SstReader {
+class SstReaderImpl final : public SstReader, private RowSource {
  public:
   explicit SstReaderImpl(std::unique_ptr<SstFile> file)
       : file_(std::move(file)), columns_(AllColumns(*file_)) {
-    if (file_->zero_copy() && file_->schema().is_key_value()) {
+    const StoredSchema& schema = file_->schema();
+    if (!schema.is_append()) row_source_ = this;
+    if (!schema.is_append() && !schema.is_key_value() && MapsBlocks()) {
+      kept_ = std::make_unique<std::atomic<const Block*>[]>(static_cast<size_t>(num_blocks()));
+      file_->options().cache->AddPinned(KeptArrayBytes());
+    }
+    if (file_->zero_copy() && schema.is_key_value()) {
       lookup_ = std::make_unique<KvLookup>(file_.get());
       kv_ = &lookup_->blocks();
       kv_lookup_ = lookup_.get();
@@ -52,6 +64,7 @@ class SstReaderImpl final : public SstReader {
   }
   ~SstReaderImpl() override {
     if (kv_ != nullptr) file_->options().cache->AddPinned(-kv_->bytes());
+    ForgetBlocks();
     file_->options().cache->AddPinned(-zones_bytes_);
   }
 
@@ -67,6 +80,7 @@ class SstReaderImpl final : public SstReader {
     return blocks().LastKey(block);
   }
   Result<int64_t> FindBlock(std::string_view key) const override;
+  bool HasOnePutAKey() const override { return blocks().HasOnePutAKey(); }
   Result<RowBatch> ReadBlock(int64_t block, const std::vector<int>& columns,
                              bool want_keys) override;
   bool IsReady(int64_t block, const std::vector<int>& columns, bool want_keys) const override;
@@ -80,7 +94,6 @@ class SstReaderImpl final : public SstReader {
   Status FindValue(const PointQuery& query, FoundValue* out) override;
   Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                          uint64_t snapshot) override;
-  Status FindRows(const RowsQuery& query, RowSink* sink) override;
 
   Status ReadKvBlock(int64_t block, KvColumns* out, std::shared_ptr<const void>* owner) override;
   void PrefetchKvBlock(int64_t block) const override {
@@ -97,25 +110,45 @@ class SstReaderImpl final : public SstReader {
   Status Verify() override { return VerifySst(*file_); }
 
  private:
+  // RowSource:
+  SstFile* file() const override { return file_.get(); }
+  Result<std::shared_ptr<const Block>> GetRows(int64_t block) override;
+  Status CheckBlock(int64_t block, const Block& rows, std::span<const int> columns) const override {
+    if (!MapsBlocks() || file_->schema().is_key_value()) return Status::OK();
+    return CheckRows(*file_, block, rows.rows, columns);
+  }
+
   const BlockIndex& blocks() const { return file_->blocks(); }
   Status CheckKeyed() const {
     if (!file_->schema().is_append()) return Status::OK();
     return Status::Invalid("an append table has no keys");
   }
-  /// The whole block, from the cache or into it. Columns of a table's have yet to go through
-  /// CheckBlock.
+  /// The whole block, kept or from the cache, or now into one of them. Columns of a table's have
+  /// yet to go through CheckBlock.
   Result<std::shared_ptr<const Block>> GetBlock(int64_t block);
-  /// The same with `rows`, whatever the file.
-  Result<std::shared_ptr<const Block>> GetRows(int64_t block);
+  /// A block's bytes beside those of its columns: batches of all and of the key's.
+  int64_t BlockOverhead() const {
+    const KeyCodec* codec = file_->schema().codec();
+    const size_t keys = codec == nullptr ? 0 : codec->columns().size();
+    return BatchOverhead(static_cast<int64_t>(columns_.size())) +
+           BatchOverhead(static_cast<int64_t>(keys));
+  }
+  int64_t KeptArrayBytes() const {
+    return num_blocks() * static_cast<int64_t>(sizeof(std::atomic<const Block*>));
+  }
+  /// Keeps a block as long as this reader lives, if it is large and the cache has room for it; else
+  /// leaves it as it was.
+  bool Keep(int64_t block, Block* rows);
+  /// The block if it is kept, without a count of its users; else nullptr.
+  std::shared_ptr<const Block> Kept(int64_t block) const {
+    if (kept_ == nullptr) return nullptr;
+    return {std::shared_ptr<const Block>(), kept_[block].load(std::memory_order_acquire)};
+  }
+  void ForgetBlocks();
   /// Are blocks of a table mapped first and their columns checked when they are wanted? Not those
   /// of so many columns that some would be checked each time anew.
   bool MapsBlocks() const {
     return file_->zero_copy() && file_->file_schema()->num_fields() <= SstFile::kTrackedColumns;
-  }
-  /// Checks stored columns (ascending) of what GetRows gave.
-  Status CheckBlock(int64_t block, const Block& rows, std::span<const int> columns) const {
-    if (!MapsBlocks() || file_->schema().is_key_value()) return Status::OK();
-    return CheckRows(*file_, block, rows.rows, columns);
   }
   /// A block that kv_ has.
   KvBlock MappedKv(int64_t block) const { return {kv_->Columns(block), file_->mapping()}; }
@@ -142,7 +175,9 @@ class SstReaderImpl final : public SstReader {
   }
 
   const std::unique_ptr<SstFile> file_;
-  const std::vector<int> columns_;    // all stored ones
+  const std::vector<int> columns_;  // all stored ones
+  // Of mapped tables: blocks that are addresses only, found without a lock.
+  std::unique_ptr<std::atomic<const Block*>[]> kept_;
   std::unique_ptr<KvLookup> lookup_;  // for mapped, uncompressed key-value files
   KvBlocks* kv_ = nullptr;            // lookup_'s
   Mutex zones_mutex_;                 // held while they are read
@@ -166,28 +201,58 @@ Result<int64_t> SstReaderImpl::FindBlock(std::string_view key) const {
   return begin;
 }
 
+bool SstReaderImpl::Keep(int64_t block, Block* rows) {
+  BlockCache& cache = *file_->options().cache;
+  const bool is_large = blocks().Entry(block).body_length >= kBytesForOneKept * BlockOverhead();
+  if (!is_large) return false;
+  auto kept = std::make_unique<Block>();
+  if (!cache.TryTake(BlockOverhead(), cache.capacity() / kKeptShare)) return false;
+  *kept = std::move(*rows);
+  const Block* before = nullptr;
+  if (kept_[block].compare_exchange_strong(before, kept.get(), std::memory_order_acq_rel)) {
+    kept.release();
+  } else {
+    cache.GiveBack(BlockOverhead());
+  }
+  return true;
+}
+
+void SstReaderImpl::ForgetBlocks() {
+  if (kept_ == nullptr) return;
+  file_->options().cache->AddPinned(-KeptArrayBytes());
+  int64_t bytes = 0;
+  for (int64_t block = 0; block < num_blocks(); ++block) {
+    const std::unique_ptr<const Block> kept(kept_[block].load(std::memory_order_acquire));
+    if (kept != nullptr) bytes += BlockOverhead();
+  }
+  if (bytes > 0) file_->options().cache->GiveBack(bytes);
+}
+
 Result<std::shared_ptr<const Block>> SstReaderImpl::GetBlock(int64_t block) {
+  if (auto kept = Kept(block); kept != nullptr) return kept;
   BlockCache& cache = *file_->options().cache;
   if (auto cached = cache.Find(meta().number, block)) return cached;
-  auto decoded = std::make_shared<Block>();
+  Block decoded;
   int64_t overhead = kKvBlockOverhead;
   if (file_->schema().is_key_value()) {
-    ARROW_ASSIGN_OR_RAISE(decoded->kv, DecodeKvBlock(*file_, block));
-    decoded->memory = file_->zero_copy() ? 0 : decoded->kv.bytes->size();
+    ARROW_ASSIGN_OR_RAISE(decoded.kv, DecodeKvBlock(*file_, block));
+    decoded.memory = file_->zero_copy() ? 0 : decoded.kv.bytes->size();
   } else {
     const KeyCodec* codec = file_->schema().codec();
-    overhead = BatchOverhead(static_cast<int64_t>(columns_.size()));
+    overhead = BlockOverhead();
     if (MapsBlocks()) {
-      ARROW_ASSIGN_OR_RAISE(decoded->rows, MapRows(*file_, block));
+      ARROW_ASSIGN_OR_RAISE(decoded.rows, MapRows(*file_, block));
     } else {
       const bool free_keys = codec != nullptr && codec->is_single_binary();
-      ARROW_ASSIGN_OR_RAISE(decoded->rows,
-                            DecodeRows(*file_, block, columns_, free_keys, &decoded->memory));
+      ARROW_ASSIGN_OR_RAISE(decoded.rows,
+                            DecodeRows(*file_, block, columns_, free_keys, &decoded.memory));
     }
-    if (codec != nullptr) decoded->key_columns = KeyColumns(*file_, decoded->rows);
+    if (codec != nullptr) decoded.key_columns = KeyColumns(*file_, decoded.rows);
+    if (kept_ != nullptr && Keep(block, &decoded)) return Kept(block);
   }
-  cache.Insert(meta().number, block, decoded, decoded->memory + overhead);
-  return decoded;
+  auto shared = std::make_shared<const Block>(std::move(decoded));
+  cache.Insert(meta().number, block, shared, shared->memory + overhead);
+  return shared;
 }
 
 Result<std::shared_ptr<const Block>> SstReaderImpl::GetRows(int64_t block) {
@@ -393,31 +458,20 @@ Result<std::optional<FoundRow>> SstReaderImpl::GetRow(std::string_view key, uint
   return found;
 }
 
-Status SstReaderImpl::FindRows(const RowsQuery& query, RowSink* sink) {
-  ARROW_RETURN_NOT_OK(CheckKeyed());
-  if (meta().rows == 0) return Status::OK();
-  const RowLookup::Blocks blocks{
-      .get = [this](int64_t block) { return GetRows(block); },
-      .check = [this](int64_t block, const Block& rows,
-                      std::span<const int> columns) { return CheckBlock(block, rows, columns); }};
-  return RowLookup(file_.get(), this, blocks, query, sink).Run();
-}
-
 }  // namespace
-
-Status SstReader::FindRows(const RowsQuery& query, RowSink* sink) {
-  for (const int64_t key : query.asked) {
-    ARROW_ASSIGN_OR_RAISE(
-        const auto found,
-        GetRow((*query.keys)[key], query.hashes[static_cast<size_t>(key)], query.snapshot));
-    if (found.has_value()) ARROW_RETURN_NOT_OK(sink->Take(key, *found));
-  }
-  return Status::OK();
-}
 
 Result<std::shared_ptr<SstReader>> SstReader::Open(SstReaderOptions options, const FileMeta& meta) {
   ARROW_ASSIGN_OR_RAISE(auto file, SstFile::Open(std::move(options), meta));
   return std::make_shared<SstReaderImpl>(std::move(file));
+}
+
+Result<std::string> FirstKeyOf(const SstReader& reader, int64_t block, bool is_append) {
+  if (is_append) {
+    const auto rows_before = static_cast<uint64_t>(reader.BlockFirstRow(block));
+    return EncodeRowId(reader.meta().first_row_id + rows_before);
+  }
+  ARROW_ASSIGN_OR_RAISE(const std::string_view key, reader.BlockFirstKey(block));
+  return std::string(key);
 }
 
 }  // namespace marble

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +27,7 @@
 namespace marble {
 
 class KvLookup;
+class RowSource;
 
 /// A block in memory, with all stored columns.
 struct Block {
@@ -42,32 +42,13 @@ struct Block {
   int64_t memory = 0;
 };
 
-/// A key's row as a block of decoded rows and the row in it.
+/// A key's row as a block of decoded rows and the row in it; valid as long as its source. (Blocks
+/// that are addresses only belong to the reader, and `block` to nobody.)
 struct FoundRow {
   uint64_t sequence = 0;
   RowKind kind = RowKind::kPut;
   std::shared_ptr<const Block> block;
   int64_t row = 0;
-};
-
-/// A lookup of many rows: those of keys[i], for each i of `asked`.
-struct RowsQuery {
-  const EncodedKeys* keys = nullptr;
-  std::span<const uint64_t> hashes;  // HashKey of keys[i]
-  std::span<const int64_t> asked;
-  uint64_t snapshot = kSequenceMax;
-  /// Stored columns, ascending, that will be looked at in the rows found, beside the key's: the
-  /// bytes of others may not have been checked.
-  std::span<const int> columns;
-  /// Is FoundRow::sequence needed? See PointQuery.
-  bool want_sequences = true;
-};
-
-/// Takes what a lookup of many rows finds, in any order.
-class RowSink {
- public:
-  virtual ~RowSink() = default;
-  virtual arrow::Status Take(int64_t key, const FoundRow& row) = 0;
 };
 
 struct SstReaderOptions {
@@ -116,6 +97,9 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   /// First block whose last key is >= `key`; num_blocks() if none. (Append tables: by row id.)
   virtual arrow::Result<int64_t> FindBlock(std::string_view key) const = 0;
 
+  /// Is each row a put, and the only one of its key? From the block index.
+  virtual bool HasOnePutAKey() const = 0;
+
   /// Rows of a block with the stored columns `columns` (indices into the stored schema, in that
   /// order); only their pages, those of the hidden and, if `want_keys`, of the key columns are
   /// touched. Uncompressed mapped files give zero-copy arrays. For append tables `keys` are row ids
@@ -151,11 +135,8 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
   KvLookup* kv_lookup() const { return kv_lookup_; }
   virtual arrow::Result<std::optional<FoundRow>> GetRow(std::string_view key, uint64_t hash,
                                                         uint64_t snapshot) = 0;
-  /// What GetRow finds for each key asked for goes to `sink`. The default asks GetRow for one after
-  /// the other; where files know better, keys wait for memory together and a block is decoded once
-  /// for all its rows. No more than a few MiB of decoded blocks are held beside those that `sink`
-  /// keeps.
-  virtual arrow::Status FindRows(const RowsQuery& query, RowSink* sink);
+  /// For LookUpRows (row_lookup.h); nullptr if rows are found by GetRow only, one after the other.
+  RowSource* row_source() const { return row_source_; }
 
   /// Key-value tables: the rows of a block where they lie. `owner` keeps their memory; it is set to
   /// nullptr for mapped files, whose memory lives as long as this reader.
@@ -179,6 +160,10 @@ class SstReader : public std::enable_shared_from_this<SstReader> {
 
  protected:
   KvLookup* kv_lookup_ = nullptr;
+  RowSource* row_source_ = nullptr;
 };
+
+/// The encoded first key of a block; of an append table's its first row id.
+arrow::Result<std::string> FirstKeyOf(const SstReader& reader, int64_t block, bool is_append);
 
 }  // namespace marble

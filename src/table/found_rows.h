@@ -17,6 +17,7 @@
 
 #include "row/batch_ops.h"
 #include "row/stored_schema.h"
+#include "sst/row_lookup.h"
 #include "sst/sst_reader.h"
 
 namespace marble {
@@ -56,7 +57,8 @@ class FoundRows final : public RowSink {
   arrow::RecordBatchVector decoded_;
   size_t first_decoded_ = 0;  // rows found before this one are in sources_
   int64_t decoded_bytes_ = 0;
-  // The blocks seen, which are kept so that no other takes the address of one.
+  // The blocks seen, and those of them that belong to nobody else, so that no other takes the
+  // address of one.
   std::unordered_map<const Block*, int32_t> source_of_block_;
   std::vector<std::shared_ptr<const Block>> blocks_;
   const Block* last_block_ = nullptr;

@@ -176,10 +176,4 @@ EncodedRange KeyBoundsOf(const Expression& filter, const StoredSchema& schema) {
   return BoundsFinder(schema).Of(filter);
 }
 
-EncodedRange Intersection(const EncodedRange& a, const EncodedRange& b) {
-  EncodedRange both{.lower = std::max(a.lower, b.lower), .upper = a.upper};
-  if (b.upper.has_value() && (!a.upper.has_value() || *b.upper < *a.upper)) both.upper = b.upper;
-  return both;
-}
-
 }  // namespace marble

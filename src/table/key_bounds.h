@@ -14,7 +14,4 @@ namespace marble {
 /// Everything for append tables.
 EncodedRange KeyBoundsOf(const arrow::compute::Expression& filter, const StoredSchema& schema);
 
-/// The keys that are in both ranges.
-EncodedRange Intersection(const EncodedRange& a, const EncodedRange& b);
-
 }  // namespace marble

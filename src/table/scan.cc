@@ -13,6 +13,7 @@
 #include "row/compute.h"
 #include "row/conjuncts.h"
 #include "table/key_bounds.h"
+#include "tree/row_count.h"
 
 namespace marble {
 namespace {
@@ -185,6 +186,19 @@ arrow::Result<std::unique_ptr<SortedReader>> OpenSource(const DatabaseCore& core
   return ReadRange(point.view, std::move(request), plan.batch_rows_max, batch_rows_first);
 }
 
+/// Adds the rows of the plan's range to `count`, until that has reached the limit.
+arrow::Status CountRead(const DatabaseCore& core, const ReadPoint& point, const ScanPlan& plan,
+                        int64_t* count) {
+  ARROW_ASSIGN_OR_RAISE(const auto source, OpenSource(core, point, plan));
+  while (plan.limit < 0 || *count < plan.limit) {
+    ARROW_ASSIGN_OR_RAISE(const auto next, source->Next());
+    if (!next.has_value()) break;
+    ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan, *next));
+    *count += selection.count;
+  }
+  return arrow::Status::OK();
+}
+
 /// Not even Arrow turns want of memory into a status everywhere.
 template <typename Read>
 arrow::Status WithoutBadAlloc(Read read) {
@@ -340,12 +354,14 @@ arrow::Result<int64_t> CountScan(const DatabaseCore& core, const ReadPoint& poin
   if (plan.filter != nullptr) plan.read_columns = plan.filter->rows->columns();
   int64_t count = 0;
   ARROW_RETURN_NOT_OK(WithoutBadAlloc([&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(auto source, OpenSource(core, point, plan));
-    while (plan.limit < 0 || count < plan.limit) {
-      ARROW_ASSIGN_OR_RAISE(auto next, source->Next());
-      if (!next.has_value()) break;
-      ARROW_ASSIGN_OR_RAISE(const Selection selection, Select(plan, *next));
-      count += selection.count;
+    // A limit is reached sooner than all files are looked at.
+    if (plan.filter != nullptr || plan.limit >= 0) return CountRead(core, point, plan, &count);
+    ARROW_ASSIGN_OR_RAISE(const RowCount known,
+                          CountFromMetadata(*point.view, plan.range, point.sequence));
+    count = known.rows;
+    for (const EncodedRange& unread : known.unread) {
+      plan.range = unread;
+      ARROW_RETURN_NOT_OK(CountRead(core, point, plan, &count));
     }
     return arrow::Status::OK();
   }));

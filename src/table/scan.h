@@ -47,7 +47,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> OpenScan(
     std::shared_ptr<DatabaseCore> core, ReadPoint point, ScanPlan plan,
     std::shared_ptr<const Snapshot> snapshot);
 
-/// Number of rows that the scan would return; no columns but those of the filter are read.
+/// Number of rows that the scan would return; no columns but those of the filter are read, and
+/// with neither filter nor limit only what the files' metadata cannot tell (row_count.h).
 arrow::Result<int64_t> CountScan(const DatabaseCore& core, const ReadPoint& point, ScanPlan plan);
 
 }  // namespace marble

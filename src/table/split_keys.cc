@@ -76,13 +76,8 @@ class Splitter {
 
   arrow::Status BeginBlock(const SstReader& reader, int64_t block) {
     if (size_ < 1.0) return arrow::Status::OK();
-    if (is_append_) {
-      const auto rows_before = static_cast<uint64_t>(reader.BlockFirstRow(block));
-      Begin(EncodeRowId(reader.meta().first_row_id + rows_before));
-      return arrow::Status::OK();
-    }
-    ARROW_ASSIGN_OR_RAISE(const std::string_view key, reader.BlockFirstKey(block));
-    Begin(std::string(key));
+    ARROW_ASSIGN_OR_RAISE(std::string key, FirstKeyOf(reader, block, is_append_));
+    Begin(std::move(key));
     return arrow::Status::OK();
   }
 

@@ -9,6 +9,7 @@
 #include <arrow/util/bit_util.h>
 
 #include "db/core.h"
+#include "sst/row_lookup.h"
 #include "table/found_rows.h"
 #include "table/scan.h"
 

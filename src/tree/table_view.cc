@@ -11,6 +11,7 @@
 
 #include "base/checksum.h"
 #include "sst/kv_lookup.h"
+#include "sst/row_lookup.h"
 
 namespace marble {
 namespace {
@@ -228,22 +229,21 @@ class ManyRows final : public RowSink {
   }
 
   arrow::Status Ask(const marble::Run& run) {
-    for (const Asked& asked : FilesToAsk(run)) {
-      ARROW_ASSIGN_OR_RAISE(SstReader * reader, asked.file->reader());
-      if (asked.file->meta().range_tombstones > 0) {
-        for (const int64_t key : asked.keys) {
-          Cover(key, CoveringIn(*asked.file, *reader, keys_[key], snapshot_));
-        }
-      }
-      const RowsQuery query{.keys = &keys_,
-                            .hashes = hashes_,
-                            .asked = asked.keys,
-                            .snapshot = snapshot_,
-                            .columns = columns_,
-                            .want_sequences = !covering_.empty()};
-      ARROW_RETURN_NOT_OK(reader->FindRows(query, this));
+    const std::vector<Asked> asked = FilesToAsk(run);
+    std::vector<AskedFile> files;
+    files.reserve(asked.size());
+    for (const auto& [file, keys] : asked) {
+      ARROW_ASSIGN_OR_RAISE(SstReader * reader, file->reader());
+      files.push_back({reader, keys});
+      if (file->meta().range_tombstones == 0) continue;
+      for (const int64_t key : keys) Cover(key, CoveringIn(*file, *reader, keys_[key], snapshot_));
     }
-    return arrow::Status::OK();
+    const RowsQuery query{.keys = &keys_,
+                          .hashes = hashes_,
+                          .snapshot = snapshot_,
+                          .columns = columns_,
+                          .want_sequences = !covering_.empty()};
+    return LookUpRows(files, query, this);
   }
 
   /// The open keys by the file of the run that may have them.

@@ -19,6 +19,8 @@
 
 namespace marble {
 
+class RowSink;
+
 /// A memtable or a sorted run; exactly one is set.
 struct Source {
   std::shared_ptr<Memtable> memtable;

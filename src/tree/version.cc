@@ -206,23 +206,24 @@ std::shared_ptr<const Version> MakeVersion(const Version& base,
   return version;
 }
 
+EncodedRange RangeOf(const FileMeta& meta) {
+  EncodedRange range{meta.smallest, std::nullopt};
+  if (meta.unbounded_end) return range;
+  range.upper = meta.largest;
+  // The successor of an inclusive bound is the bound and a zero byte.
+  if (!meta.largest_exclusive) range.upper->push_back('\0');
+  return range;
+}
+
 EncodedRange RangeOf(const std::vector<std::shared_ptr<const TableFile>>& files) {
   EncodedRange range;
   range.upper = "";
   bool first = true;
   for (const auto& file : files) {
-    const FileMeta& meta = file->meta();
-    if (first || meta.smallest < range.lower) range.lower = meta.smallest;
+    EncodedRange part = RangeOf(file->meta());
+    if (first || part.lower < range.lower) range.lower = std::move(part.lower);
     first = false;
-    if (!range.upper.has_value()) continue;
-    if (meta.unbounded_end) {
-      range.upper.reset();
-      continue;
-    }
-    // The successor of an inclusive bound is the bound and a zero byte.
-    std::string end = meta.largest;
-    if (!meta.largest_exclusive) end.push_back('\0');
-    if (end > *range.upper) range.upper = std::move(end);
+    if (EndsBehind(part, range)) range.upper = std::move(part.upper);
   }
   return range;
 }

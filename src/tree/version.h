@@ -118,7 +118,9 @@ std::shared_ptr<const Version> MakeVersion(const Version& base,
                                            const std::vector<uint64_t>& removed,
                                            const std::vector<PlacedFile>& added);
 
-/// The smallest range that holds every key and tombstone of `files`; empty range if there are none.
+/// The smallest range that holds every key and tombstone of a file.
+EncodedRange RangeOf(const FileMeta& meta);
+/// The same of `files`; empty range if there are none.
 EncodedRange RangeOf(const std::vector<std::shared_ptr<const TableFile>>& files);
 
 /// Rows of a run within a range, file after file, opened as they are reached.

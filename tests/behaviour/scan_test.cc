@@ -10,6 +10,9 @@
 #include <arrow/compute/api.h>
 #include <arrow/compute/expression.h>
 
+#include <marble/error.h>
+
+#include "io/memory_file_system.h"
 #include "support/random.h"
 #include "support/settled.h"
 
@@ -493,6 +496,46 @@ TEST_P(FilteredBatches, WhatIsLeftOfManyBlocksComesTogether) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, FilteredBatches,
+                         testing::Values(std::vector<std::string>{"id"},
+                                         std::vector<std::string>{}),
+                         [](const auto& info) { return info.param.empty() ? "Append" : "Keyed"; });
+
+class CountOfFiles : public testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(CountOfFiles, ReadsNoBlock) {
+  MemoryFileSystem fs;
+  Options options;
+  options.file_system = &fs;
+  options.auto_compaction = false;
+  ASSERT_OK_AND_ASSIGN(auto db, Database::Open("/db", options));
+  ASSERT_OK(
+      db->CreateTable("many", ScanSchema(), {.primary_key = GetParam(), .block_rows_max = 500}));
+  ASSERT_OK_AND_ASSIGN(auto table, Table::Open(db, "many"));
+  // Two files that do not overlap, with rows of two commits each.
+  for (int64_t first = 0; first < 4 * kRows; first += kRows) {
+    ASSERT_OK_AND_ASSIGN(const auto rows, MakeRows(first, kRows, 1, 0));
+    ASSERT_OK(table->Insert(rows));
+    if (first % (2 * kRows) != 0) ASSERT_OK(db->Flush());
+  }
+  ASSERT_OK(db->Close());
+  // So that whoever reads a block of the first half fails, of whichever columns.
+  ASSERT_OK_AND_ASSIGN(const auto files, fs.List("/db/sst"));
+  ASSERT_EQ(files.size(), 2u);
+  for (const DirectoryEntry& file : files) {
+    const std::string path = "/db/sst/" + file.name;
+    ASSERT_OK_AND_ASSIGN(const int64_t size, fs.FileSize(path));
+    for (int64_t at = 1000; at < size / 2; at += 1000) ASSERT_OK(fs.Damage(path, at, 1));
+  }
+  ASSERT_OK_AND_ASSIGN(db, Database::Open("/db", options));
+  ASSERT_OK_AND_ASSIGN(table, Table::Open(db, "many"));
+  ScanOptions without_columns;
+  without_columns.columns.emplace();
+  EXPECT_TRUE(IsCorruption(ScanAll(*table, without_columns).status()));
+  ASSERT_OK_AND_ASSIGN(const int64_t count, table->Count());
+  EXPECT_EQ(count, 4 * kRows);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, CountOfFiles,
                          testing::Values(std::vector<std::string>{"id"},
                                          std::vector<std::string>{}),
                          [](const auto& info) { return info.param.empty() ? "Append" : "Keyed"; });

@@ -97,6 +97,23 @@ TEST(BlockIndex, FindsBlocksWhateverTheirKeysHaveInCommon) {
   }
 }
 
+TEST(BlockIndex, KnowsWhetherEachRowIsTheOnePutOfItsKey) {
+  const auto has_one_put_a_key = [](bool unique_keys, bool has_kinds) {
+    BlockIndexBuilder builder;
+    BlockEntry entry{.message_offset = 64, .body_length = 64, .metadata_length = 64, .rows = 1};
+    builder.Add(entry, "a", "a");
+    entry.message_offset += 128;
+    entry.unique_keys = unique_keys;
+    entry.has_kinds = has_kinds;
+    builder.Add(entry, "b", "b");
+    const std::string section = builder.Finish();
+    return BlockIndex::Open(section, 2, 8, kDataEnd).ValueOrDie().HasOnePutAKey();
+  };
+  EXPECT_TRUE(has_one_put_a_key(true, false));
+  EXPECT_FALSE(has_one_put_a_key(false, false));
+  EXPECT_FALSE(has_one_put_a_key(true, true));
+}
+
 TEST(BlockIndex, AnEmptyFileHasAnEmptyIndex) {
   const std::string section = BlockIndexBuilder().Finish();
   const BlockIndex index = BlockIndex::Open(section, 0, 8, kDataEnd).ValueOrDie();

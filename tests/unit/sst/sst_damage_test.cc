@@ -181,8 +181,9 @@ TEST_F(DamagedColumn, FailsLookupsThatLookAtItAndNoOthers) {
   const std::vector<int64_t> asked = {5, 19000, 700};
   const auto find = [&](std::vector<int> columns) {
     FoundMany found;
-    const arrow::Status status = reader_->FindRows(
-        {.keys = &rows_.keys, .hashes = hashes, .asked = asked, .columns = columns}, &found);
+    const AskedFile files[] = {{reader_.get(), asked}};
+    const arrow::Status status =
+        LookUpRows(files, {.keys = &rows_.keys, .hashes = hashes, .columns = columns}, &found);
     EXPECT_EQ(found.rows.size(), status.ok() ? 3 : 0);
     return status;
   };
@@ -192,6 +193,36 @@ TEST_F(DamagedColumn, FailsLookupsThatLookAtItAndNoOthers) {
     EXPECT_TRUE(IsCorruption(find({1, 2})));
     EXPECT_TRUE(IsCorruption(reader_->GetRow(rows_.keys[5], hashes[5], kSequenceMax).status()));
   }
+}
+
+TEST(SstDamage, ALookupInSeveralFilesNamesTheOneWhoseKeyIsNull) {
+  TableOptions options;
+  options.primary_key = {"id"};
+  const auto schema = MakeSchema({arrow::field("id", arrow::int64(), false)}, options);
+  const auto ids = [&schema](const char* json) {
+    return arrow::RecordBatch::Make(schema->stored_schema(), 2, {FromJson(arrow::int64(), json)});
+  };
+  SstFixture good(schema);
+  SST_ASSERT_OK(good.Write({MakeRows(*schema, ids("[1, 2]"))}));
+  SstFixture bad(schema);
+  bad.writer_options.path = "/db/bad.arrow";
+  RowBatch rows = MakeRows(*schema, ids("[3, 4]"));
+  rows.columns = ids("[3, null]");
+  SST_ASSERT_OK(bad.Write({rows}));
+  SstReaderOptions bad_options = bad.ReaderOptions();
+  bad_options.path = bad.writer_options.path;
+  const auto good_reader = Get(good.Open());
+  const auto bad_reader = Get(SstReader::Open(bad_options, bad.meta));
+
+  const auto keys = Get(schema->codec()->EncodeArrays({FromJson(arrow::int64(), "[1, 4]")}));
+  const std::vector<uint64_t> hashes = {good.Hash(keys[0]), good.Hash(keys[1])};
+  const std::vector<int64_t> first = {0};
+  const std::vector<int64_t> second = {1};
+  const AskedFile files[] = {{good_reader.get(), first}, {bad_reader.get(), second}};
+  FoundMany found;
+  const arrow::Status status = LookUpRows(files, {.keys = &keys, .hashes = hashes}, &found);
+  EXPECT_TRUE(IsCorruption(status)) << status.ToString();
+  EXPECT_NE(status.message().find("/db/bad.arrow"), std::string::npos) << status.ToString();
 }
 
 TEST(SstDamage, ATruncatedOrExtendedFileIsCorruption) {

@@ -2,51 +2,25 @@
 #include <random>
 #include <string>
 #include <thread>
-#include <tuple>
 #include <vector>
 
 #include "sst/kv_lookup.h"
-#include "unit/sst/sst_test_util.h"
+#include "unit/sst/lookup_ways.h"
 
 namespace marble {
 namespace {
 
 using namespace sst_test;
 
-using Way = std::tuple<PointLookup, Compression, bool>;
-
-std::string NameOf(const ::testing::TestParamInfo<Way>& info) {
-  const char* lookups[] = {"NoIndex", "Bloom", "PointIndex"};
-  const char* codecs[] = {"Plain", "Lz4", "Zstd"};
-  return std::string(lookups[static_cast<int>(std::get<0>(info.param))]) +
-         codecs[static_cast<int>(std::get<1>(info.param))] +
-         (std::get<2>(info.param) ? "Mapped" : "Read");
-}
-
-class Lookup : public ::testing::TestWithParam<Way> {
+class Lookup : public LookupTest {
  protected:
-  TableOptions Table(int64_t block_bytes = 1000) const {
-    TableOptions options;
-    options.point_lookup = std::get<0>(GetParam());
-    options.compression = std::get<1>(GetParam());
-    options.block_bytes = block_bytes;
-    return options;
-  }
-  bool mapped() const { return std::get<2>(GetParam()); }
-
   static std::optional<FoundValue> Find(const SstFixture& file, SstReader* reader,
                                         const std::string& key, uint64_t snapshot = kSequenceMax) {
     return Get(FindValue(reader, key, file.Hash(key), snapshot, false));
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Ways, Lookup,
-    ::testing::Combine(::testing::Values(PointLookup::kNone, PointLookup::kBloomFilter,
-                                         PointLookup::kPointIndex),
-                       ::testing::Values(Compression::kNone, Compression::kLz4, Compression::kZstd),
-                       ::testing::Bool()),
-    NameOf);
+INSTANTIATE_TEST_SUITE_P(Ways, Lookup, AllWays(), NameOfWay);
 
 TEST_P(Lookup, FindsEveryKeyAndNoOther) {
   SstFixture file(KeyValueSchema(Table()), mapped());
@@ -154,78 +128,6 @@ TEST_P(Lookup, GetRowFindsRowsOfCompositeKeys) {
     const std::string stranger = key + "?";
     EXPECT_FALSE(Get(reader->GetRow(stranger, file.Hash(stranger), kSequenceMax)).has_value());
   }
-}
-
-TEST_P(Lookup, FindRowsFindsForEachOfManyKeysWhatGetRowFinds) {
-  SstFixture file(KeyValueSchema(Table()), mapped());
-  std::vector<KvRow> rows;
-  for (int key = 0; key < 600; key += 2) {
-    for (uint64_t version = 1 + key % 5; version > 0; --version) {
-      const RowKind kind = version == 3 ? RowKind::kDelete : RowKind::kPut;
-      rows.push_back({KeyOf(key), version == 3 ? "" : Numbered("v", version), version * 10, kind});
-    }
-  }
-  SST_ASSERT_OK(file.Write({MakeKvRows(*file.schema, rows)}));
-  const auto reader = Get(file.Open());
-  std::mt19937 random(7);
-  for (const uint64_t snapshot : {uint64_t{0}, uint64_t{15}, uint64_t{30}, kSequenceMax}) {
-    arrow::BinaryBuilder keys;
-    std::vector<uint64_t> hashes;
-    std::vector<int64_t> asked;
-    for (int i = 0; i < 700; ++i) {
-      const std::string key = KeyOf(static_cast<int>(random() % 610));
-      ASSERT_TRUE(keys.Append(key).ok());
-      hashes.push_back(file.Hash(key));
-      if (i % 3 != 0) asked.push_back(i);
-    }
-    const auto encoded = Get(file.schema->codec()->EncodeArrays({Get(keys.Finish())}));
-    const std::vector<int> columns = {1};
-    FoundMany found;
-    SST_ASSERT_OK(reader->FindRows({.keys = &encoded,
-                                    .hashes = hashes,
-                                    .asked = asked,
-                                    .snapshot = snapshot,
-                                    .columns = columns},
-                                   &found));
-    for (int64_t i = 0; i < 700; ++i) {
-      const auto alone = Get(reader->GetRow(encoded[i], hashes[i], snapshot));
-      const auto row = found.rows.find(i);
-      ASSERT_EQ(row != found.rows.end(), i % 3 != 0 && alone.has_value()) << i;
-      if (row == found.rows.end()) continue;
-      EXPECT_EQ(row->second.sequence, alone->sequence);
-      EXPECT_EQ(row->second.kind, alone->kind);
-      EXPECT_EQ(row->second.row, alone->row);
-    }
-  }
-}
-
-TEST_P(Lookup, FindRowsDecodesABlockOnceForAllItsRows) {
-  TableOptions options = Table();
-  options.primary_key = {"id"};
-  SstFixture file(
-      MakeSchema({arrow::field("id", arrow::int64(), false), arrow::field("v", arrow::int64())},
-                 options),
-      mapped());
-  arrow::Int64Builder ids;
-  for (int64_t i = 0; i < 2000; ++i) ASSERT_TRUE(ids.Append(i).ok());
-  const std::shared_ptr<arrow::Array> column = Get(ids.Finish());
-  const RowBatch rows = MakeRows(
-      *file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), 2000, {column, column}));
-  SST_ASSERT_OK(file.Write({rows}));
-  file.cache->SetCapacity(0);
-  const auto reader = Get(file.Open());
-  ASSERT_GT(reader->num_blocks(), 20);
-  std::vector<uint64_t> hashes;
-  std::vector<int64_t> asked;
-  for (int64_t i = 0; i < 2000; ++i) {
-    hashes.push_back(file.Hash(std::string(rows.keys[i])));
-    asked.push_back(i * 1237 % 2000);
-  }
-  const int64_t before = file.cache->misses();
-  FoundMany found;
-  SST_ASSERT_OK(reader->FindRows({.keys = &rows.keys, .hashes = hashes, .asked = asked}, &found));
-  EXPECT_EQ(found.rows.size(), 2000);
-  EXPECT_EQ(file.cache->misses() - before, reader->num_blocks());
 }
 
 TEST_P(Lookup, APinnedValueOutlivesTheReader) {

@@ -19,6 +19,7 @@
 #include "base/coding.h"
 #include "io/memory_file_system.h"
 #include "sst/block_index.h"
+#include "sst/row_lookup.h"
 #include "sst/sst_format.h"
 #include "sst/sst_reader.h"
 #include "sst/sst_tail.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sst/row_lookup.h"
 #include "unit/tree/view_test_support.h"
 
 namespace marble {
