@@ -1,7 +1,7 @@
 // A sharded LRU cache of decoded blocks (compressed files, files without mapping, and of mapped
-// tables what their readers do not keep), which shares its
-// capacity with a cache of rows (row_cache.h), and the accounting of memory that SSTable readers
-// pin. One per database; thread-safe, one mutex a shard.
+// tables what their readers do not keep), which shares its capacity with a cache of rows
+// (row_cache.h), and the accounting of memory that SSTable readers pin. One per database;
+// thread-safe, one mutex a shard.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Tests of lookups of many rows: what they find, in one file and in several, and what they hold.
 #include <atomic>
+#include <numeric>
 #include <random>
 #include <string>
 #include <thread>
@@ -11,6 +12,42 @@ namespace marble {
 namespace {
 
 using namespace sst_test;
+
+std::vector<uint64_t> HashesOf(const SstFixture& file, const EncodedKeys& keys) {
+  std::vector<uint64_t> hashes;
+  for (int64_t i = 0; i < keys.size(); ++i) hashes.push_back(file.Hash(keys[i]));
+  return hashes;
+}
+
+std::shared_ptr<arrow::Array> Count(int64_t rows) {
+  arrow::Int64Builder numbers;
+  for (int64_t i = 0; i < rows; ++i) EXPECT_TRUE(numbers.Append(i).ok());
+  return Get(numbers.Finish());
+}
+
+/// A mapped file {id} keyed by it, of blocks that are large enough to be kept.
+struct LargeBlocks {
+  static constexpr int64_t kBlockRows = 40'000;
+
+  explicit LargeBlocks(int64_t blocks) : file(MakeSchema(Fields(), Keyed())) {
+    const int64_t count = blocks * kBlockRows;
+    rows = MakeRows(*file.schema,
+                    arrow::RecordBatch::Make(file.schema->stored_schema(), count, {Count(count)}));
+    EXPECT_TRUE(file.Write({rows}).ok());
+    hashes = HashesOf(file, rows.keys);
+  }
+  static arrow::FieldVector Fields() { return {arrow::field("id", arrow::int64(), false)}; }
+  static TableOptions Keyed() {
+    TableOptions options;
+    options.primary_key = {"id"};
+    options.block_rows_max = kBlockRows;
+    return options;
+  }
+
+  SstFixture file;
+  RowBatch rows;
+  std::vector<uint64_t> hashes;
+};
 
 class ManyRowsLookup : public LookupTest {};
 
@@ -80,21 +117,16 @@ TEST_P(ManyRowsLookup, DecodesABlockOnceForAllItsRows) {
       MakeSchema({arrow::field("id", arrow::int64(), false), arrow::field("v", arrow::int64())},
                  options),
       mapped());
-  arrow::Int64Builder ids;
-  for (int64_t i = 0; i < 2000; ++i) ASSERT_TRUE(ids.Append(i).ok());
-  const std::shared_ptr<arrow::Array> column = Get(ids.Finish());
+  const std::shared_ptr<arrow::Array> column = Count(2000);
   const RowBatch rows = MakeRows(
       *file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), 2000, {column, column}));
   SST_ASSERT_OK(file.Write({rows}));
   file.cache->SetCapacity(0);
   const auto reader = Get(file.Open());
   ASSERT_GT(reader->num_blocks(), 20);
-  std::vector<uint64_t> hashes;
+  const std::vector<uint64_t> hashes = HashesOf(file, rows.keys);
   std::vector<int64_t> asked;
-  for (int64_t i = 0; i < 2000; ++i) {
-    hashes.push_back(file.Hash(std::string(rows.keys[i])));
-    asked.push_back(i * 1237 % 2000);
-  }
+  for (int64_t i = 0; i < 2000; ++i) asked.push_back(i * 1237 % 2000);
   const int64_t before = file.cache->misses();
   FoundMany found;
   const AskedFile files[] = {{reader.get(), asked}};
@@ -104,19 +136,11 @@ TEST_P(ManyRowsLookup, DecodesABlockOnceForAllItsRows) {
 }
 
 TEST(LookUpRows, KeepsBlocksOfAMappedTableForWhichTheCacheHasRoomUntilItsReaderGoes) {
-  constexpr int64_t kBlockRows = 40'000;
-  TableOptions options;
-  options.primary_key = {"id"};
-  options.block_rows_max = kBlockRows;
-  SstFixture file(MakeSchema({arrow::field("id", arrow::int64(), false)}, options));
-  arrow::Int64Builder ids;
-  for (int64_t i = 0; i < 4 * kBlockRows; ++i) ASSERT_TRUE(ids.Append(i).ok());
-  const RowBatch rows = MakeRows(
-      *file.schema,
-      arrow::RecordBatch::Make(file.schema->stored_schema(), 4 * kBlockRows, {Get(ids.Finish())}));
-  SST_ASSERT_OK(file.Write({rows}));
-  std::vector<uint64_t> hashes;
-  for (int64_t i = 0; i < rows.num_rows(); ++i) hashes.push_back(file.Hash(rows.keys[i]));
+  constexpr int64_t kBlockRows = LargeBlocks::kBlockRows;
+  LargeBlocks data(4);
+  auto& file = data.file;
+  const RowBatch& rows = data.rows;
+  const std::vector<uint64_t>& hashes = data.hashes;
   const std::vector<int64_t> asked = {0, kBlockRows, 2 * kBlockRows, 3 * kBlockRows};
   const int64_t pinned_before = file.cache->pinned_bytes();
   auto reader = Get(file.Open());
@@ -164,12 +188,9 @@ TEST(LookUpRows, DecodesABlockThatIsLargerThanWhatIsHeldTogetherOnce) {
   large.cache->SetCapacity(0);
   const auto reader = Get(large.Open());
   ASSERT_EQ(reader->num_blocks(), 1);
-  std::vector<uint64_t> hashes;
-  std::vector<int64_t> asked;
-  for (int64_t i = 0; i < 100; ++i) {
-    hashes.push_back(large.Hash(batch.keys[i]));
-    asked.push_back(i);
-  }
+  const std::vector<uint64_t> hashes = HashesOf(large, batch.keys);
+  std::vector<int64_t> asked(100);
+  std::iota(asked.begin(), asked.end(), int64_t{0});
   const int64_t before = large.cache->misses();
   const AskedFile files[] = {{reader.get(), asked}};
   FoundMany found;
@@ -179,21 +200,12 @@ TEST(LookUpRows, DecodesABlockThatIsLargerThanWhatIsHeldTogetherOnce) {
 }
 
 TEST(LookUpRows, ManyThreadsMeetAFreshMappedTable) {
-  constexpr int64_t kBlockRows = 40'000;
-  constexpr int64_t kBlocks = 8;
-  TableOptions options;
-  options.primary_key = {"id"};
-  options.block_rows_max = kBlockRows;
-  SstFixture file(MakeSchema({arrow::field("id", arrow::int64(), false)}, options));
-  arrow::Int64Builder ids;
-  for (int64_t i = 0; i < kBlocks * kBlockRows; ++i) ASSERT_TRUE(ids.Append(i).ok());
-  const RowBatch rows =
-      MakeRows(*file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(),
-                                                      kBlocks * kBlockRows, {Get(ids.Finish())}));
-  SST_ASSERT_OK(file.Write({rows}));
-  std::vector<uint64_t> hashes;
+  constexpr int64_t kBlockRows = LargeBlocks::kBlockRows;
+  LargeBlocks data(8);
+  auto& file = data.file;
+  const RowBatch& rows = data.rows;
+  const std::vector<uint64_t>& hashes = data.hashes;
   std::vector<int64_t> asked;
-  for (int64_t i = 0; i < rows.num_rows(); ++i) hashes.push_back(file.Hash(rows.keys[i]));
   for (int64_t i = 0; i < rows.num_rows(); i += kBlockRows / 2) asked.push_back(i);
   const int64_t pinned_before = file.cache->pinned_bytes();
   auto reader = Get(file.Open());
@@ -237,12 +249,9 @@ TEST_P(ManyRowsLookup, TakesLongKeysALotAtATime) {
   const auto column = batch.columns->column(0);
   const auto twice = Get(arrow::Concatenate({column, column}));
   const auto keys = Get(file.schema->codec()->EncodeArrays({twice}));
-  std::vector<uint64_t> hashes;
-  std::vector<int64_t> asked;
-  for (int64_t i = 0; i < keys.size(); ++i) {
-    hashes.push_back(file.Hash(keys[i]));
-    asked.push_back(i);
-  }
+  const std::vector<uint64_t> hashes = HashesOf(file, keys);
+  std::vector<int64_t> asked(hashes.size());
+  std::iota(asked.begin(), asked.end(), int64_t{0});
   FoundMany found;
   const AskedFile files[] = {{reader.get(), asked}};
   SST_ASSERT_OK(LookUpRows(files, {.keys = &keys, .hashes = hashes}, &found));
