@@ -4,8 +4,8 @@
     tools/campaign.py [--scale 1.0] [--seed N] [--minutes 60] [LANE...]
 
 Builds nothing: `bash tools/test.sh setup build campaign` does all. Each lane runs a program of the
-release build with larger figures (docs/testing.md says what it does), cut into parts; as many parts
-run at once as there are processors. `--scale 0.1` asks for a tenth of everything. Ends with a table,
+release build with larger figures (docs/testing.md says what it does), cut into parts; one part more
+runs at once than there are processors. `--scale 0.1` asks for a tenth of everything. Ends with a table,
 which is in build/campaign/report.md as well, and with status 1 if any part failed or all of them took
 longer than `--minutes`; the output of each is in build/campaign/LANE-PART.log. Progress goes to the
 standard error.
@@ -195,7 +195,8 @@ def main() -> int:
     start = time.monotonic()
     done = threading.Event()
     threading.Thread(target=tell_progress, args=(parts, done), daemon=True).start()
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
+    # Parts wait for the device and for each other's threads: a fifth of the processors' time.
+    with ThreadPoolExecutor(os.cpu_count() + 1) as workers:
         list(workers.map(lambda part: part.run(arguments.seed), parts))
     done.set()
     seconds = time.monotonic() - start
