@@ -195,7 +195,7 @@ def main() -> int:
     start = time.monotonic()
     done = threading.Event()
     threading.Thread(target=tell_progress, args=(parts, done), daemon=True).start()
-    # Parts wait for the device and for each other's threads: a fifth of the processors' time.
+    # Parts wait for the device and for their own threads: a fifth of the processors' time.
     with ThreadPoolExecutor(os.cpu_count() + 1) as workers:
         list(workers.map(lambda part: part.run(arguments.seed), parts))
     done.set()
