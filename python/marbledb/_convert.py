@@ -241,20 +241,29 @@ def batches_of(data, schema, name=None):
     return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
 
 
+def comes_in_parts(data):
+    """Whether rows of `data` come one part after the other, so that not all need be in memory."""
+    if isinstance(data, (pa.Table, pa.RecordBatch, dict, str, bytes)):
+        return False
+    if hasattr(data, "__arrow_c_stream__"):
+        return True
+    if isinstance(data, (list, tuple)):
+        return not all(isinstance(row, dict) for row in data)
+    return hasattr(data, "__iter__") and not hasattr(data, "__arrow_c_array__")
+
+
 def reader_of(data, schema, name=None):
     """A pyarrow.RecordBatchReader of `data` for table `name` of `schema`, adapted like
-    `batches_of`, batch by batch: of a reader, of an object that exports a stream, or of an iterable
-    of anything that holds rows."""
-    if isinstance(data, pa.RecordBatchReader):
+    `batches_of`, part by part: of a reader, of an object that exports a stream, of an iterable of
+    anything that holds rows, or of rows themselves."""
+    if not comes_in_parts(data):
+        parts = [data]
+    elif isinstance(data, pa.RecordBatchReader):
         parts = data
     elif hasattr(data, "__arrow_c_stream__"):
-        parts = pa.RecordBatchReader.from_stream(data)
-    elif hasattr(data, "__next__") or hasattr(data, "__iter__") and not isinstance(data, (dict, str)):
-        parts = iter(data)
-        if isinstance(data, (list, tuple)) and all(isinstance(row, dict) for row in data):
-            parts = [data]  # rows, not batches
+        parts = _made(pa.RecordBatchReader.from_stream, data)
     else:
-        parts = [data]
+        parts = iter(data)
     schema_given = schema
     if isinstance(parts, pa.RecordBatchReader):
         if parts.schema.equals(schema, check_metadata=False):

@@ -218,6 +218,8 @@ cdef extern from "marble/table.h" namespace "marble" nogil:
         CResult[shared_ptr[CTable]] Open(shared_ptr[CDatabase] database, const string& name)
         CStatus Insert(const vector[shared_ptr[CRecordBatch]]& batches,
                        const CWriteOptions& options)
+        CResult[int64_t] InsertReader "Insert"(CRecordBatchReader* rows,
+                                               const CWriteOptions& options)
         CStatus Delete(const shared_ptr[CRecordBatch]& keys, const CWriteOptions& options)
         CStatus DeleteRange(const CKeyRange& range, const CWriteOptions& options)
         CResult[shared_ptr[CRecordBatch]] Get(const shared_ptr[CRecordBatch]& keys,

@@ -154,20 +154,23 @@ cdef class Table:
     # Writing
 
     def insert(self, data, *, sync=False, timeout=None):
-        """Writes all rows of `data` or none: upsert on keyed tables, where the last row of a key
-        wins; append on others.
+        """Writes all rows of `data` or none: upserts by key, of which the last row wins; or appends.
 
-        `data` is a RecordBatch, Table, RecordBatchReader, any object with ``__arrow_c_stream__``
-        (Polars, DuckDB, DataFusion, pandas), a list of dicts, or a dict of columns. Columns are
+        `data` is a RecordBatch, Table, list of dicts, or dict of columns; or it comes in parts: a
+        RecordBatchReader, any object with ``__arrow_c_stream__`` (Polars, DuckDB, DataFusion,
+        pandas), an iterable of any of these. Parts are read one by one: more than an eighth of the
+        memory budget is not held (`bulk_load`); if one raises, nothing is written. Columns are
         taken by name, in any order. In dicts a column may be missing: its values are null, and
         refused if it is not nullable. A column that the table does not have, one that is missing
         in Arrow data, another type, a value that does not fit, a null key, invalid UTF-8:
-        SchemaError that names the column. With `sync` the rows survive
-        power loss on return; `timeout`, in seconds, bounds the wait for background work
-        (BusyError)."""
+        SchemaError that names the column. With `sync` the rows survive power loss on return;
+        `timeout`, in seconds, bounds the wait for background work (BusyError)."""
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef vector[shared_ptr[CRecordBatch]] batches
+        if _convert.comes_in_parts(data):
+            self.insert_parts(data, options, in_files=False)
+            return
         check_process(self.generation)
         for batch in _convert.batches_of(data, self.schema, self.name):
             batches.push_back(pyarrow_unwrap_batch(batch))
@@ -182,24 +185,22 @@ cdef class Table:
         self.insert(data, sync=sync, timeout=timeout)
 
     def bulk_load(self, data, *, sync=False, timeout=None):
-        """Writes any number of rows in one commit, and returns how many: like `insert`, but `data`
-        is read batch after batch and need not fit into memory.
+        """`insert` by way of files, however few the rows, which are sorted in files beside the
+        table within an eighth of the memory budget. Returns how many there were."""
+        return self.insert_parts(data, MakeWriteOptions(sync, seconds(timeout)), in_files=True)
 
-        `data` is a RecordBatchReader, an object with ``__arrow_c_stream__``, or an iterable of
-        anything that `insert` takes. Rows are sorted in files beside the table, within an eighth of
-        the memory budget; if `data` raises, that exception comes through and nothing is written."""
+    cdef int64_t insert_parts(self, data, const CWriteOptions& options, bint in_files) except -1:
         cdef CStatus status
-        cdef CStatus raised
         cdef int64_t rows = 0
-        cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef RecordBatchReader reader
         check_process(self.generation)
         reader = _convert.reader_of(data, self.schema, self.name)
         with nogil:
-            status = Take(BulkLoad(self.table, reader.reader.get(), options), &rows)
-        if IsPythonError(status):
-            check_transfer(status, raised)
-        check_rows(status)
+            if in_files:
+                status = Take(BulkLoad(self.table, reader.reader.get(), options), &rows)
+            else:
+                status = Take(self.table.get().InsertReader(reader.reader.get(), options), &rows)
+        check_status(status) if IsPythonError(status) else check_rows(status)
         return rows
 
     def import_file(self, path, *, format=None, ignore_unknown_columns=False, atomic=False,

@@ -153,8 +153,13 @@ arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
 arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool, Helpers* helpers) {
+  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table->info.name, table->schema->ToStored(batch)));
+  return PrepareStored(table, std::move(stored), pool, helpers);
+}
+
+arrow::Result<Operation> PrepareStored(TableState* table, std::shared_ptr<arrow::RecordBatch> stored,
+                                       arrow::MemoryPool* pool, Helpers* helpers) {
   const StoredSchema& schema = *table->schema;
-  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table->info.name, schema.ToStored(batch)));
   Operation op;
   op.kind = OperationKind::kInsertRows;
   op.table = table;

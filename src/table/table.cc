@@ -11,6 +11,7 @@
 #include "db/core.h"
 #include "sst/row_lookup.h"
 #include "table/found_rows.h"
+#include "table/row_loader.h"
 #include "table/scan.h"
 
 namespace marble {
@@ -26,6 +27,8 @@ class DatabaseTable final : public Table {
                        const WriteOptions& options) override;
   arrow::Status Insert(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
                        const WriteOptions& options) override;
+  arrow::Result<int64_t> Insert(arrow::RecordBatchReader* rows,
+                                const WriteOptions& options) override;
   arrow::Status Delete(const std::shared_ptr<arrow::RecordBatch>& keys,
                        const WriteOptions& options) override;
   arrow::Status DeleteRange(const KeyRange& range, const WriteOptions& options) override;
@@ -109,15 +112,23 @@ arrow::Status DatabaseTable::Insert(const std::vector<std::shared_ptr<arrow::Rec
                                     const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckOpen());
   return WithCurrent([&](TableState* table) -> arrow::Status {
-    std::vector<Operation> operations;
-    operations.reserve(batches.size());
-    for (const auto& batch : batches) {
-      ARROW_ASSIGN_OR_RAISE(Operation op,
-                            PrepareInsert(table, batch, core_->pool(), core_->helpers()));
-      operations.push_back(std::move(op));
-    }
-    return core_->Commit(operations, options);
+    RowLoader loader(core_, {table_, table}, database_->options().memory_budget);
+    for (const auto& batch : batches) ARROW_RETURN_NOT_OK(loader.Add(batch));
+    return loader.Commit(options);
   });
+}
+
+arrow::Result<int64_t> DatabaseTable::Insert(arrow::RecordBatchReader* rows,
+                                             const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(CheckOpen());
+  if (rows == nullptr) {
+    return arrow::Status::Invalid("table '", info().name, "': a reader is needed, not null");
+  }
+  RowLoader loader(core_, state(), database_->options().memory_budget);
+  ARROW_RETURN_NOT_OK(loader.AddAll(rows));
+  ARROW_RETURN_NOT_OK(CheckOpen());  // reading may have taken long
+  ARROW_RETURN_NOT_OK(loader.Commit(options));
+  return loader.rows();
 }
 
 arrow::Status DatabaseTable::Delete(const std::shared_ptr<arrow::RecordBatch>& keys,

@@ -1,71 +1,22 @@
 // What BulkLoad promises: any amount of rows in one commit, whatever their order, and nothing at
 // all if it fails.
 #include <filesystem>
-#include <functional>
 #include <random>
-#include <set>
 
 #include <arrow/api.h>
 
 #include <marble/transfer.h>
 
 #include "io/memory_file_system.h"
-#include "support/settled.h"
+#include "support/made_rows.h"
 #include "support/tiny_options.h"
 
 namespace marble::test {
 namespace {
 
-std::shared_ptr<arrow::Schema> RowSchema() {
-  return arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
-                        arrow::field("value", arrow::int64()),
-                        arrow::field("text", arrow::utf8())});
-}
-
-constexpr int64_t kTextBytes = 100;
-
-std::shared_ptr<arrow::RecordBatch> RowsOf(const std::vector<int64_t>& ids, int64_t value) {
-  arrow::Int64Builder id_builder, value_builder;
-  arrow::StringBuilder text_builder;
-  for (int64_t id : ids) {
-    EXPECT_TRUE(id_builder.Append(id).ok());
-    EXPECT_TRUE(value_builder.Append(value).ok());
-    EXPECT_TRUE(
-        text_builder.Append(std::string(kTextBytes, static_cast<char>('a' + id % 26))).ok());
-  }
-  const auto rows = static_cast<int64_t>(ids.size());
-  return arrow::RecordBatch::Make(
-      RowSchema(), rows, {*id_builder.Finish(), *value_builder.Finish(), *text_builder.Finish()});
-}
-
-/// Batches made when they are asked for; `next` gives nullptr at the end.
-class MadeRows : public arrow::RecordBatchReader {
- public:
-  using Next = std::function<arrow::Result<std::shared_ptr<arrow::RecordBatch>>(int64_t)>;
-  explicit MadeRows(Next next) : next_(std::move(next)) {}
-  std::shared_ptr<arrow::Schema> schema() const override { return RowSchema(); }
-  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
-    return next_(made_++).Value(out);
-  }
-
- private:
-  Next next_;
-  int64_t made_ = 0;
-};
-
-ScanOptions Only(const std::string& column) {
-  ScanOptions options;
-  options.columns = {column};
-  return options;
-}
-
 constexpr int64_t kBatchRows = 1000;
 
-std::vector<int64_t> Consecutive(int64_t first) {
-  std::vector<int64_t> ids(kBatchRows);
-  for (int64_t i = 0; i < kBatchRows; ++i) ids[static_cast<size_t>(i)] = first + i;
-  return ids;
-}
+std::vector<int64_t> BatchIds(int64_t first) { return Consecutive(first, kBatchRows); }
 
 class BulkLoadTest : public testing::Test {
  protected:
@@ -91,18 +42,6 @@ class BulkLoadTest : public testing::Test {
       files += entry.path().extension() == ".arrow" ? 1 : 0;
     }
     return files;
-  }
-  /// The only value of column "value", of all rows.
-  static std::set<int64_t> ValuesOf(const Table& table) {
-    std::set<int64_t> values;
-    auto rows = ScanAll(table, Only("value"));
-    EXPECT_TRUE(rows.ok()) << rows.status().ToString();
-    if (!rows.ok()) return values;
-    for (const auto& chunk : (*rows)->column(0)->chunks()) {
-      const auto& array = static_cast<const arrow::Int64Array&>(*chunk);
-      for (int64_t i = 0; i < array.length(); ++i) values.insert(array.Value(i));
-    }
-    return values;
   }
 
   // A run is a mebibyte: some nine batches.
@@ -142,7 +81,7 @@ TEST_F(BulkLoadTest, OfAKeyThatComesAgainInALaterRunTheLastRowWins) {
   constexpr int64_t kStep = 7;
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == kBatches) return nullptr;
-    return RowsOf(Consecutive(n * kStep), n);
+    return RowsOf(BatchIds(n * kStep), n);
   });
   ASSERT_OK(BulkLoad(keyed_, &rows));
   for (const bool compacted : {false, true}) {
@@ -158,24 +97,24 @@ TEST_F(BulkLoadTest, OfAKeyThatComesAgainInALaterRunTheLastRowWins) {
 }
 
 TEST_F(BulkLoadTest, LoadedRowsReplaceOlderOnesAndAreReplacedByNewerOnes) {
-  ASSERT_OK(keyed_->Insert(RowsOf(Consecutive(0), 1)));
+  ASSERT_OK(keyed_->Insert(RowsOf(BatchIds(0), 1)));
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == 20) return nullptr;
-    return RowsOf(Consecutive(0), 2);
+    return RowsOf(BatchIds(0), 2);
   });
   ASSERT_OK(BulkLoad(keyed_, &rows));
-  EXPECT_EQ(ValuesOf(*keyed_), std::set<int64_t>{2});
-  ASSERT_OK(keyed_->Insert(RowsOf(Consecutive(0), 3)));
-  EXPECT_EQ(ValuesOf(*keyed_), std::set<int64_t>{3});
+  EXPECT_EQ(ValuesOf(*keyed_), std::vector<int64_t>(kBatchRows, 2));
+  ASSERT_OK(keyed_->Insert(RowsOf(BatchIds(0), 3)));
+  EXPECT_EQ(ValuesOf(*keyed_), std::vector<int64_t>(kBatchRows, 3));
   ASSERT_OK(Reopen());
-  EXPECT_EQ(ValuesOf(*keyed_), std::set<int64_t>{3});
+  EXPECT_EQ(ValuesOf(*keyed_), std::vector<int64_t>(kBatchRows, 3));
 }
 
 TEST_F(BulkLoadTest, AnAppendTableKeepsTheOrderOfTheRowsAndGoesOnBehindThem) {
   ASSERT_OK(append_->Insert(RowsOf({7, 7}, 0)));
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == 30) return nullptr;
-    return RowsOf(Consecutive(-n * kBatchRows), n);
+    return RowsOf(BatchIds(-n * kBatchRows), n);
   });
   ASSERT_OK(BulkLoad(append_, &rows));
   ASSERT_OK(append_->Insert(RowsOf({8}, 0)));
@@ -183,7 +122,7 @@ TEST_F(BulkLoadTest, AnAppendTableKeepsTheOrderOfTheRowsAndGoesOnBehindThem) {
   ASSERT_OK(append_->Insert(RowsOf({9}, 0)));
   std::vector<int64_t> ids = {7, 7};
   for (int64_t n = 0; n < 30; ++n)
-    std::ranges::copy(Consecutive(-n * kBatchRows), back_inserter(ids));
+    std::ranges::copy(BatchIds(-n * kBatchRows), back_inserter(ids));
   ids.push_back(8);
   ids.push_back(9);
   ASSERT_OK_AND_ASSIGN(auto expected, arrow::Table::FromRecordBatches({RowsOf(ids, 0)}));
@@ -199,7 +138,7 @@ TEST_F(BulkLoadTest, RowsInKeyOrderBecomeOneRunThatIsWrittenOnce) {
   constexpr int64_t kBatches = 200;
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == kBatches) return nullptr;
-    return RowsOf(Consecutive(n * kBatchRows), 1);
+    return RowsOf(BatchIds(n * kBatchRows), 1);
   });
   ASSERT_OK(BulkLoad(keyed_, &rows));
   ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
@@ -214,7 +153,7 @@ TEST_F(BulkLoadTest, NothingIsSeenBeforeTheEnd) {
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == 50) return nullptr;
     EXPECT_EQ(*keyed_->Count(), 0);
-    return RowsOf(Consecutive(n * kBatchRows / 2), n);
+    return RowsOf(BatchIds(n * kBatchRows / 2), n);
   });
   ASSERT_OK(BulkLoad(keyed_, &rows));
   EXPECT_EQ(*keyed_->Count(), 51 * kBatchRows / 2);
@@ -228,7 +167,7 @@ TEST_F(BulkLoadTest, AReaderThatFailsLeavesNeitherRowsNorFiles) {
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     meanwhile = std::max(meanwhile, SstFiles());
     if (n == 200) return arrow::Status::IOError("the source broke");
-    return RowsOf(Consecutive(n * 7), n);
+    return RowsOf(BatchIds(n * 7), n);
   });
   EXPECT_FAILS_WITH("the source broke", BulkLoad(keyed_, &rows));
   EXPECT_GT(meanwhile, before);
@@ -242,7 +181,7 @@ TEST_F(BulkLoadTest, ARowThatIsRefusedIsNamedAndNothingIsWritten) {
   ASSERT_OK_AND_ASSIGN(auto bad, BatchFromJson(schema, {"[1, null]", "[1, 2]", R"(["a", "b"])"}));
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == 40) return bad;
-    return RowsOf(Consecutive(n * kBatchRows), n);
+    return RowsOf(BatchIds(n * kBatchRows), n);
   });
   EXPECT_FAILS_WITH("'id'", BulkLoad(keyed_, &rows));
   EXPECT_EQ(*keyed_->Count(), 0);
@@ -259,7 +198,7 @@ TEST_F(BulkLoadTest, ATableDroppedMeanwhileRefusesTheRowsAndTheFilesGo) {
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == 40) return nullptr;
     if (n == 39) ARROW_RETURN_NOT_OK(database_->DropTable("keyed"));
-    return RowsOf(Consecutive(n * kBatchRows), n);
+    return RowsOf(BatchIds(n * kBatchRows), n);
   });
   const auto loaded = BulkLoad(keyed_, &rows);
   EXPECT_TRUE(IsNotFound(loaded.status())) << loaded.status().ToString();
@@ -275,7 +214,7 @@ TEST_F(BulkLoadTest, ASchemaChangedMeanwhileRefusesTheRowsAndTheFilesGo) {
       change.Add(arrow::field("more", arrow::int8()));
       ARROW_RETURN_NOT_OK(database_->AlterTable("keyed", change));
     }
-    return RowsOf(Consecutive(n * kBatchRows), n);
+    return RowsOf(BatchIds(n * kBatchRows), n);
   });
   const auto loaded = BulkLoad(keyed_, &rows);
   EXPECT_TRUE(IsConflict(loaded.status())) << loaded.status().ToString();
@@ -288,7 +227,7 @@ TEST_F(BulkLoadTest, ADatabaseClosedMeanwhileRefusesTheRowsAndTheNextOpenRemoves
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
     if (n == 40) return nullptr;
     if (n == 30) ARROW_RETURN_NOT_OK(database_->Close());
-    return RowsOf(Consecutive(n * kBatchRows), n);
+    return RowsOf(BatchIds(n * kBatchRows), n);
   });
   const auto loaded = BulkLoad(keyed_, &rows);
   EXPECT_TRUE(IsClosed(loaded.status())) << loaded.status().ToString();
@@ -312,7 +251,7 @@ class BulkLoadOnDiskTest : public testing::Test {
   MadeRows Rows(int64_t batches) {
     return MadeRows([=](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
       if (n == batches) return nullptr;
-      return RowsOf(Consecutive(n * 7), n);
+      return RowsOf(BatchIds(n * 7), n);
     });
   }
   size_t SstFiles() { return fs_.List("/db/sst").ValueOr({}).size(); }
@@ -342,7 +281,7 @@ TEST_F(BulkLoadOnDiskTest, RunsThatWereMergedLeaveNothingInTheBlockCache) {
   ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_, "compressed"));
   int64_t cached = -1;
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
-    if (n < 300) return RowsOf(Consecutive(n * 7), n);
+    if (n < 300) return RowsOf(BatchIds(n * 7), n);
     ARROW_ASSIGN_OR_RAISE(const Stats stats, database_->GetStats());
     cached = stats.block_cache_bytes;
     return nullptr;
@@ -370,7 +309,7 @@ TEST_F(BulkLoadOnDiskTest, WhatALoadLeftThatDiedIsRemovedByTheNextOpen) {
   ASSERT_OK(Open());
   const size_t before = SstFiles();
   MadeRows rows([&](int64_t n) -> arrow::Result<std::shared_ptr<arrow::RecordBatch>> {
-    if (n < 50) return RowsOf(Consecutive(n * 7), n);
+    if (n < 50) return RowsOf(BatchIds(n * 7), n);
     EXPECT_GT(SstFiles(), before);
     // The process dies: it will not clean up.
     fs_.FailNth(FileOp::kRemove, 1, EIO, /*sticky=*/true);

@@ -135,7 +135,8 @@ def test_an_exception_of_the_callback_comes_through(people, tmp_path):
     assert caught.value.rows_committed == 0
 
 
-def test_bulk_load_takes_readers_streams_and_iterables(db, empty, people_schema):
+@pytest.mark.parametrize("method", ["insert", "bulk_load"])
+def test_inserts_and_bulk_loads_take_readers_streams_and_iterables(empty, people_schema, method):
     rows = [batch_of(people_schema, i * 10, 10) for i in range(5)]
     table = pa.Table.from_batches(rows)
     everything = (
@@ -143,32 +144,60 @@ def test_bulk_load_takes_readers_streams_and_iterables(db, empty, people_schema)
         table,
         iter(rows),
         rows,
+        [rows[0], pa.Table.from_batches(rows[1:])],
         (part.to_pylist() for part in rows),
         table.cast(people_schema.set(1, pa.field("name", pa.large_string()))),
         table.to_pylist(),
         table.to_pydict(),
     )
     for data in everything:
-        assert empty.bulk_load(data) == 50
+        assert getattr(empty, method)(data) == (50 if method == "bulk_load" else None)
         assert empty.to_table() == table
         empty.delete_range()
 
 
-def test_a_bulk_load_whose_source_raises_writes_nothing(empty, people_schema):
+@pytest.mark.parametrize("method", ["insert", "bulk_load"])
+def test_a_source_that_raises_writes_nothing(empty, people_schema, method):
     def rows():
         yield batch_of(people_schema, 0, 10)
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        empty.bulk_load(rows())
+        getattr(empty, method)(rows())
     assert len(empty) == 0
 
 
-def test_a_bulk_load_of_other_columns_is_a_schema_error(empty):
-    with pytest.raises(marbledb.SchemaError):
-        empty.bulk_load(pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int8()}), []))
-    with pytest.raises(marbledb.SchemaError, match="'id'"):
-        empty.bulk_load([{"id": None}])
+@pytest.mark.parametrize("method", ["insert", "bulk_load"])
+def test_a_source_of_other_columns_is_a_schema_error(empty, method):
+    for data, match in (
+        (pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int8()}), []), "table 'empty'"),
+        ([{"id": None}], "'id'"),
+        (iter([[{"id": None}]]), "'id'"),
+    ):
+        with pytest.raises(marbledb.SchemaError, match=match):
+            getattr(empty, method)(data)
+
+
+@pytest.mark.parametrize("data", [7, "text", b"bytes", [1, 2], [[1]], [None], np.arange(3)])
+def test_what_holds_no_rows_is_a_type_error(empty, data):
+    for method in (empty.insert, empty.bulk_load):
+        with pytest.raises(TypeError, match="rows are Arrow data"):
+            method(data)
+
+
+def test_a_stream_larger_than_its_share_of_memory_does_not_pass_through_the_log(tmp_path):
+    with marbledb.open(tmp_path / "small", memory_budget="8MiB") as db:
+        schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+        table = db.create_table("t", schema, primary_key="id")
+        batches = (
+            pa.record_batch({"id": range(n * 1000, n * 1000 + 1000), "text": ["x" * 100] * 1000},
+                            schema=schema)
+            for n in range(40)
+        )
+        table.insert(batches)
+        assert table.count() == 40_000
+        assert db.stats()["commits"] == 1
+        assert db.stats()["log_bytes_written"] < 100_000
 
 
 def test_a_closed_database_moves_no_files(db, people, tmp_path):

@@ -1,0 +1,179 @@
+#include "table/row_loader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <arrow/util/byte_size.h>
+
+#include "row/batch_ops.h"
+
+namespace marble {
+namespace {
+
+/// Rows collected before they are sorted: a part of the memory budget, within bounds. The upper one
+/// keeps the offsets of a collected column within 32 bits.
+constexpr int64_t kBudgetParts = 8;
+constexpr int64_t kRunBytesMin = int64_t{1} << 20;
+constexpr int64_t kRunBytesMax = int64_t{1} << 30;
+/// Runs merged at once: as many blocks are in memory.
+constexpr size_t kMergeRuns = 16;
+/// Runs that are attached at most. Reads look into each until compaction has merged them, and
+/// writers slow down where level 0 has many.
+constexpr size_t kAttachRuns = 8;
+
+// Batches may have one row each.
+int64_t BytesOf(const arrow::RecordBatch& stored) {
+  return BatchBytes(stored) + BatchOverhead(stored.num_columns());
+}
+
+}  // namespace
+
+RowLoader::RowLoader(std::shared_ptr<DatabaseCore> core, std::shared_ptr<TableState> table,
+                     int64_t memory_budget)
+    : core_(std::move(core)),
+      table_(std::move(table)),
+      run_bytes_(std::clamp(memory_budget / kBudgetParts, kRunBytesMin, kRunBytesMax)) {}
+
+RowLoader::~RowLoader() {
+  for (const Run& run : runs_) core_->RemoveBulkFiles(run.files);
+}
+
+arrow::Status RowLoader::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
+  ARROW_ASSIGN_OR_RAISE(auto stored, ToStored(batch));
+  const int64_t bytes = BytesOf(*stored);
+  return AddStored(std::move(stored), bytes);
+}
+
+arrow::Status RowLoader::AddAll(arrow::RecordBatchReader* rows) {
+  // Columns that do not fit are refused though no rows may come.
+  ARROW_ASSIGN_OR_RAISE(auto none, arrow::RecordBatch::MakeEmpty(rows->schema()));
+  ARROW_RETURN_NOT_OK(ToStored(none));
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    ARROW_RETURN_NOT_OK(rows->ReadNext(&batch));
+    if (batch == nullptr) return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(auto stored, ToStored(batch));
+    const int64_t bytes = BytesOf(*stored);
+    // A slice would keep all of its batch's memory until the run is written.
+    if (arrow::util::TotalBufferSize(*stored) > 2 * bytes) {
+      ARROW_ASSIGN_OR_RAISE(stored, InTable(table_->info.name, CopyBatch(stored, core_->pool())));
+    }
+    ARROW_RETURN_NOT_OK(AddStored(std::move(stored), bytes));
+  }
+}
+
+arrow::Status RowLoader::Commit(const WriteOptions& options) {
+  return runs_.empty() ? CommitPending(options) : CommitInFiles(options);
+}
+
+arrow::Status RowLoader::CommitPending(const WriteOptions& options) {
+  if (pending_.empty()) {  // a table that is gone refuses no rows as well
+    ARROW_ASSIGN_OR_RAISE(auto none,
+                          arrow::RecordBatch::MakeEmpty(table_->schema->stored_schema()));
+    pending_.push_back(std::move(none));
+  }
+  std::vector<Operation> operations;
+  operations.reserve(pending_.size());
+  for (auto& stored : std::exchange(pending_, {})) {
+    ARROW_ASSIGN_OR_RAISE(Operation op, PrepareStored(table_.get(), std::move(stored),
+                                                      core_->pool(), core_->helpers()));
+    operations.push_back(std::move(op));
+  }
+  pending_bytes_ = 0;
+  return core_->Commit(operations, options);
+}
+
+arrow::Status RowLoader::CommitInFiles(const WriteOptions& options) {
+  ARROW_RETURN_NOT_OK(FinishRun());
+  if (runs_.empty()) return CommitPending(options);
+  while (runs_.size() > kAttachRuns) {
+    const size_t alike = NewestAlike();
+    ARROW_RETURN_NOT_OK(MergeNewest(std::max<size_t>(alike, 2)));
+  }
+  std::vector<Operation> operations;
+  for (Run& run : std::exchange(runs_, {})) {
+    Operation op;
+    op.kind = OperationKind::kAttach;
+    op.table = table_.get();
+    op.files = std::move(run.files);
+    operations.push_back(std::move(op));
+  }
+  return core_->Commit(operations, options);
+}
+
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> RowLoader::ToStored(
+    const std::shared_ptr<arrow::RecordBatch>& batch) const {
+  return InTable(table_->info.name, table_->schema->ToStored(batch));
+}
+
+arrow::Status RowLoader::AddStored(std::shared_ptr<arrow::RecordBatch> stored, int64_t bytes) {
+  if (stored->num_rows() == 0) return arrow::Status::OK();
+  if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) ARROW_RETURN_NOT_OK(FinishRun());
+  rows_ += stored->num_rows();
+  pending_.push_back(std::move(stored));
+  pending_bytes_ += bytes;
+  return arrow::Status::OK();
+}
+
+arrow::Status RowLoader::FinishRun() {
+  if (pending_.empty()) return arrow::Status::OK();
+  const StoredSchema& schema = *table_->schema;
+  std::vector<RowSlice> slices;
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    slices.push_back({static_cast<int32_t>(i), false, 0, pending_[i]->num_rows()});
+  }
+  ARROW_ASSIGN_OR_RAISE(auto rows,
+                        InTable(table_->info.name,
+                                Gather(schema.stored_schema(), pending_, slices, core_->pool())));
+  pending_.clear();
+  pending_bytes_ = 0;
+  SortedRows sorted;
+  if (schema.is_append()) {
+    sorted.columns = std::move(rows);
+  } else {
+    ARROW_ASSIGN_OR_RAISE(auto keys, InTable(table_->info.name, schema.codec()->Encode(*rows)));
+    ARROW_ASSIGN_OR_RAISE(
+        sorted, SortByKey(rows, keys, *schema.codec(), core_->pool(), core_->helpers()));
+  }
+  const auto written = static_cast<uint64_t>(sorted.columns->num_rows());
+  ARROW_ASSIGN_OR_RAISE(auto files, core_->WriteBulkRun(*table_, sorted, rows_written_));
+  rows_written_ += written;
+  return AddRun(std::move(files));
+}
+
+arrow::Status RowLoader::AddRun(std::vector<FileMeta> files) {
+  // Rows in order of their keys need no merge: the run goes on.
+  if (!runs_.empty() && (table_->schema->is_append() ||
+                         runs_.back().files.back().largest < files.front().smallest)) {
+    std::ranges::move(files, std::back_inserter(runs_.back().files));
+    return arrow::Status::OK();
+  }
+  runs_.push_back({std::move(files), 0});
+  while (NewestAlike() >= kMergeRuns) ARROW_RETURN_NOT_OK(MergeNewest(kMergeRuns));
+  return arrow::Status::OK();
+}
+
+// How many of the newest runs went through equally many merges.
+size_t RowLoader::NewestAlike() const {
+  size_t alike = 0;
+  for (auto run = runs_.rbegin(); run != runs_.rend() && run->merges == runs_.back().merges;
+       ++run) {
+    ++alike;
+  }
+  return alike;
+}
+
+arrow::Status RowLoader::MergeNewest(size_t count) {
+  std::vector<std::vector<FileMeta>> inputs;
+  int merges = 0;
+  for (size_t i = runs_.size() - count; i < runs_.size(); ++i) {
+    inputs.push_back(runs_[i].files);
+    merges = std::max(merges, runs_[i].merges);
+  }
+  ARROW_ASSIGN_OR_RAISE(auto files, core_->MergeBulkRuns(*table_, inputs));
+  runs_.resize(runs_.size() - count);
+  runs_.push_back({std::move(files), merges + 1});
+  return arrow::Status::OK();
+}
+
+}  // namespace marble

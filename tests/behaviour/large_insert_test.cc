@@ -1,0 +1,256 @@
+// What Table::Insert promises of many batches and of readers: one commit, however many rows, of
+// which no more than a share of the memory budget is held; nothing if anything fails.
+#include <filesystem>
+
+#include <arrow/api.h>
+
+#include "io/memory_file_system.h"
+#include "support/made_rows.h"
+#include "support/tiny_options.h"
+
+namespace marble::test {
+namespace {
+
+using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
+
+/// A batch takes a third of a memtable, and a mebibyte is held: some ninety batches.
+constexpr int64_t kBatchRows = 100;
+constexpr int64_t kFew = 5;
+constexpr int64_t kMany = 400;
+
+BatchPtr Batch(int64_t n, int64_t step = kBatchRows) {
+  return RowsOf(Consecutive(n * step, kBatchRows), n);
+}
+
+class LargeInsertTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(database_.Open());
+    ASSERT_OK(database_->CreateTable("keyed", RowSchema(), {.primary_key = {"id"}}));
+    ASSERT_OK(database_->CreateTable("append", RowSchema()));
+    ASSERT_OK(OpenTables());
+  }
+  arrow::Status OpenTables() {
+    ARROW_RETURN_NOT_OK(Table::Open(database_.get(), "keyed").Value(&keyed_));
+    return Table::Open(database_.get(), "append").Value(&append_);
+  }
+  arrow::Status Reopen() {
+    keyed_.reset();
+    append_.reset();
+    ARROW_RETURN_NOT_OK(database_.Reopen());
+    return OpenTables();
+  }
+  size_t SstFiles() const {
+    const std::filesystem::directory_iterator files(database_.path() + "/sst");
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+
+  TestDatabase database_{TinyOptions()};
+  std::shared_ptr<Table> keyed_;
+  std::shared_ptr<Table> append_;
+};
+
+/// Batches 0 to `count`, each `step` behind the last.
+MadeRows Rows(int64_t count, int64_t step = kBatchRows) {
+  return MadeRows([=](int64_t n) -> arrow::Result<BatchPtr> {
+    return n < count ? Batch(n, step) : nullptr;
+  });
+}
+
+TEST_F(LargeInsertTest, AReaderOfFewRowsIsAnInsertThroughTheLog) {
+  auto rows = Rows(kFew);
+  ASSERT_OK_AND_ASSIGN(const int64_t inserted, keyed_->Insert(&rows));
+  EXPECT_EQ(inserted, kFew * kBatchRows);
+  ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
+  EXPECT_GT(stats.log_bytes_written, kFew * kBatchRows * 100);
+  EXPECT_EQ(stats.commits, 1);
+  ASSERT_OK(Reopen());
+  EXPECT_EQ(*keyed_->Count(), kFew * kBatchRows);
+}
+
+TEST_F(LargeInsertTest, AReaderOfManyRowsIsOneCommitThatDoesNotPassThroughTheLog) {
+  auto rows = Rows(kMany);
+  ASSERT_OK_AND_ASSIGN(const int64_t inserted, keyed_->Insert(&rows));
+  EXPECT_EQ(inserted, kMany * kBatchRows);
+  ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
+  EXPECT_LT(stats.log_bytes_written, kBatchRows * 100);
+  EXPECT_EQ(stats.commits, 1);
+  ASSERT_OK(Reopen());
+  EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
+}
+
+TEST_F(LargeInsertTest, ManyBatchesAreOneCommitThatDoesNotPassThroughTheLog) {
+  std::vector<BatchPtr> batches;
+  for (int64_t n = 0; n < kMany; ++n) batches.push_back(Batch(n));
+  ASSERT_OK(keyed_->Insert(batches));
+  ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
+  EXPECT_LT(stats.log_bytes_written, kBatchRows * 100);
+  EXPECT_EQ(stats.commits, 1);
+  ASSERT_OK(Reopen());
+  EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
+}
+
+TEST_F(LargeInsertTest, OnlyAShareOfAReadersRowsIsHeld) {
+  // Slices too: each is a tenth of a batch that would stay as long as it.
+  for (const bool slices : {false, true}) {
+    std::vector<std::weak_ptr<arrow::Buffer>> given;
+    BatchPtr whole;
+    MadeRows rows([&](int64_t n) -> arrow::Result<BatchPtr> {
+      if (n == kMany) return nullptr;
+      if (n % 10 == 0 || !slices) {
+        whole = slices ? RowsOf(Consecutive(n * kBatchRows, 10 * kBatchRows), n) : Batch(n);
+        given.push_back(whole->column_data(2)->buffers[2]);
+      }
+      const auto held = std::ranges::count_if(given, [](const auto& p) { return !p.expired(); });
+      EXPECT_LE(held, slices ? 2 : 100) << "of " << given.size();
+      return slices ? whole->Slice(n % 10 * kBatchRows, kBatchRows) : std::exchange(whole, nullptr);
+    });
+    ASSERT_OK(keyed_->Insert(&rows));
+    EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
+    ASSERT_OK(keyed_->DeleteRange({}));
+  }
+}
+
+TEST_F(LargeInsertTest, NothingIsSeenBeforeTheEnd) {
+  MadeRows rows([&](int64_t n) -> arrow::Result<BatchPtr> {
+    EXPECT_EQ(*keyed_->Count(), 0);
+    return n < kMany ? Batch(n) : nullptr;
+  });
+  ASSERT_OK(keyed_->Insert(&rows));
+  EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
+}
+
+TEST_F(LargeInsertTest, OfAKeyThatComesAgainTheLastRowWins) {
+  constexpr int64_t kStep = 7;
+  for (const int64_t count : {kFew, kMany}) {
+    std::vector<BatchPtr> batches;
+    for (int64_t n = 0; n < count; ++n) batches.push_back(Batch(n, kStep));
+    std::vector<int64_t> wanted;
+    for (int64_t id = 0; id < (count - 1) * kStep + kBatchRows; ++id) {
+      wanted.push_back(std::min(id / kStep, count - 1));
+    }
+    ASSERT_OK(keyed_->Insert(batches));
+    EXPECT_EQ(ValuesOf(*keyed_), wanted);
+    ASSERT_OK(keyed_->DeleteRange({}));
+    auto rows = Rows(count, kStep);
+    ASSERT_OK(keyed_->Insert(&rows));
+    EXPECT_EQ(ValuesOf(*keyed_), wanted);
+    ASSERT_OK(keyed_->DeleteRange({}));
+  }
+}
+
+TEST_F(LargeInsertTest, AnAppendTableKeepsTheOrderOfTheRows) {
+  std::vector<int64_t> wanted;
+  for (const int64_t count : {kFew, kMany, kFew}) {
+    for (int64_t n = 0; n < count; ++n) wanted.insert(wanted.end(), kBatchRows, n);
+    auto rows = Rows(count, -kBatchRows);
+    ASSERT_OK(append_->Insert(&rows));
+  }
+  EXPECT_EQ(ValuesOf(*append_), wanted);
+  ASSERT_OK(Reopen());
+  EXPECT_EQ(ValuesOf(*append_), wanted);
+}
+
+TEST_F(LargeInsertTest, AReaderThatFailsLeavesNeitherRowsNorFiles) {
+  const size_t before = SstFiles();
+  for (const int64_t count : {kFew, kMany}) {
+    MadeRows rows([=](int64_t n) -> arrow::Result<BatchPtr> {
+      if (n == count) return arrow::Status::IOError("the source broke");
+      return Batch(n);
+    });
+    EXPECT_FAILS_WITH("the source broke", keyed_->Insert(&rows));
+    EXPECT_EQ(*keyed_->Count(), 0);
+    EXPECT_EQ(SstFiles(), before);
+  }
+}
+
+TEST_F(LargeInsertTest, ABatchThatIsRefusedIsNamedAndNothingIsWritten) {
+  const auto schema = arrow::schema(
+      {arrow::field("id", arrow::int64()), RowSchema()->field(1), RowSchema()->field(2)});
+  ASSERT_OK_AND_ASSIGN(const auto bad,
+                       BatchFromJson(schema, {"[1, null]", "[1, 2]", R"(["a", "b"])"}));
+  for (const int64_t count : {kFew, kMany}) {
+    std::vector<BatchPtr> batches;
+    for (int64_t n = 0; n < count; ++n) batches.push_back(Batch(n));
+    batches.push_back(bad);
+    EXPECT_FAILS_WITH("table 'keyed': column 'id'", keyed_->Insert(batches));
+    EXPECT_EQ(*keyed_->Count(), 0);
+  }
+}
+
+TEST_F(LargeInsertTest, AReaderOfATableThatIsAlteredMeanwhileIsAConflict) {
+  for (const int64_t count : {kFew, kMany}) {
+    MadeRows rows([&](int64_t n) -> arrow::Result<BatchPtr> {
+      if (n == count) return nullptr;
+      if (n == count - 1) {
+        SchemaChange change;
+        change.Add(arrow::field("more" + std::to_string(count), arrow::int8()));
+        ARROW_RETURN_NOT_OK(database_->AlterTable("append", change));
+      }
+      return Batch(n);
+    });
+    const auto inserted = append_->Insert(&rows);
+    EXPECT_TRUE(IsConflict(inserted.status())) << inserted.status().ToString();
+    EXPECT_EQ(*append_->Count(), 0);
+    ASSERT_OK(database_->DropTable("append"));
+    ASSERT_OK(database_->CreateTable("append", RowSchema()));
+    ASSERT_OK(OpenTables());
+  }
+}
+
+TEST_F(LargeInsertTest, AReaderThatClosesTheDatabaseIsRefused) {
+  for (const int64_t count : {kFew, kMany}) {
+    MadeRows rows([&](int64_t n) -> arrow::Result<BatchPtr> {
+      if (n == count) return nullptr;
+      if (n == count - 1) ARROW_RETURN_NOT_OK(database_->Close());
+      return Batch(n);
+    });
+    const auto inserted = keyed_->Insert(&rows);
+    EXPECT_TRUE(IsClosed(inserted.status())) << inserted.status().ToString();
+    ASSERT_OK(Reopen());
+    EXPECT_EQ(*keyed_->Count(), 0);
+  }
+}
+
+TEST_F(LargeInsertTest, ADroppedTableRefusesNoRowsToo) {
+  ASSERT_OK(database_->DropTable("keyed"));
+  const auto no_batches = keyed_->Insert(std::vector<BatchPtr>{Batch(0)->Slice(0, 0)});
+  EXPECT_TRUE(IsNotFound(no_batches)) << no_batches.ToString();
+  auto rows = Rows(0);
+  const auto no_rows = keyed_->Insert(&rows).status();
+  EXPECT_TRUE(IsNotFound(no_rows)) << no_rows.ToString();
+}
+
+TEST_F(LargeInsertTest, AReaderOfOtherColumnsIsRefusedThoughItHasNoRows) {
+  const auto schema = arrow::schema({arrow::field("other", arrow::int8())});
+  ASSERT_OK_AND_ASSIGN(const auto rows, arrow::RecordBatchReader::Make({}, schema));
+  EXPECT_FAILS_WITH("'keyed'", keyed_->Insert(rows.get()));
+}
+
+TEST_F(LargeInsertTest, NoReaderIsRefused) {
+  EXPECT_FAILS_WITH("'keyed'", keyed_->Insert(static_cast<arrow::RecordBatchReader*>(nullptr)));
+}
+
+TEST(LargeInsertOnDiskTest, ASyncedInsertSurvivesPowerLossWhole) {
+  for (const int64_t count : {kFew, kMany}) {
+    MemoryFileSystem fs;
+    Options options = TinyOptions();
+    options.file_system = &fs;
+    {
+      ASSERT_OK_AND_ASSIGN(const auto database, Database::Open("/db", options));
+      ASSERT_OK(database->CreateTable("rows", RowSchema(), {.primary_key = {"id"}}));
+      ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database, "rows"));
+      auto rows = Rows(count);
+      WriteOptions synced;
+      synced.sync = true;
+      ASSERT_OK(table->Insert(&rows, synced));
+      fs.LoseUnsynced(LossPolicy::kDropAll, 1);
+    }
+    ASSERT_OK_AND_ASSIGN(const auto database, Database::Open("/db", options));
+    ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database, "rows"));
+    EXPECT_EQ(*table->Count(), count * kBatchRows);
+  }
+}
+
+}  // namespace
+}  // namespace marble::test

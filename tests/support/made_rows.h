@@ -1,0 +1,78 @@
+// Rows for tests of many: a number, a value and a text, in batches that are made when asked for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <arrow/api.h>
+
+#include "support/test_database.h"
+
+namespace marble::test {
+
+inline std::shared_ptr<arrow::Schema> RowSchema() {
+  return arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
+                        arrow::field("value", arrow::int64()),
+                        arrow::field("text", arrow::utf8())});
+}
+
+/// Some 120 bytes a row.
+inline std::shared_ptr<arrow::RecordBatch> RowsOf(const std::vector<int64_t>& ids, int64_t value) {
+  arrow::Int64Builder id_builder, value_builder;
+  arrow::StringBuilder text_builder;
+  for (int64_t id : ids) {
+    EXPECT_TRUE(id_builder.Append(id).ok());
+    EXPECT_TRUE(value_builder.Append(value).ok());
+    EXPECT_TRUE(text_builder.Append(std::string(100, static_cast<char>('a' + id % 26))).ok());
+  }
+  const auto rows = static_cast<int64_t>(ids.size());
+  return arrow::RecordBatch::Make(
+      RowSchema(), rows, {*id_builder.Finish(), *value_builder.Finish(), *text_builder.Finish()});
+}
+
+/// `count` ids from `first` on.
+inline std::vector<int64_t> Consecutive(int64_t first, int64_t count) {
+  std::vector<int64_t> ids(static_cast<size_t>(count));
+  for (int64_t& id : ids) id = first++;
+  return ids;
+}
+
+/// Batches made when they are asked for; `next` gives nullptr at the end.
+class MadeRows : public arrow::RecordBatchReader {
+ public:
+  using Next = std::function<arrow::Result<std::shared_ptr<arrow::RecordBatch>>(int64_t)>;
+  explicit MadeRows(Next next) : next_(std::move(next)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return RowSchema(); }
+  arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
+    return next_(made_++).Value(out);
+  }
+
+ private:
+  Next next_;
+  int64_t made_ = 0;
+};
+
+inline ScanOptions Only(const std::string& column) {
+  ScanOptions options;
+  options.columns = {column};
+  return options;
+}
+
+/// Column "value" of all rows, in order.
+inline std::vector<int64_t> ValuesOf(const Table& table) {
+  std::vector<int64_t> values;
+  auto rows = ScanAll(table, Only("value"));
+  EXPECT_TRUE(rows.ok()) << rows.status().ToString();
+  if (!rows.ok()) return values;
+  for (const auto& chunk : (*rows)->column(0)->chunks()) {
+    const auto& array = static_cast<const arrow::Int64Array&>(*chunk);
+    for (int64_t i = 0; i < array.length(); ++i) values.push_back(array.Value(i));
+  }
+  return values;
+}
+
+}  // namespace marble::test
