@@ -36,6 +36,13 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> Gather(
     std::span<const std::shared_ptr<arrow::RecordBatch>> sources, std::span<const RowSlice> slices,
     arrow::MemoryPool* pool);
 
+/// A batch that somebody else keeps: as a source of Gather it is not counted as used, which would
+/// wait for it to come from memory.
+inline std::shared_ptr<arrow::RecordBatch> Borrowed(
+    const std::shared_ptr<arrow::RecordBatch>& batch) {
+  return {std::shared_ptr<arrow::RecordBatch>(), batch.get()};
+}
+
 /// A batch sorted by key with one row per key.
 struct SortedRows {
   std::shared_ptr<arrow::RecordBatch> columns;

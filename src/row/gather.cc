@@ -53,6 +53,7 @@ Result<Validity> GatherValidity(const Columns& columns, const RowSelection& sele
                                 arrow::MemoryPool* pool) {
   Validity validity;
   std::vector<gather_internal::BitSource> sources;
+  sources.reserve(columns.size());
   bool may_have_nulls = false;
   for (const Column& column : columns) {
     const uint8_t* bits = column.data->MayHaveNulls() ? Address(*column.data, 0) : nullptr;
@@ -73,6 +74,7 @@ Result<std::shared_ptr<Buffer>> GatherFixedValues(int64_t width, const Columns& 
                                                   const RowSelection& selection,
                                                   arrow::MemoryPool* pool) {
   std::vector<const uint8_t*> bases;
+  bases.reserve(columns.size());
   for (const Column& column : columns) {
     const uint8_t* address = Address(*column.data, 1);
     bases.push_back(address == nullptr ? nullptr : address + column.offset * width);
@@ -141,6 +143,7 @@ Result<std::shared_ptr<Buffer>> GatherOffsetsBuffer(const std::vector<const Offs
 template <typename Offset>
 std::vector<const Offset*> OffsetBases(const Columns& columns) {
   std::vector<const Offset*> bases;
+  bases.reserve(columns.size());
   for (const Column& column : columns) {
     const auto* offsets = reinterpret_cast<const Offset*>(Address(*column.data, 1));
     bases.push_back(offsets == nullptr ? nullptr : offsets + column.offset);
@@ -158,6 +161,7 @@ Result<std::shared_ptr<ArrayData>> GatherBinary(const std::shared_ptr<arrow::Dat
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<Buffer> offsets,
                         GatherOffsetsBuffer<Offset>(bases, selection, pool, &total));
   std::vector<gather_internal::BinarySource<Offset>> sources;
+  sources.reserve(columns.size());
   for (size_t i = 0; i < columns.size(); ++i) {
     const uint8_t* bytes = Address(*columns[i].data, 2);
     const int64_t size = bytes == nullptr ? 0 : columns[i].data->buffers[2]->size();
@@ -355,7 +359,8 @@ class ColumnsInTurn {
  private:
   Status GatherOne(int i, Columns* columns) {
     for (size_t s = 0; s < sources_.size(); ++s) {
-      const ArrayData* data = sources_[s]->column_data(i).get();
+      // By reference: counting users, a locked instruction, would wait for each source in turn.
+      const ArrayData* data = sources_[s]->column_data()[static_cast<size_t>(i)].get();
       (*columns)[s] = {data, data->offset};
     }
     auto column = GatherColumn(schema_.field(i)->type(), *columns, selection_, pool_);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/prefetch.h"
 #include "row/batch_ops.h"
 #include "row/row_list.h"
 #include "sst/block_access.h"
@@ -20,6 +21,9 @@ using arrow::Status;
 
 /// Index lines are fetched for so many keys ahead.
 constexpr size_t kLinesAhead = 24;
+/// The same of blocks that the reader keeps, and then of their batches.
+constexpr size_t kBlocksAhead = 24;
+constexpr size_t kBatchesAhead = 12;
 /// Bytes of blocks that are held together, and of keys that are gathered together, about.
 constexpr int64_t kOpenBytesMax = int64_t{8} << 20;
 
@@ -70,6 +74,8 @@ class RowsLookup {
   /// Rows that lie together are looked at together: their pages, too, have to be found.
   void SortByRow();
   void SortByRow(const SstFile& file, std::span<Candidate> candidates);
+  /// Fetches what leads to the rows of candidates that follow the one at `at`.
+  void PrefetchAhead(size_t at) const;
   /// Opens the blocks of the candidates from `begin` on until they are many.
   Status OpenBlocks(size_t begin);
   /// Keys of the rows of the candidates from `begin` on that have one, in `blocks`.
@@ -201,8 +207,26 @@ void RowsLookup::SortByRow(const SstFile& file, std::span<Candidate> candidates)
   }
 }
 
+void RowsLookup::PrefetchAhead(size_t at) const {
+  const auto block_of = [this](size_t i) -> const Block* {
+    if (i >= candidates_.size()) return nullptr;
+    return files_[candidates_[i].file].rows->TryRows(candidates_[i].block);
+  };
+  if (const Block* block = block_of(at + kBlocksAhead)) {
+    PrefetchLine(block);
+    PrefetchLine(&block->key_columns);
+    PrefetchLine(&block->memory);
+  }
+  if (const Block* block = block_of(at + kBatchesAhead)) {
+    PrefetchLine(block->rows.columns.get());
+    PrefetchLine(block->key_columns.get());
+  }
+}
+
 Status RowsLookup::OpenBlocks(size_t begin) {
   open_.clear();
+  const int64_t overhead =
+      BatchOverhead(files_.front().sst->schema().stored_schema()->num_fields());
   int64_t block_bytes = 0;
   int64_t key_bytes = 0;
   while (begin < candidates_.size() && block_bytes < kOpenBytesMax && key_bytes < kOpenBytesMax) {
@@ -213,8 +237,9 @@ Status RowsLookup::OpenBlocks(size_t begin) {
     const File& file = files_[first.file];
     ARROW_ASSIGN_OR_RAISE(auto rows, file.rows->GetRows(first.block));
     ARROW_RETURN_NOT_OK(file.rows->CheckBlock(first.block, *rows, key_columns_));
-    block_bytes += rows->memory + BatchOverhead(rows->rows.columns->num_columns());
+    block_bytes += rows->memory + overhead;
     do {
+      PrefetchAhead(begin);
       // The row's key is the wanted one, mostly.
       key_bytes += static_cast<int64_t>((*query_.keys)[candidates_[begin].key].size());
       ++begin;
@@ -233,7 +258,7 @@ Result<EncodedKeys> RowsLookup::GatherKeys(size_t begin, std::span<const OpenBlo
   size_t at = begin;
   for (const OpenBlock& block : blocks) {
     const auto source = static_cast<int32_t>(sources.size());
-    sources.push_back(block.rows->key_columns);
+    sources.push_back(Borrowed(block.rows->key_columns));
     for (; at < block.end; ++at) {
       const int32_t row = candidates_[at].row;
       if (row < 0) continue;

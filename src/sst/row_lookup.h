@@ -23,6 +23,8 @@ class RowSource {
   virtual SstFile* file() const = 0;
   /// A block with its rows and key columns; valid as long as the reader.
   virtual arrow::Result<std::shared_ptr<const Block>> GetRows(int64_t block) = 0;
+  /// The same if it is there and belongs to the reader; else nullptr. Does not look into it.
+  virtual const Block* TryRows(int64_t block) const = 0;
   /// Checks stored columns (ascending) of what GetRows gave before they are looked at.
   virtual arrow::Status CheckBlock(int64_t block, const Block& rows,
                                    std::span<const int> columns) const = 0;

@@ -113,6 +113,9 @@ class SstReaderImpl final : public SstReader, private RowSource {
   // RowSource:
   SstFile* file() const override { return file_.get(); }
   Result<std::shared_ptr<const Block>> GetRows(int64_t block) override;
+  const Block* TryRows(int64_t block) const override {
+    return kept_ == nullptr ? nullptr : kept_[block].load(std::memory_order_acquire);
+  }
   Status CheckBlock(int64_t block, const Block& rows, std::span<const int> columns) const override {
     if (!MapsBlocks() || file_->schema().is_key_value()) return Status::OK();
     return CheckRows(*file_, block, rows.rows, columns);
@@ -141,8 +144,7 @@ class SstReaderImpl final : public SstReader, private RowSource {
   bool Keep(int64_t block, Block* rows);
   /// The block if it is kept, without a count of its users; else nullptr.
   std::shared_ptr<const Block> Kept(int64_t block) const {
-    if (kept_ == nullptr) return nullptr;
-    return {std::shared_ptr<const Block>(), kept_[block].load(std::memory_order_acquire)};
+    return {std::shared_ptr<const Block>(), TryRows(block)};
   }
   void ForgetBlocks();
   /// Are blocks of a table mapped first and their columns checked when they are wanted? Not those

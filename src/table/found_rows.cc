@@ -37,11 +37,13 @@ FoundRows::FoundRows(const StoredSchema* schema, std::vector<int> columns, arrow
   stored_ = arrow::schema(std::move(fields));
 }
 
-std::shared_ptr<arrow::RecordBatch> FoundRows::Projected(const Block& block) const {
-  if (is_whole_) return block.rows.columns;
+std::shared_ptr<arrow::RecordBatch> FoundRows::Projected(const FoundRow& row) const {
+  const std::shared_ptr<arrow::RecordBatch>& all = row.block->rows.columns;
+  // A block that belongs to nobody is there as long as what is looked into.
+  if (is_whole_) return row.block.use_count() == 0 ? Borrowed(all) : all;
   arrow::ArrayVector arrays;
-  for (const int column : columns_) arrays.push_back(block.rows.columns->column(column));
-  return arrow::RecordBatch::Make(stored_, block.rows.num_rows(), std::move(arrays));
+  for (const int column : columns_) arrays.push_back(all->column(column));
+  return arrow::RecordBatch::Make(stored_, all->num_rows(), std::move(arrays));
 }
 
 arrow::Status FoundRows::Take(int64_t key, const FoundRow& row) {
@@ -52,7 +54,7 @@ arrow::Status FoundRows::Take(int64_t key, const FoundRow& row) {
     if (is_new) {
       arrow::RecordBatchVector& sources = block->memory > 0 ? decoded_ : sources_;
       entry->second = static_cast<int32_t>(sources.size()) + (block->memory > 0 ? kDecoded : 0);
-      sources.push_back(Projected(*block));
+      sources.push_back(Projected(row));
       blocks_.push_back(row.block);
       decoded_bytes_ += block->memory;
     }

@@ -28,7 +28,7 @@ class FoundRows final : public RowSink {
   FoundRows(const StoredSchema* schema, std::vector<int> columns, arrow::MemoryPool* pool);
 
   arrow::Status Take(int64_t key, const FoundRow& row) override;
-  /// A batch of the user's types, and for each of its rows the key's number of `keys`, if that is
+  /// To be called while the sources of the rows are there. A batch of the user's types, and for each of its rows the key's number of `keys`, if that is
   /// wanted. Leaves nothing.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Finish(RowOrder order, int64_t keys,
                                                             std::vector<int64_t>* indices);
@@ -42,7 +42,7 @@ class FoundRows final : public RowSink {
   static constexpr int32_t kDecoded = int32_t{1} << 30;
   static constexpr int64_t kDecodedBytesMax = int64_t{16} << 20;
 
-  std::shared_ptr<arrow::RecordBatch> Projected(const Block& block) const;
+  std::shared_ptr<arrow::RecordBatch> Projected(const FoundRow& row) const;
   /// Copies the rows found in decoded blocks and lets go of these.
   arrow::Status CopyDecoded();
   void SortByKey(int64_t keys);
