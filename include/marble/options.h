@@ -42,7 +42,7 @@ struct Options {
   int64_t memtable_bytes = int64_t{64} << 20;
   /// Bytes of log after which idle tables are flushed, so that replay stays short.
   int64_t log_bytes_max = int64_t{512} << 20;
-  /// Size of a preallocated log segment, bytes.
+  /// Size of a preallocated log segment, bytes; at least 65,536.
   int64_t log_segment_bytes = int64_t{16} << 20;
   /// Size at which compaction starts a new output file, bytes; at most 2^50.
   int64_t target_file_bytes = int64_t{64} << 20;

@@ -73,8 +73,9 @@ class Table {
   virtual arrow::Result<std::shared_ptr<arrow::RecordBatchReader>> Scan(
       const ScanOptions& options = {}) const = 0;
   /// Number of rows a scan with these options returns. With neither filter nor limit only rows are
-  /// read of which the files' metadata do not tell: those in memory, those of files that overlap
-  /// others or have deletes or several versions of a key, and some at the range's ends.
+  /// read of which the files' metadata do not tell: those from the lowest to the highest key in
+  /// memory, those of files that overlap others, have deletes or several versions of a key or are
+  /// newer than the snapshot, and some at the range's ends.
   virtual arrow::Result<int64_t> Count(const ScanOptions& options = {}) const = 0;
 
   /// With the present schema; valid as long as this handle.

@@ -288,7 +288,7 @@ cdef class KeyValue:
         return self.iterator(include_value=False, reverse=True)
 
     def __len__(self):
-        """The exact number of keys: reads those where files overlap each other or rows in memory."""
+        """The exact number of keys; reads those of which the files' metadata do not tell."""
         self.owner.check_is_still(self.table_name, self.kv.get().info().id)
         return self.owner.table(self.name).count()
 
@@ -419,7 +419,7 @@ cdef class KeyValueSnapshot:
         return self.iterator(include_value=False, reverse=True)
 
     def __len__(self):
-        """The exact number of keys: reads those where files overlap each other or rows in memory."""
+        """The exact number of keys; reads those of which the files' metadata do not tell."""
         self._kv.owner.check_is_still(self._kv.table_name, self._kv.kv.get().info().id)
         return self._kv.database.table(self._kv.name).count(snapshot=self._snapshot)
 

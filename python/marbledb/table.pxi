@@ -549,7 +549,7 @@ cdef class Table:
         return rows
 
     def __len__(self):
-        """The exact number of rows: reads keys where files overlap each other or rows in memory."""
+        """The exact number of rows; reads those of which the files' metadata do not tell."""
         return self.count()
 
     def __bool__(self):

@@ -19,15 +19,6 @@ EncodedRange BoundsOf(IteratorOptions* options) {
   return bounds;
 }
 
-// The smallest key behind `key`.
-std::string Successor(std::string_view key) {
-  std::string next;
-  next.reserve(key.size() + 1);
-  next.append(key);
-  next.push_back('\0');
-  return next;
-}
-
 }  // namespace
 
 TableIterator::TableIterator(std::shared_ptr<DatabaseCore> core, ReadPoint point,

@@ -171,6 +171,15 @@ class KeyCodec {
   int fixed_width_ = 0;  // bytes of a key if all columns have fixed width, else 0
 };
 
+/// The smallest key behind `key`.
+inline std::string Successor(std::string_view key) {
+  std::string next;
+  next.reserve(key.size() + 1);
+  next.append(key);
+  next.push_back('\0');
+  return next;
+}
+
 /// A range of encoded keys: [lower, upper), `upper` nullopt = unbounded. The empty lower is
 /// unbounded.
 struct EncodedRange {

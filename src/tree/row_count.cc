@@ -25,9 +25,7 @@ arrow::Result<std::optional<EncodedRange>> RowsIn(const Memtable& memtable, Read
   request.direction = Direction::kReverse;
   ARROW_ASSIGN_OR_RAISE(const auto reverse, memtable.NewReader(request));
   ARROW_ASSIGN_OR_RAISE(const auto last, reverse->Next());
-  EncodedRange rows{std::string(first->keys[0]), std::string(last->keys[last->num_rows() - 1])};
-  rows.upper->push_back('\0');  // the least key behind it
-  return rows;
+  return EncodedRange{std::string(first->keys[0]), Successor(last->keys[last->num_rows() - 1])};
 }
 
 arrow::Status AddMemtable(const Memtable& memtable, const EncodedRange& range, uint64_t snapshot,

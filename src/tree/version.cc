@@ -207,12 +207,8 @@ std::shared_ptr<const Version> MakeVersion(const Version& base,
 }
 
 EncodedRange RangeOf(const FileMeta& meta) {
-  EncodedRange range{meta.smallest, std::nullopt};
-  if (meta.unbounded_end) return range;
-  range.upper = meta.largest;
-  // The successor of an inclusive bound is the bound and a zero byte.
-  if (!meta.largest_exclusive) range.upper->push_back('\0');
-  return range;
+  if (meta.unbounded_end) return {meta.smallest, std::nullopt};
+  return {meta.smallest, meta.largest_exclusive ? meta.largest : Successor(meta.largest)};
 }
 
 EncodedRange RangeOf(const std::vector<std::shared_ptr<const TableFile>>& files) {
