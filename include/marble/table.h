@@ -38,13 +38,14 @@ class Table {
   /// fails ValidateFull.
   virtual arrow::Status Insert(const std::shared_ptr<arrow::RecordBatch>& batch,
                                const WriteOptions& options = {}) = 0;
-  /// Same, for many batches in one commit. Those of more bytes than an eighth of
-  /// `Options::memory_budget` (1 GiB at most) are written as by BulkLoad (transfer.h), which needs
+  /// Same, for many batches in one commit. Several that take more than an eighth of
+  /// `Options::memory_budget` (1 MiB to 1 GiB) are written as by BulkLoad (transfer.h), which needs
   /// no more memory however many they are.
   virtual arrow::Status Insert(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
                                const WriteOptions& options = {}) = 0;
   /// Same, for all rows of a reader; returns how many it gave. Only rows not yet written are held.
-  /// A table altered meanwhile: Conflict, and nothing is written, as if the reader fails.
+  /// If the reader fails, or the table is altered (Conflict) or dropped or the database closed
+  /// meanwhile, nothing is written.
   virtual arrow::Result<int64_t> Insert(arrow::RecordBatchReader* rows,
                                         const WriteOptions& options = {}) = 0;
   /// Deletes the rows whose keys stand in `keys` (key columns by name; others are ignored).

@@ -52,7 +52,8 @@ struct ImportOptions {
   /// Leave out columns that the table does not have, instead of refusing the file.
   bool ignore_unknown_columns = false;
   /// All rows in one commit, by BulkLoad: if anything fails, or the callback cancels, nothing was
-  /// written. Without it rows are committed about every 8 MiB.
+  /// written. Without it rows are committed about every 8 MiB, or a sixteenth of
+  /// Options::memory_budget if that is less.
   bool atomic = false;
   /// Between the values of a CSV file; 0 means a comma, or a tab in files named .tsv.
   char csv_delimiter = 0;

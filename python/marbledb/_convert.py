@@ -238,7 +238,12 @@ def batches_of(data, schema, name=None):
         ]
         table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
     # An empty batch still carries the schema to the engine's check.
-    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    return table.to_batches() or [_no_rows(table.schema)]
+
+
+def _no_rows(schema):
+    """A batch without rows. (pyarrow makes none of some nested types of Python values.)"""
+    return pa.record_batch([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def comes_in_parts(data):
@@ -252,34 +257,48 @@ def comes_in_parts(data):
     return hasattr(data, "__iter__") and not hasattr(data, "__arrow_c_array__")
 
 
+def _rows_in(parts, schema, name):
+    """Batches of each of `parts` as `batches_of` gives them."""
+    for part in parts:
+        if isinstance(part, dict) and not all(map(_is_column, part.values())):
+            raise TypeError("an iterable gives parts, not rows: make a list of the rows")
+        yield from batches_of(part, schema, name)
+
+
+def _is_column(values):
+    return hasattr(values, "__iter__") and not isinstance(values, (str, bytes, dict))
+
+
+def _adapted(given, schema):
+    """The schema of what `batches_of` makes of batches of the schema `given`."""
+    if sorted(given.names) != sorted(schema.names):
+        return given
+    return pa.schema(
+        field if _family(given.field(field.name).type) == _family(field.type)
+        else given.field(field.name)
+        for field in schema
+    )
+
+
 def reader_of(data, schema, name=None):
     """A pyarrow.RecordBatchReader of `data` for table `name` of `schema`, adapted like
     `batches_of`, part by part: of a reader, of an object that exports a stream, of an iterable of
-    anything that holds rows, or of rows themselves."""
+    anything that holds rows, or of rows themselves. What the parts raise comes through."""
     if not comes_in_parts(data):
-        parts = [data]
-    elif isinstance(data, pa.RecordBatchReader):
-        parts = data
-    elif hasattr(data, "__arrow_c_stream__"):
-        parts = _made(pa.RecordBatchReader.from_stream, data)
-    else:
-        parts = iter(data)
-    schema_given = schema
-    if isinstance(parts, pa.RecordBatchReader):
-        if parts.schema.equals(schema, check_metadata=False):
-            return parts
-        schema_given = batches_of(parts.schema.empty_table(), schema, name)[0].schema
-    rows = (batch for part in parts for batch in batches_of(part, schema, name))
-    return pa.RecordBatchReader.from_batches(schema_given, rows)
+        return pa.RecordBatchReader.from_batches(schema, batches_of(data, schema, name))
+    given = schema
+    if hasattr(data, "__arrow_c_stream__"):
+        if not isinstance(data, pa.RecordBatchReader):
+            data = _made(pa.RecordBatchReader.from_stream, data)
+        given = _adapted(data.schema, schema)
+    return pa.RecordBatchReader.from_batches(given, _rows_in(data, schema, name))
 
 
 def _combined(table):
     """The rows of `table` in as few batches as Arrow can: several if a column is over 2 GiB."""
     if any(column.num_chunks > 1 for column in table.columns):
         _validate(table)
-    return table.combine_chunks().to_batches() or [
-        pa.RecordBatch.from_pylist([], schema=table.schema)
-    ]
+    return table.combine_chunks().to_batches() or [_no_rows(table.schema)]
 
 
 def is_one_key(keys, width):

@@ -159,12 +159,12 @@ cdef class Table:
         `data` is a RecordBatch, Table, list of dicts, or dict of columns; or it comes in parts: a
         RecordBatchReader, any object with ``__arrow_c_stream__`` (Polars, DuckDB, DataFusion,
         pandas), an iterable of any of these. Parts are read one by one: more than an eighth of the
-        memory budget is not held (`bulk_load`); if one raises, nothing is written. Columns are
-        taken by name, in any order. In dicts a column may be missing: its values are null, and
-        refused if it is not nullable. A column that the table does not have, one that is missing
-        in Arrow data, another type, a value that does not fit, a null key, invalid UTF-8:
-        SchemaError that names the column. With `sync` the rows survive power loss on return;
-        `timeout`, in seconds, bounds the wait for background work (BusyError)."""
+        memory budget is not held (`bulk_load`); nothing is written if one raises, or if the table
+        is altered meanwhile (ConflictError). Columns are taken by name, in any order. In dicts a
+        column may be missing: its values are null, and refused if it is not nullable. A column that
+        the table does not have, one that is missing in Arrow data, another type, a value that does
+        not fit, a null key, invalid UTF-8: SchemaError that names the column. With `sync` the rows
+        survive power loss on return; `timeout`: seconds to wait for background work (BusyError)."""
         cdef CStatus status
         cdef CWriteOptions options = MakeWriteOptions(sync, seconds(timeout))
         cdef vector[shared_ptr[CRecordBatch]] batches

@@ -157,7 +157,8 @@ arrow::Result<Operation> PrepareInsert(TableState* table,
   return PrepareStored(table, std::move(stored), pool, helpers);
 }
 
-arrow::Result<Operation> PrepareStored(TableState* table, std::shared_ptr<arrow::RecordBatch> stored,
+arrow::Result<Operation> PrepareStored(TableState* table,
+                                       std::shared_ptr<arrow::RecordBatch> stored,
                                        arrow::MemoryPool* pool, Helpers* helpers) {
   const StoredSchema& schema = *table->schema;
   Operation op;

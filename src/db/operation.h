@@ -80,7 +80,8 @@ arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool, Helpers* helpers);
 /// The same of a batch that is checked and of the stored schema.
-arrow::Result<Operation> PrepareStored(TableState* table, std::shared_ptr<arrow::RecordBatch> stored,
+arrow::Result<Operation> PrepareStored(TableState* table,
+                                       std::shared_ptr<arrow::RecordBatch> stored,
                                        arrow::MemoryPool* pool, Helpers* helpers);
 arrow::Result<Operation> PrepareDeleteKeys(TableState* table,
                                            const std::shared_ptr<arrow::RecordBatch>& keys,

@@ -42,6 +42,7 @@ inline std::shared_ptr<arrow::RecordBatch> Borrowed(
     const std::shared_ptr<arrow::RecordBatch>& batch) {
   return {std::shared_ptr<arrow::RecordBatch>(), batch.get()};
 }
+std::shared_ptr<arrow::RecordBatch> Borrowed(std::shared_ptr<arrow::RecordBatch>&&) = delete;
 
 /// A batch sorted by key with one row per key.
 struct SortedRows {

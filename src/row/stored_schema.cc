@@ -264,9 +264,13 @@ int64_t StoredSchema::block_bytes(Compression compression) const {
   return compressed ? kCompressedKeyValueBlockBytes : kKeyValueBlockBytes;
 }
 
+Status StoredSchema::CheckFields(const arrow::Schema& given) const {
+  return CheckSameFields(*user_schema_, given);
+}
+
 Result<BatchPtr> StoredSchema::ToStored(const BatchPtr& batch) const {
   if (batch == nullptr) return Status::Invalid("there is no batch");
-  ARROW_RETURN_NOT_OK(CheckSameFields(*user_schema_, *batch->schema()));
+  ARROW_RETURN_NOT_OK(CheckFields(*batch->schema()));
   arrow::ArrayVector columns;
   columns.reserve(static_cast<size_t>(batch->num_columns()));
   for (int i = 0; i < batch->num_columns(); ++i) {

@@ -81,6 +81,8 @@ class StoredSchema {
   /// Bytes of a block to aim at (options.block_bytes or the default for the shape and the codec).
   int64_t block_bytes(Compression compression) const;
 
+  /// Has a batch from outside the table's columns? Errors name the first differing field.
+  arrow::Status CheckFields(const arrow::Schema& given) const;
   /// Checks a batch from outside and turns it into the stored types (zero-copy where the types
   /// agree). Errors name the first differing field, or the column and what is wrong (ValidateFull,
   /// UTF-8, nulls in a non-nullable column, null key). -0.0 and NaN in float keys are made

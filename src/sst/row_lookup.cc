@@ -74,8 +74,14 @@ class RowsLookup {
   /// Rows that lie together are looked at together: their pages, too, have to be found.
   void SortByRow();
   void SortByRow(const SstFile& file, std::span<Candidate> candidates);
-  /// Fetches what leads to the rows of candidates that follow the one at `at`.
-  void PrefetchAhead(size_t at) const;
+  static bool IsInBlockOf(const Candidate& a, const Candidate& b) {
+    return a.block == b.block && a.file == b.file;
+  }
+  /// The block of candidate `i`, if its reader keeps it and it is not that of the one before.
+  const Block* NextBlock(size_t i) const;
+  /// Fetches it; its batches, once it is there.
+  void PrefetchBlock(size_t i) const;
+  void PrefetchBatches(size_t i) const;
   /// Opens the blocks of the candidates from `begin` on until they are many.
   Status OpenBlocks(size_t begin);
   /// Keys of the rows of the candidates from `begin` on that have one, in `blocks`.
@@ -118,6 +124,8 @@ Status RowsLookup::Add(const AskedFile& asked) {
 Status RowsLookup::Run() {
   ARROW_RETURN_NOT_OK(Locate());
   SortByRow();
+  for (size_t i = 0; i < kBlocksAhead; ++i) PrefetchBlock(i);
+  for (size_t i = 0; i < kBatchesAhead; ++i) PrefetchBatches(i);
   for (size_t begin = 0; begin < candidates_.size(); begin = open_.back().end) {
     ARROW_RETURN_NOT_OK(OpenBlocks(begin));
     ARROW_RETURN_NOT_OK(Deliver(begin));
@@ -207,20 +215,27 @@ void RowsLookup::SortByRow(const SstFile& file, std::span<Candidate> candidates)
   }
 }
 
-void RowsLookup::PrefetchAhead(size_t at) const {
-  const auto block_of = [this](size_t i) -> const Block* {
-    if (i >= candidates_.size()) return nullptr;
-    return files_[candidates_[i].file].rows->TryRows(candidates_[i].block);
-  };
-  if (const Block* block = block_of(at + kBlocksAhead)) {
-    PrefetchLine(block);
-    PrefetchLine(&block->key_columns);
-    PrefetchLine(&block->memory);
-  }
-  if (const Block* block = block_of(at + kBatchesAhead)) {
-    PrefetchLine(block->rows.columns.get());
-    PrefetchLine(block->key_columns.get());
-  }
+const Block* RowsLookup::NextBlock(size_t i) const {
+  if (i >= candidates_.size()) return nullptr;
+  const Candidate& candidate = candidates_[i];
+  if (i > 0 && IsInBlockOf(candidates_[i - 1], candidate)) return nullptr;
+  return files_[candidate.file].rows->TryRows(candidate.block);
+}
+
+void RowsLookup::PrefetchBlock(size_t i) const {
+  const Block* const block = NextBlock(i);
+  if (block == nullptr) return;
+  PrefetchLine(block);
+  PrefetchLine(&block->rows.kinds);
+  PrefetchLine(&block->key_columns);
+  PrefetchLine(&block->memory);
+}
+
+void RowsLookup::PrefetchBatches(size_t i) const {
+  const Block* const block = NextBlock(i);
+  if (block == nullptr) return;
+  PrefetchLine(block->rows.columns.get());
+  PrefetchLine(block->key_columns.get());
 }
 
 Status RowsLookup::OpenBlocks(size_t begin) {
@@ -231,19 +246,17 @@ Status RowsLookup::OpenBlocks(size_t begin) {
   int64_t key_bytes = 0;
   while (begin < candidates_.size() && block_bytes < kOpenBytesMax && key_bytes < kOpenBytesMax) {
     const Candidate first = candidates_[begin];
-    const auto is_there = [&first](const Candidate& candidate) {
-      return candidate.block == first.block && candidate.file == first.file;
-    };
     const File& file = files_[first.file];
     ARROW_ASSIGN_OR_RAISE(auto rows, file.rows->GetRows(first.block));
     ARROW_RETURN_NOT_OK(file.rows->CheckBlock(first.block, *rows, key_columns_));
     block_bytes += rows->memory + overhead;
     do {
-      PrefetchAhead(begin);
+      PrefetchBlock(begin + kBlocksAhead);
+      PrefetchBatches(begin + kBatchesAhead);
       // The row's key is the wanted one, mostly.
       key_bytes += static_cast<int64_t>((*query_.keys)[candidates_[begin].key].size());
       ++begin;
-    } while (begin < candidates_.size() && is_there(candidates_[begin]) &&
+    } while (begin < candidates_.size() && IsInBlockOf(first, candidates_[begin]) &&
              key_bytes < kOpenBytesMax);
     open_.push_back({&file, first.block, std::move(rows), begin});
   }

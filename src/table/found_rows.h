@@ -28,8 +28,8 @@ class FoundRows final : public RowSink {
   FoundRows(const StoredSchema* schema, std::vector<int> columns, arrow::MemoryPool* pool);
 
   arrow::Status Take(int64_t key, const FoundRow& row) override;
-  /// To be called while the sources of the rows are there. A batch of the user's types, and for each of its rows the key's number of `keys`, if that is
-  /// wanted. Leaves nothing.
+  /// A batch of the user's types, and for each of its rows the key's number of `keys`, if that is
+  /// wanted. What the rows were found in must still be there. Leaves nothing.
   arrow::Result<std::shared_ptr<arrow::RecordBatch>> Finish(RowOrder order, int64_t keys,
                                                             std::vector<int64_t>* indices);
 

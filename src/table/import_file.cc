@@ -12,6 +12,7 @@
 #include "table/file_format.h"
 #include "table/import_source.h"
 #include "table/match_columns.h"
+#include "table/row_loader.h"
 
 namespace marble {
 namespace {
@@ -73,17 +74,19 @@ constexpr int64_t kCastBytes = int64_t{32} << 20;
 class FileRows final : public arrow::RecordBatchReader {
  public:
   FileRows(std::unique_ptr<ImportSource> source, ColumnMatch match,
-           std::shared_ptr<arrow::Schema> schema, std::string names)
+           std::shared_ptr<arrow::Schema> schema, std::string names, int64_t commit_bytes)
       : source_(std::move(source)),
         match_(std::move(match)),
         schema_(std::move(schema)),
-        names_(std::move(names)) {}
+        names_(std::move(names)),
+        commit_bytes_(commit_bytes) {}
 
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
   int64_t bytes_done() const { return source_->bytes_done(); }
   int64_t rows_read() const { return rows_read_; }
   /// Of the last piece, about.
   int64_t row_bytes() const { return row_bytes_; }
+  int64_t commit_bytes() const { return commit_bytes_; }
 
   arrow::Status ReadNext(std::shared_ptr<arrow::RecordBatch>* out) override {
     while (batch_ == nullptr || at_ >= batch_->num_rows()) {
@@ -110,7 +113,7 @@ class FileRows final : public arrow::RecordBatchReader {
       row_bytes_ = std::max<int64_t>(BatchBytes(*batch_) / rows, 1);
       row_bytes_ = std::max(row_bytes_, stored_row_bytes_);
     }
-    *out = batch_->Slice(at_, std::max<int64_t>(kCommitBytes / row_bytes_, 1));
+    *out = batch_->Slice(at_, std::max<int64_t>(commit_bytes_ / row_bytes_, 1));
     at_ += (*out)->num_rows();
     rows_read_ += (*out)->num_rows();
     return arrow::Status::OK();
@@ -125,6 +128,7 @@ class FileRows final : public arrow::RecordBatchReader {
   const ColumnMatch match_;
   const std::shared_ptr<arrow::Schema> schema_;
   const std::string names_;
+  const int64_t commit_bytes_;
   std::shared_ptr<arrow::RecordBatch> from_;  // of the file
   int64_t from_at_ = 0;
   int64_t stored_row_bytes_ = 0;               // of from_, at most; 0: as it looks
@@ -191,9 +195,9 @@ arrow::Status ImportInPieces(const std::shared_ptr<Table>& table, FileRows* rows
       if (!pieces.empty()) ARROW_RETURN_NOT_OK(commit());
       return read;
     }
-    bytes += piece->num_rows() * rows->row_bytes();
+    bytes += piece->num_rows() * rows->row_bytes() + BatchOverhead(piece->num_columns());
     pieces.push_back(std::move(piece));
-    if (bytes < kCommitBytes) continue;
+    if (bytes < rows->commit_bytes()) continue;
     ARROW_RETURN_NOT_OK(commit());
     if (!options.progress) continue;
     if (!options.progress({result->rows, rows->bytes_done(), bytes_total})) {
@@ -222,7 +226,10 @@ arrow::Status Import(const std::shared_ptr<Table>& table, const std::string& pat
                                                              options.ignore_unknown_columns));
   const arrow::Status selected = source->Select(match.wanted());
   if (!selected.ok()) return selected.WithMessage(names, ": ", selected.message());
-  FileRows rows(std::move(source), std::move(match), schema, names);
+  // Less than two of them are inserted at once: they are to go through the log.
+  const int64_t share = RowLoader::ShareOf(table->database()->options().memory_budget);
+  FileRows rows(std::move(source), std::move(match), schema, names,
+                std::min(kCommitBytes, share / 2));
   if (options.atomic) return ImportAtOnce(table, &rows, bytes_total, options, result);
   arrow::Status status = ImportInPieces(table, &rows, bytes_total, options, result);
   if (options.write.sync) {

@@ -21,44 +21,45 @@ constexpr size_t kMergeRuns = 16;
 /// writers slow down where level 0 has many.
 constexpr size_t kAttachRuns = 8;
 
-// Batches may have one row each.
-int64_t BytesOf(const arrow::RecordBatch& stored) {
-  return BatchBytes(stored) + BatchOverhead(stored.num_columns());
-}
-
 }  // namespace
 
 RowLoader::RowLoader(std::shared_ptr<DatabaseCore> core, std::shared_ptr<TableState> table,
                      int64_t memory_budget)
-    : core_(std::move(core)),
-      table_(std::move(table)),
-      run_bytes_(std::clamp(memory_budget / kBudgetParts, kRunBytesMin, kRunBytesMax)) {}
+    : core_(std::move(core)), table_(std::move(table)), run_bytes_(ShareOf(memory_budget)) {}
+
+int64_t RowLoader::ShareOf(int64_t memory_budget) {
+  return std::clamp(memory_budget / kBudgetParts, kRunBytesMin, kRunBytesMax);
+}
 
 RowLoader::~RowLoader() {
   for (const Run& run : runs_) core_->RemoveBulkFiles(run.files);
 }
 
-arrow::Status RowLoader::Add(const std::shared_ptr<arrow::RecordBatch>& batch) {
-  ARROW_ASSIGN_OR_RAISE(auto stored, ToStored(batch));
-  const int64_t bytes = BytesOf(*stored);
-  return AddStored(std::move(stored), bytes);
+arrow::Status RowLoader::Add(const std::shared_ptr<arrow::RecordBatch>& batch, bool copy_slices) {
+  const std::string& name = table_->info.name;
+  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(name, table_->schema->ToStored(batch)));
+  if (stored->num_rows() == 0) return arrow::Status::OK();
+  // Batches may have one row each.
+  const int64_t bytes = BatchBytes(*stored) + BatchOverhead(stored->num_columns());
+  if (copy_slices && arrow::util::TotalBufferSize(*stored) > 2 * bytes) {
+    ARROW_ASSIGN_OR_RAISE(stored, InTable(name, CopyBatch(stored, core_->pool())));
+  }
+  if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) ARROW_RETURN_NOT_OK(FinishRun());
+  rows_ += stored->num_rows();
+  pending_.push_back(std::move(stored));
+  pending_bytes_ += bytes;
+  return arrow::Status::OK();
 }
 
 arrow::Status RowLoader::AddAll(arrow::RecordBatchReader* rows) {
   // Columns that do not fit are refused though no rows may come.
-  ARROW_ASSIGN_OR_RAISE(auto none, arrow::RecordBatch::MakeEmpty(rows->schema()));
-  ARROW_RETURN_NOT_OK(ToStored(none));
+  const arrow::Status fits = table_->schema->CheckFields(*rows->schema());
+  if (!fits.ok()) return fits.WithMessage("table '", table_->info.name, "': ", fits.message());
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(rows->ReadNext(&batch));
     if (batch == nullptr) return arrow::Status::OK();
-    ARROW_ASSIGN_OR_RAISE(auto stored, ToStored(batch));
-    const int64_t bytes = BytesOf(*stored);
-    // A slice would keep all of its batch's memory until the run is written.
-    if (arrow::util::TotalBufferSize(*stored) > 2 * bytes) {
-      ARROW_ASSIGN_OR_RAISE(stored, InTable(table_->info.name, CopyBatch(stored, core_->pool())));
-    }
-    ARROW_RETURN_NOT_OK(AddStored(std::move(stored), bytes));
+    ARROW_RETURN_NOT_OK(Add(batch, /*copy_slices=*/true));
   }
 }
 
@@ -67,19 +68,21 @@ arrow::Status RowLoader::Commit(const WriteOptions& options) {
 }
 
 arrow::Status RowLoader::CommitPending(const WriteOptions& options) {
-  if (pending_.empty()) {  // a table that is gone refuses no rows as well
-    ARROW_ASSIGN_OR_RAISE(auto none,
-                          arrow::RecordBatch::MakeEmpty(table_->schema->stored_schema()));
-    pending_.push_back(std::move(none));
-  }
   std::vector<Operation> operations;
-  operations.reserve(pending_.size());
+  operations.reserve(pending_.size() + 1);
   for (auto& stored : std::exchange(pending_, {})) {
     ARROW_ASSIGN_OR_RAISE(Operation op, PrepareStored(table_.get(), std::move(stored),
                                                       core_->pool(), core_->helpers()));
     operations.push_back(std::move(op));
   }
   pending_bytes_ = 0;
+  if (operations.empty()) {  // a table that is gone refuses no rows as well
+    Operation& none = operations.emplace_back();
+    none.kind = OperationKind::kInsertRows;
+    none.table = table_.get();
+    none.rows = std::make_shared<SortedRows>();
+    none.rows->columns = arrow::RecordBatch::Make(arrow::schema({}), 0, arrow::ArrayVector());
+  }
   return core_->Commit(operations, options);
 }
 
@@ -99,20 +102,6 @@ arrow::Status RowLoader::CommitInFiles(const WriteOptions& options) {
     operations.push_back(std::move(op));
   }
   return core_->Commit(operations, options);
-}
-
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> RowLoader::ToStored(
-    const std::shared_ptr<arrow::RecordBatch>& batch) const {
-  return InTable(table_->info.name, table_->schema->ToStored(batch));
-}
-
-arrow::Status RowLoader::AddStored(std::shared_ptr<arrow::RecordBatch> stored, int64_t bytes) {
-  if (stored->num_rows() == 0) return arrow::Status::OK();
-  if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) ARROW_RETURN_NOT_OK(FinishRun());
-  rows_ += stored->num_rows();
-  pending_.push_back(std::move(stored));
-  pending_bytes_ += bytes;
-  return arrow::Status::OK();
 }
 
 arrow::Status RowLoader::FinishRun() {

@@ -20,7 +20,9 @@ namespace marble {
 /// point: that record. What is not committed is removed by the destructor. One thread.
 class RowLoader {
  public:
-  /// `memory_budget`: Options::memory_budget, in bytes; an eighth is collected, 1 MiB to 1 GiB.
+  /// Bytes that are collected: an eighth of Options::memory_budget, but 1 MiB to 1 GiB.
+  static int64_t ShareOf(int64_t memory_budget);
+
   RowLoader(std::shared_ptr<DatabaseCore> core, std::shared_ptr<TableState> table,
             int64_t memory_budget);
   ~RowLoader();
@@ -28,13 +30,14 @@ class RowLoader {
   RowLoader& operator=(const RowLoader&) = delete;
 
   /// Checks a batch from outside and takes it behind those before. Its buffers are kept until
-  /// their run is written, or to the end.
-  arrow::Status Add(const std::shared_ptr<arrow::RecordBatch>& batch);
-  /// All that `rows` still gives. Slices of larger batches are copied, so that these can go.
+  /// their run is written, or to the end; those of a slice of a larger batch are copied if that is
+  /// asked for, so that the batch can go.
+  arrow::Status Add(const std::shared_ptr<arrow::RecordBatch>& batch, bool copy_slices = false);
+  /// All that `rows` still gives, slices copied.
   arrow::Status AddAll(arrow::RecordBatchReader* rows);
 
-  /// All rows in one commit. Those that never filled a run go through log and memtable like any
-  /// insert, batch by batch.
+  /// All rows in one commit. Those that never filled a run are inserted batch by batch: through
+  /// log and memtable, or in a file of their own if a batch is larger than these.
   arrow::Status Commit(const WriteOptions& options);
   /// The same in SSTables, however few there are.
   arrow::Status CommitInFiles(const WriteOptions& options);
@@ -49,9 +52,6 @@ class RowLoader {
     int merges = 0;  // times that its rows were merged
   };
 
-  arrow::Result<std::shared_ptr<arrow::RecordBatch>> ToStored(
-      const std::shared_ptr<arrow::RecordBatch>& batch) const;
-  arrow::Status AddStored(std::shared_ptr<arrow::RecordBatch> stored, int64_t bytes);
   arrow::Status CommitPending(const WriteOptions& options);
   arrow::Status FinishRun();
   arrow::Status AddRun(std::vector<FileMeta> files);

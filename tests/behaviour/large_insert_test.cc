@@ -1,11 +1,18 @@
 // What Table::Insert promises of many batches and of readers: one commit, however many rows, of
 // which no more than a share of the memory budget is held; nothing if anything fails.
+#include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include <arrow/api.h>
+#include <arrow/extension/uuid.h>
+
+#include <marble/transfer.h>
 
 #include "io/memory_file_system.h"
 #include "support/made_rows.h"
+#include "support/recording_file_system.h"
 #include "support/tiny_options.h"
 
 namespace marble::test {
@@ -13,7 +20,7 @@ namespace {
 
 using BatchPtr = std::shared_ptr<arrow::RecordBatch>;
 
-/// A batch takes a third of a memtable, and a mebibyte is held: some ninety batches.
+/// A batch takes a third of a memtable, and a mebibyte is held: some eighty batches.
 constexpr int64_t kBatchRows = 100;
 constexpr int64_t kFew = 5;
 constexpr int64_t kMany = 400;
@@ -154,11 +161,14 @@ TEST_F(LargeInsertTest, AnAppendTableKeepsTheOrderOfTheRows) {
 TEST_F(LargeInsertTest, AReaderThatFailsLeavesNeitherRowsNorFiles) {
   const size_t before = SstFiles();
   for (const int64_t count : {kFew, kMany}) {
-    MadeRows rows([=](int64_t n) -> arrow::Result<BatchPtr> {
+    size_t meanwhile = 0;
+    MadeRows rows([&](int64_t n) -> arrow::Result<BatchPtr> {
+      meanwhile = std::max(meanwhile, SstFiles());
       if (n == count) return arrow::Status::IOError("the source broke");
       return Batch(n);
     });
     EXPECT_FAILS_WITH("the source broke", keyed_->Insert(&rows));
+    EXPECT_EQ(meanwhile > before, count == kMany);
     EXPECT_EQ(*keyed_->Count(), 0);
     EXPECT_EQ(SstFiles(), before);
   }
@@ -173,7 +183,7 @@ TEST_F(LargeInsertTest, ABatchThatIsRefusedIsNamedAndNothingIsWritten) {
     std::vector<BatchPtr> batches;
     for (int64_t n = 0; n < count; ++n) batches.push_back(Batch(n));
     batches.push_back(bad);
-    EXPECT_FAILS_WITH("table 'keyed': column 'id'", keyed_->Insert(batches));
+    EXPECT_FAILS_WITH("table 'keyed': null in key column 'id'", keyed_->Insert(batches));
     EXPECT_EQ(*keyed_->Count(), 0);
   }
 }
@@ -214,11 +224,27 @@ TEST_F(LargeInsertTest, AReaderThatClosesTheDatabaseIsRefused) {
 
 TEST_F(LargeInsertTest, ADroppedTableRefusesNoRowsToo) {
   ASSERT_OK(database_->DropTable("keyed"));
-  const auto no_batches = keyed_->Insert(std::vector<BatchPtr>{Batch(0)->Slice(0, 0)});
-  EXPECT_TRUE(IsNotFound(no_batches)) << no_batches.ToString();
   auto rows = Rows(0);
-  const auto no_rows = keyed_->Insert(&rows).status();
-  EXPECT_TRUE(IsNotFound(no_rows)) << no_rows.ToString();
+  for (const arrow::Status& refused :
+       {keyed_->Insert(Batch(0)->Slice(0, 0)), keyed_->Insert(std::vector<BatchPtr>()),
+        keyed_->Insert(&rows).status(), BulkLoad(keyed_, &rows).status()}) {
+    EXPECT_TRUE(IsNotFound(refused)) << refused.ToString();
+  }
+}
+
+// Extension types within others: Arrow makes no empty arrays of them.
+TEST_F(LargeInsertTest, AReaderMayHaveColumnsOfAnyType) {
+  const auto type = arrow::list(arrow::extension::uuid());
+  const auto schema = arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
+                                     arrow::field("parts", type)});
+  ASSERT_OK(database_->CreateTable("nested", schema, {.primary_key = {"id"}}));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_.get(), "nested"));
+  ASSERT_OK_AND_ASSIGN(const auto ids, arrow::json::ArrayFromJSONString(arrow::int64(), "[1, 2]"));
+  ASSERT_OK_AND_ASSIGN(const auto parts, arrow::MakeArrayOfNull(type, 2));
+  const auto batch = arrow::RecordBatch::Make(schema, 2, {ids, parts});
+  ASSERT_OK_AND_ASSIGN(const auto rows, arrow::RecordBatchReader::Make({batch}, schema));
+  ASSERT_OK(table->Insert(rows.get()));
+  EXPECT_EQ(*table->Count(), 2);
 }
 
 TEST_F(LargeInsertTest, AReaderOfOtherColumnsIsRefusedThoughItHasNoRows) {
@@ -229,6 +255,37 @@ TEST_F(LargeInsertTest, AReaderOfOtherColumnsIsRefusedThoughItHasNoRows) {
 
 TEST_F(LargeInsertTest, NoReaderIsRefused) {
   EXPECT_FAILS_WITH("'keyed'", keyed_->Insert(static_cast<arrow::RecordBatchReader*>(nullptr)));
+}
+
+/// Calls once when the first SSTable is made.
+class CallingFileSystem : public RecordingFileSystem {
+ public:
+  arrow::Result<std::unique_ptr<WritableFile>> CreateWritable(const std::string& path) override {
+    if (path.ends_with(".arrow") && call != nullptr) std::exchange(call, nullptr)();
+    return RecordingFileSystem::CreateWritable(path);
+  }
+  std::function<void()> call;
+};
+
+TEST(LargeInsertOnDiskTest, ManyBatchesAreBegunAnewWhenTheTableIsAlteredMeanwhile) {
+  CallingFileSystem fs;
+  Options options = TinyOptions();
+  options.file_system = &fs;
+  TestDatabase database(options);
+  ASSERT_OK(database.Open());
+  const auto strict = arrow::schema({RowSchema()->field(0), RowSchema()->field(1)->WithNullable(false),
+                                     RowSchema()->field(2)});
+  ASSERT_OK(database->CreateTable("rows", strict));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database.get(), "rows"));
+  std::vector<BatchPtr> batches;
+  for (int64_t n = 0; n < kMany; ++n) batches.push_back(Batch(n));
+  bool altered = false;
+  fs.call = [&] {
+    altered = database->AlterTable("rows", SchemaChange().AllowNulls("value")).ok();
+  };
+  ASSERT_OK(table->Insert(batches));
+  EXPECT_TRUE(altered);
+  EXPECT_EQ(*table->Count(), kMany * kBatchRows);
 }
 
 TEST(LargeInsertOnDiskTest, ASyncedInsertSurvivesPowerLossWhole) {

@@ -66,8 +66,9 @@ def test_a_column_that_dicts_lack_is_null_if_it_can_be(table):
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_table_and_column(table, rows, column):
-    with pytest.raises(marbledb.SchemaError, match=f"table 't'.*column '{column}'"):
-        table.insert(rows)
+    for method in (table.insert, table.bulk_load):
+        with pytest.raises(marbledb.SchemaError, match=f"table 't'.*column '{column}'"):
+            method(rows)
     assert table.count() == 0
 
 

@@ -185,6 +185,57 @@ def test_what_holds_no_rows_is_a_type_error(empty, data):
             method(data)
 
 
+@pytest.mark.parametrize("method", ["insert", "bulk_load"])
+def test_parts_that_are_rows_are_a_type_error_that_says_so(empty, method):
+    with pytest.raises(TypeError, match="parts, not rows"):
+        getattr(empty, method)({"id": n, "name": "n", "score": 0.0} for n in range(3))
+    assert len(empty) == 0
+
+
+@pytest.mark.parametrize("method", ["insert", "bulk_load"])
+@pytest.mark.parametrize("nullable", [False, True])
+def test_what_a_stream_raises_comes_through(db, method, nullable):
+    schema = pa.schema([pa.field("id", pa.int64(), nullable)])
+    table = db.create_table("t", pa.schema([pa.field("id", pa.int64(), False)]), "id")
+
+    def batches():
+        yield pa.record_batch({"id": [1]}, schema=schema)
+        raise pa.ArrowInvalid("the query failed")
+
+    class Query:
+        def __arrow_c_stream__(self, requested_schema=None):
+            reader = pa.RecordBatchReader.from_batches(schema, batches())
+            return reader.__arrow_c_stream__(requested_schema)
+
+    for data in (pa.RecordBatchReader.from_batches(schema, batches()), Query()):
+        with pytest.raises(pa.ArrowInvalid, match="the query failed"):
+            getattr(table, method)(data)
+    assert len(table) == 0
+
+
+def test_streams_have_columns_of_any_type(db):
+    fields = [
+        ("runs", pa.run_end_encoded(pa.int32(), pa.string())),
+        ("ids", pa.list_(pa.uuid())),
+        ("days", pa.dictionary(pa.int32(), pa.date32())),
+        ("views", pa.string_view()),
+    ]
+    columns = [
+        pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"])),
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"x" * 16], pa.binary(16))),
+        pa.array([1, 1], pa.date32()).dictionary_encode(),
+        pa.array(["v", "w"], pa.string_view()),
+    ]
+    columns[1] = pa.ListArray.from_arrays(pa.array([0, 1, 1], pa.int32()), columns[1])
+    given = pa.schema([pa.field("id", pa.int64()), *fields])  # the key may be null, says the stream
+    table = db.create_table("t", given, "id")
+    batch = pa.record_batch([pa.array([1, 2]), *columns], schema=given)
+    for method in (table.insert, table.bulk_load):
+        method(pa.RecordBatchReader.from_batches(given, [batch.slice(0, 0), batch]))
+        assert table.to_table().to_pylist() == batch.to_pylist()
+        table.delete_range()
+
+
 def test_a_stream_larger_than_its_share_of_memory_does_not_pass_through_the_log(tmp_path):
     with marbledb.open(tmp_path / "small", memory_budget="8MiB") as db:
         schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
