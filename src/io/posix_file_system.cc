@@ -27,7 +27,6 @@ namespace marble {
 namespace {
 
 constexpr mode_t kDirectoryMode = S_IRWXU;
-constexpr mode_t kPermissionBits = 0777;
 /// A thread that is not ours may take the descriptor that was let go of; then it is tried again.
 constexpr int kReserveAttempts = 20;
 constexpr std::chrono::milliseconds kReservePause(5);

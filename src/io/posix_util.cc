@@ -15,7 +15,6 @@ namespace marble {
 namespace {
 
 constexpr mode_t kFileMode = S_IRUSR | S_IWUSR;
-constexpr mode_t kPermissionBits = 0777;
 
 /// Collects the parts from byte `skip` on into `vectors`, at most IOV_MAX of them.
 void CollectVectors(std::span<const std::string_view> parts, size_t skip,

@@ -38,6 +38,9 @@ arrow::Status RemoveIfThere(FileSystem* fs, const std::string& path);
 /// A path with a zero byte would name another file to the kernel; it is refused.
 arrow::Status CheckPath(const std::string& path);
 
+/// The bits of a file's mode that say who may do what.
+inline constexpr mode_t kPermissionBits = 0777;
+
 /// Owns a descriptor.
 class UniqueFd {
  public:

@@ -22,6 +22,7 @@
 // clang-format on
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -92,6 +93,10 @@ void EncodeLogRecordHeader(const LogRecordHeader& header, uint64_t checksum, cha
 /// Reads the 64 bytes of a record header. False if they are none; whether the record verifies is
 /// another question. Any bytes are fine.
 bool DecodeLogRecordHeader(const char* bytes, LogRecordHeader* header, uint64_t* checksum);
+
+inline bool IsZero(std::string_view bytes) {
+  return std::ranges::all_of(bytes, [](char c) { return c == 0; });
+}
 
 /// Bytes a record takes in the file, header and padding included.
 inline int64_t LogRecordBytes(uint64_t payload_bytes) {

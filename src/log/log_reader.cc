@@ -18,10 +18,6 @@ constexpr int64_t kPieceBytes = 1 << 20;
 /// records beside live ones make it a little more.
 constexpr int64_t kHashedTimes = 64;
 
-bool IsZero(std::string_view bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
-}
-
 bool IsAligned(const void* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % kLogAlignment == 0;
 }

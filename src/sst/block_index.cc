@@ -9,8 +9,6 @@ namespace marble {
 
 namespace {
 
-constexpr uint64_t kHeaderBytes = 64;
-constexpr uint64_t kEntryBytes = 64;
 constexpr uint32_t kFlagRepeatedKeys = 1;
 constexpr uint32_t kFlagKinds = 2;
 
@@ -40,11 +38,11 @@ void BlockIndexBuilder::Add(const BlockEntry& block, std::string_view first_key,
 
 std::string BlockIndexBuilder::Finish() const {
   std::string section;
-  section.reserve(kHeaderBytes + entries_.size() + keys_.size());
+  section.reserve(BlockIndex::kHeaderBytes + entries_.size() + keys_.size());
   PutFixed<uint64_t>(&section, blocks_);
   PutFixed<uint64_t>(&section, rows_);
   PutFixed<uint64_t>(&section, keys_.size());
-  section.resize(kHeaderBytes, '\0');
+  section.resize(BlockIndex::kHeaderBytes, '\0');
   section += entries_;
   section += keys_;
   return section;

@@ -60,6 +60,9 @@ class BlockIndexBuilder {
 /// A view of a section; the bytes must outlive it. Immutable, thread-safe.
 class BlockIndex {
  public:
+  static constexpr int64_t kHeaderBytes = 64;
+  static constexpr int64_t kEntryBytes = 64;
+
   BlockIndex() = default;
   /// Checks every entry: lengths, ascending offsets inside [data_begin, data_end) of the file,
   /// ascending rows that sum up to `rows` and have bytes to stand for them, keys inside the key

@@ -8,6 +8,7 @@
 #include <marble/error.h>
 
 #include "base/coding.h"
+#include "sst/block_index.h"
 #include "sst/page_verifier.h"
 
 namespace marble {
@@ -16,8 +17,6 @@ namespace {
 
 /// Offsets in a block index (block_index.h).
 constexpr int64_t kRowsAt = 8;
-constexpr int64_t kHeaderBytes = 64;
-constexpr int64_t kEntryBytes = 64;
 constexpr int64_t kSequenceAt = 40;
 
 /// Rows and the highest sequence. What else the index says is checked when the file is opened.
@@ -25,12 +24,13 @@ arrow::Status FillFromBlockIndex(PageVerifier* pages, const SectionLocation& ind
                                  bool has_sequences, FileMeta* meta) {
   ARROW_ASSIGN_OR_RAISE(auto bytes,
                         pages->Read(index.offset, index.length, arrow::default_memory_pool()));
-  if (index.length < kHeaderBytes) return arrow::Status::OK();
-  const uint64_t blocks = std::min<uint64_t>(LoadLittle<uint64_t>(bytes->data()),
-                                             (index.length - kHeaderBytes) / kEntryBytes);
+  if (index.length < BlockIndex::kHeaderBytes) return arrow::Status::OK();
+  const int64_t blocks_max = (index.length - BlockIndex::kHeaderBytes) / BlockIndex::kEntryBytes;
+  const uint64_t blocks = std::min<uint64_t>(LoadLittle<uint64_t>(bytes->data()), blocks_max);
   meta->rows = LoadLittle<uint64_t>(bytes->data() + kRowsAt);
   for (uint64_t block = 0; block < blocks; ++block) {
-    const uint8_t* entry = bytes->data() + kHeaderBytes + block * kEntryBytes;
+    const uint8_t* entry =
+        bytes->data() + BlockIndex::kHeaderBytes + block * BlockIndex::kEntryBytes;
     meta->sequence_max = std::max(meta->sequence_max, LoadLittle<uint64_t>(entry + kSequenceAt));
   }
   if (!has_sequences) meta->constant_sequence = meta->sequence_max;

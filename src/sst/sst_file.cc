@@ -17,14 +17,6 @@ namespace marble {
 
 namespace {
 
-// In front of the first record batch stands Arrow's magic, at least.
-constexpr int64_t kDataBegin = 8;
-constexpr int64_t kPrefixBytes = 8;
-
-std::string_view View(const arrow::Buffer& buffer) {
-  return {reinterpret_cast<const char*>(buffer.data()), static_cast<size_t>(buffer.size())};
-}
-
 arrow::Result<std::shared_ptr<arrow::RecordBatch>> Decode(
     std::shared_ptr<arrow::Buffer> metadata, std::shared_ptr<arrow::Buffer> body,
     const std::shared_ptr<arrow::Schema>& schema, std::span<const int> columns,
@@ -147,7 +139,8 @@ arrow::Status SstFile::OpenBlockIndex() {
   Pin(location.length);
   int64_t data_end = pages_->covered_bytes();
   for (const auto& [name, section] : sections_) data_end = std::min(data_end, section.offset);
-  auto index = BlockIndex::Open(View(*block_index_bytes_), meta_.rows, kDataBegin, data_end);
+  auto index =
+      BlockIndex::Open(std::string_view(*block_index_bytes_), meta_.rows, kIpcBeginBytes, data_end);
   if (!index.ok()) return Damage(index.status(), location.offset);
   blocks_ = std::move(*index);
   Pin(blocks_.bytes());
@@ -167,7 +160,7 @@ arrow::Status SstFile::OpenLookup() {
     ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(found->second));
     ARROW_RETURN_NOT_OK(
         pages_->Verify(lookup_offset_, std::min(found->second.length, PointIndex::kHeaderBytes)));
-    auto index = PointIndex::Open(View(*lookup_bytes_), meta_.rows);
+    auto index = PointIndex::Open(std::string_view(*lookup_bytes_), meta_.rows);
     if (!index.ok()) return Damage(index.status(), lookup_offset_);
     point_index_ = *index;
     locator_ = RowLocator(blocks_);
@@ -177,7 +170,7 @@ arrow::Status SstFile::OpenLookup() {
     ARROW_ASSIGN_OR_RAISE(lookup_bytes_, PinSection(bloom->second));
     ARROW_RETURN_NOT_OK(
         pages_->Verify(lookup_offset_, std::min(bloom->second.length, BloomFilter::kHeaderBytes)));
-    auto filter = BloomFilter::Open(View(*lookup_bytes_));
+    auto filter = BloomFilter::Open(std::string_view(*lookup_bytes_));
     if (!filter.ok()) return Damage(filter.status(), lookup_offset_);
     bloom_filter_ = *filter;
   }
@@ -198,7 +191,8 @@ void SstFile::CopyPointIndex() {
   if (!options_.cache->TryTake(length)) return;
   // What fails here is met again, and told, by the lookups that go on as before.
   auto bytes = pages_->Read(lookup_offset_, length, options_.pool);
-  const auto index = bytes.ok() ? PointIndex::Open(View(**bytes), meta_.rows) : bytes.status();
+  const auto index =
+      bytes.ok() ? PointIndex::Open(std::string_view(**bytes), meta_.rows) : bytes.status();
   if (!index.ok()) {
     options_.cache->GiveBack(length);
     return;
@@ -212,7 +206,7 @@ arrow::Status SstFile::OpenTombstones() {
   ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadSection(kSectionRangeTombstones));
   std::vector<RangeTombstone> list;
   if (bytes->size() > 0) {
-    auto tombstones = DecodeRangeTombstones(View(*bytes));
+    auto tombstones = DecodeRangeTombstones(std::string_view(*bytes));
     if (!tombstones.ok()) {
       return Damage(tombstones.status(), sections_.find(kSectionRangeTombstones)->second.offset);
     }
@@ -269,12 +263,13 @@ arrow::Result<SstFile::BlockMessage> SstFile::ReadMessage(int64_t block) const {
   BlockMessage message;
   ARROW_ASSIGN_OR_RAISE(message.bytes, Bytes(at, entry.message_length(), /*check=*/!zero_copy_));
   if (zero_copy_) ARROW_RETURN_NOT_OK(pages_->Verify(at, entry.metadata_length));
-  const int64_t length = entry.metadata_length - kPrefixBytes;
+  const int64_t length = entry.metadata_length - kIpcPrefixBytes;
   if (LoadLittle<uint32_t>(message.bytes->data()) != 0xFFFFFFFFu ||
       LoadLittle<int32_t>(message.bytes->data() + 4) != length) {
     return Damage("no message starts where the block index says", at);
   }
-  message.metadata = View(*message.bytes).substr(kPrefixBytes, static_cast<size_t>(length));
+  message.metadata =
+      std::string_view(*message.bytes).substr(kIpcPrefixBytes, static_cast<size_t>(length));
   return message;
 }
 
@@ -291,10 +286,10 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> SstFile::DecodeBlock(
       {message.bytes->data() + entry.metadata_length, static_cast<size_t>(entry.body_length)});
   if (!compression.ok()) return Damage(compression.status(), at);
   ARROW_RETURN_NOT_OK(CheckCompression(*compression, at));
-  auto decoded =
-      Decode(arrow::SliceBuffer(message.bytes, kPrefixBytes, entry.metadata_length - kPrefixBytes),
-             arrow::SliceBuffer(message.bytes, entry.metadata_length, entry.body_length),
-             file_schema_, columns, options_.pool);
+  const int64_t metadata_length = entry.metadata_length - kIpcPrefixBytes;
+  auto decoded = Decode(arrow::SliceBuffer(message.bytes, kIpcPrefixBytes, metadata_length),
+                        arrow::SliceBuffer(message.bytes, entry.metadata_length, entry.body_length),
+                        file_schema_, columns, options_.pool);
   if (!decoded.ok()) return Damage(decoded.status(), at);
   std::shared_ptr<arrow::RecordBatch> batch = decoded.MoveValueUnsafe();
   if (batch->num_rows() != entry.rows) {

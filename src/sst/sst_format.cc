@@ -12,9 +12,7 @@ namespace marble {
 
 namespace {
 
-// "ARROW1" and the length of the footer close the file; Arrow writes 8 bytes of end-of-stream
-// marker before the footer.
-constexpr int64_t kTrailerBytes = 10;
+// Arrow writes a marker of the stream's end before the footer.
 constexpr int64_t kEndOfStreamBytes = 8;
 
 std::string_view TakeUntil(char separator, std::string_view* text) {
@@ -75,10 +73,10 @@ arrow::Result<SectionDirectory> DecodeSectionDirectory(std::string_view text) {
 }
 
 std::optional<int64_t> TailStart(int64_t size, int64_t footer_length) {
-  if (footer_length <= 0 || footer_length > size - kTrailerBytes - kEndOfStreamBytes) {
+  if (footer_length <= 0 || footer_length > size - kIpcTrailerBytes - kEndOfStreamBytes) {
     return std::nullopt;
   }
-  const int64_t end = size - kTrailerBytes - footer_length - kEndOfStreamBytes;
+  const int64_t end = size - kIpcTrailerBytes - footer_length - kEndOfStreamBytes;
   // With n pages the section starts at end - 8n, and n must be the pages of that many bytes. The
   // one candidate is the number of (page + its checksum) pairs in `end`, rounded up.
   const int64_t pages = (end + kSstPageBytes + 7) / (kSstPageBytes + 8);

@@ -44,6 +44,15 @@ inline constexpr uint32_t kSstVersion = 1;
 inline constexpr int64_t kSstPageBytes = 16 * 1024;
 inline constexpr int64_t kSstSectionAlignment = 64;
 
+/// Arrow's part of the layout: the magic, which two zero bytes follow at the beginning; what stands
+/// in front of each message (a continuation marker and the length of the metadata); what closes the
+/// file (the length of the footer and the magic).
+inline constexpr char kIpcMagic[] = "ARROW1";
+inline constexpr int64_t kIpcMagicBytes = 6;
+inline constexpr int64_t kIpcBeginBytes = 8;
+inline constexpr int64_t kIpcPrefixBytes = 8;
+inline constexpr int64_t kIpcTrailerBytes = 4 + kIpcMagicBytes;
+
 inline constexpr char kSectionPointIndex[] = "point_index";
 inline constexpr char kSectionBloomFilter[] = "bloom_filter";
 inline constexpr char kSectionBlockIndex[] = "block_index";

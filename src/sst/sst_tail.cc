@@ -17,14 +17,7 @@ namespace marble {
 
 namespace {
 
-constexpr char kMagic[] = "ARROW1";
-constexpr int64_t kMagicBytes = 6;
-constexpr int64_t kTrailerBytes = kMagicBytes + 4;
 constexpr int64_t kFirstRead = 64 * 1024;
-
-std::string_view View(const arrow::Buffer& buffer) {
-  return {reinterpret_cast<const char*>(buffer.data()), static_cast<size_t>(buffer.size())};
-}
 
 // The bytes from the page checksum section to the end of the file, and where they start.
 arrow::Result<std::shared_ptr<arrow::Buffer>> ReadTailBytes(ReadableFile* file,
@@ -34,15 +27,16 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> ReadTailBytes(ReadableFile* file,
   const int64_t first_read = std::min(size, kFirstRead);
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> end,
                         file->Read(size - first_read, first_read));
-  if (size < kTrailerBytes ||
-      std::memcmp(end->data() + first_read - kMagicBytes, kMagic, kMagicBytes) != 0) {
-    return CorruptionError(path, std::max<int64_t>(0, size - kMagicBytes),
+  if (size < kIpcTrailerBytes ||
+      std::memcmp(end->data() + first_read - kIpcMagicBytes, kIpcMagic, kIpcMagicBytes) != 0) {
+    return CorruptionError(path, std::max<int64_t>(0, size - kIpcMagicBytes),
                            "the file does not end with Arrow's magic");
   }
-  const auto footer_length = LoadLittle<int32_t>(end->data() + first_read - kTrailerBytes);
+  const auto footer_length = LoadLittle<int32_t>(end->data() + first_read - kIpcTrailerBytes);
   const std::optional<int64_t> tail_start = TailStart(size, footer_length);
   if (!tail_start.has_value()) {
-    return CorruptionError(path, size - kTrailerBytes, "the length of the footer cannot be right");
+    return CorruptionError(path, size - kIpcTrailerBytes,
+                           "the length of the footer cannot be right");
   }
   *start = *tail_start;
   const int64_t tail_bytes = size - *start;
@@ -158,7 +152,7 @@ arrow::Result<SstTail> ParseTail(const std::shared_ptr<arrow::Buffer>& bytes, in
                                  const std::string& path) {
   SstTail tail;
   tail.start = start;
-  tail.checksum = Checksum(View(*bytes));
+  tail.checksum = Checksum(std::string_view(*bytes));
   const int64_t pages = (tail.start + kSstPageBytes - 1) / kSstPageBytes;
   tail.page_checksums.resize(pages);
   std::memcpy(tail.page_checksums.data(), bytes->data(), pages * sizeof(uint64_t));
@@ -192,7 +186,7 @@ arrow::Result<SstTail> ReadTailOf(ReadableFile* file, const std::string& path, c
   }
   int64_t start = 0;
   ARROW_ASSIGN_OR_RAISE(const auto bytes, ReadTailBytes(file, path, &start));
-  if (must_be_proven && Checksum(View(*bytes)) != meta.tail_checksum) {
+  if (must_be_proven && Checksum(std::string_view(*bytes)) != meta.tail_checksum) {
     return CorruptionError(path, start, "checksum mismatch in page checksums and footer");
   }
   ARROW_ASSIGN_OR_RAISE(SstTail tail, ParseTail(bytes, start, path));

@@ -22,10 +22,6 @@ namespace {
 using arrow::Result;
 using arrow::Status;
 
-std::string_view View(const arrow::Buffer& buffer) {
-  return {reinterpret_cast<const char*>(buffer.data()), static_cast<size_t>(buffer.size())};
-}
-
 // One pass over the blocks of a file.
 class Verifier {
  public:
@@ -183,7 +179,7 @@ Status VerifySst(const SstFile& file) { return Verifier(file).Run(); }
 
 Result<std::shared_ptr<arrow::RecordBatch>> ReadZoneMapsOf(const SstFile& file) {
   ARROW_ASSIGN_OR_RAISE(const auto bytes, file.ReadSection(kSectionZoneMaps));
-  auto zones = ParseZoneMaps(View(*bytes));
+  auto zones = ParseZoneMaps(std::string_view(*bytes));
   if (!zones.ok()) return file.Damage(zones.status(), -1);
   if ((*zones)->num_rows() != file.blocks().num_blocks() + 1 ||
       (*zones)->num_columns() != 3 * file.schema().stored_schema()->num_fields()) {

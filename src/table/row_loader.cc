@@ -111,9 +111,9 @@ arrow::Status RowLoader::FinishRun() {
   for (size_t i = 0; i < pending_.size(); ++i) {
     slices.push_back({static_cast<int32_t>(i), false, 0, pending_[i]->num_rows()});
   }
-  ARROW_ASSIGN_OR_RAISE(auto rows,
-                        InTable(table_->info.name,
-                                Gather(schema.stored_schema(), pending_, slices, core_->pool())));
+  ARROW_ASSIGN_OR_RAISE(
+      auto rows,
+      InTable(table_->info.name, Gather(schema.stored_schema(), pending_, slices, core_->pool())));
   pending_.clear();
   pending_bytes_ = 0;
   SortedRows sorted;
@@ -121,8 +121,8 @@ arrow::Status RowLoader::FinishRun() {
     sorted.columns = std::move(rows);
   } else {
     ARROW_ASSIGN_OR_RAISE(auto keys, InTable(table_->info.name, schema.codec()->Encode(*rows)));
-    ARROW_ASSIGN_OR_RAISE(
-        sorted, SortByKey(rows, keys, *schema.codec(), core_->pool(), core_->helpers()));
+    ARROW_ASSIGN_OR_RAISE(sorted,
+                          SortByKey(rows, keys, *schema.codec(), core_->pool(), core_->helpers()));
   }
   const auto written = static_cast<uint64_t>(sorted.columns->num_rows());
   ARROW_ASSIGN_OR_RAISE(auto files, core_->WriteBulkRun(*table_, sorted, rows_written_));
@@ -132,8 +132,8 @@ arrow::Status RowLoader::FinishRun() {
 
 arrow::Status RowLoader::AddRun(std::vector<FileMeta> files) {
   // Rows in order of their keys need no merge: the run goes on.
-  if (!runs_.empty() && (table_->schema->is_append() ||
-                         runs_.back().files.back().largest < files.front().smallest)) {
+  if (!runs_.empty() &&
+      (table_->schema->is_append() || runs_.back().files.back().largest < files.front().smallest)) {
     std::ranges::move(files, std::back_inserter(runs_.back().files));
     return arrow::Status::OK();
   }

@@ -121,8 +121,7 @@ TEST_F(BulkLoadTest, AnAppendTableKeepsTheOrderOfTheRowsAndGoesOnBehindThem) {
   ASSERT_OK(Reopen());
   ASSERT_OK(append_->Insert(RowsOf({9}, 0)));
   std::vector<int64_t> ids = {7, 7};
-  for (int64_t n = 0; n < 30; ++n)
-    std::ranges::copy(BatchIds(-n * kBatchRows), back_inserter(ids));
+  for (int64_t n = 0; n < 30; ++n) std::ranges::copy(BatchIds(-n * kBatchRows), back_inserter(ids));
   ids.push_back(8);
   ids.push_back(9);
   ASSERT_OK_AND_ASSIGN(auto expected, arrow::Table::FromRecordBatches({RowsOf(ids, 0)}));

@@ -59,9 +59,8 @@ class LargeInsertTest : public testing::Test {
 
 /// Batches 0 to `count`, each `step` behind the last.
 MadeRows Rows(int64_t count, int64_t step = kBatchRows) {
-  return MadeRows([=](int64_t n) -> arrow::Result<BatchPtr> {
-    return n < count ? Batch(n, step) : nullptr;
-  });
+  return MadeRows(
+      [=](int64_t n) -> arrow::Result<BatchPtr> { return n < count ? Batch(n, step) : nullptr; });
 }
 
 TEST_F(LargeInsertTest, AReaderOfFewRowsIsAnInsertThroughTheLog) {
@@ -235,8 +234,8 @@ TEST_F(LargeInsertTest, ADroppedTableRefusesNoRowsToo) {
 // Extension types within others: Arrow makes no empty arrays of them.
 TEST_F(LargeInsertTest, AReaderMayHaveColumnsOfAnyType) {
   const auto type = arrow::list(arrow::extension::uuid());
-  const auto schema = arrow::schema({arrow::field("id", arrow::int64(), /*nullable=*/false),
-                                     arrow::field("parts", type)});
+  const auto schema = arrow::schema(
+      {arrow::field("id", arrow::int64(), /*nullable=*/false), arrow::field("parts", type)});
   ASSERT_OK(database_->CreateTable("nested", schema, {.primary_key = {"id"}}));
   ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_.get(), "nested"));
   ASSERT_OK_AND_ASSIGN(const auto ids, arrow::json::ArrayFromJSONString(arrow::int64(), "[1, 2]"));
@@ -273,8 +272,8 @@ TEST(LargeInsertOnDiskTest, ManyBatchesAreBegunAnewWhenTheTableIsAlteredMeanwhil
   options.file_system = &fs;
   TestDatabase database(options);
   ASSERT_OK(database.Open());
-  const auto strict = arrow::schema({RowSchema()->field(0), RowSchema()->field(1)->WithNullable(false),
-                                     RowSchema()->field(2)});
+  const auto strict = arrow::schema(
+      {RowSchema()->field(0), RowSchema()->field(1)->WithNullable(false), RowSchema()->field(2)});
   ASSERT_OK(database->CreateTable("rows", strict));
   ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database.get(), "rows"));
   std::vector<BatchPtr> batches;
