@@ -52,15 +52,15 @@ class Lane:
         return ROOT / self.program if self.program.endswith(".py") else TESTS / self.program
 
 
-def fuzz(target: str, seconds: int, amount: int) -> Lane:
-    """A fuzz target under the driver of the tree: its `amount` is what was seen in that time."""
+def fuzz(target: str, amount: int) -> Lane:
+    """A fuzz target under the driver of the tree."""
     return Lane(
         f"fuzz-{target}",
         f"{target}_fuzz",
         "executions",
         amount,
         r"(\d+) mutations",
-        arguments=(f"-max_total_time={seconds}", f"-artifact_prefix={OUTPUT}/{target}_",
+        arguments=(f"-runs={amount}", f"-artifact_prefix={OUTPUT}/{target}_",
                    str(ROOT / "tests/fuzz/corpus" / target)),
     )
 
@@ -91,13 +91,13 @@ LANES = (
     Lane("planted", "tools/planted.py", "bugs caught", 36, r"planted: (\d+) of"),
     Lane("large", "crash_test", "MiB", 8_192, r"(\d+) MiB: ", "MARBLE_LARGE_DAMAGE_MIB",
          "LargeDamageTest.*"),
-    fuzz("manifest", 60, 3_000_000),
-    fuzz("log", 90, 800_000),
-    fuzz("key", 90, 1_200_000),
-    fuzz("ipc", 60, 100_000),
-    fuzz("sst", 60, 150_000),
-    fuzz("database", 90, 10_000),
-    fuzz("operations", 60, 800),
+    fuzz("manifest", 3_000_000),
+    fuzz("log", 800_000),
+    fuzz("key", 1_200_000),
+    fuzz("ipc", 100_000),
+    fuzz("sst", 300_000),
+    fuzz("database", 10_000),
+    fuzz("operations", 800),
 )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ class Part:
     def run(self, seed: int) -> None:
         lane = self.lane
         environment = os.environ | {"MARBLE_SEED": str(seed)}
-        arguments = [scaled_time(argument, self.scale) for argument in lane.arguments]
+        arguments = [scaled_runs(argument, self.scale) for argument in lane.arguments]
         if lane.variable:
             environment[lane.variable] = str(max(int(lane.amount * self.scale), 1))
             arguments.append(f"--gtest_filter={lane.filter}")
@@ -139,10 +139,10 @@ class Part:
         self.count = sum(map(int, found)) if "(" in lane.counted else len(found)
 
 
-def scaled_time(argument: str, scale: float) -> str:
-    """-max_total_time=S with its seconds scaled; anything else as it is."""
+def scaled_runs(argument: str, scale: float) -> str:
+    """-runs=N with its number scaled; anything else as it is."""
     name, _, value = argument.partition("=")
-    return f"{name}={max(int(int(value) * scale), 1)}" if name == "-max_total_time" else argument
+    return f"{name}={max(int(int(value) * scale), 1)}" if name == "-runs" else argument
 
 
 def report_of(parts: list[Part], seconds: float, seed: int) -> str:
