@@ -35,6 +35,10 @@ class KeySearch {
     const std::string_view last = key_at(count - 1);
     const auto differ = std::ranges::mismatch(first, last);
     common_ = first.substr(0, static_cast<size_t>(differ.in1 - first.begin()));
+    if (!common_.empty() && common_.size() <= 8) {
+      common_mask_ = ~uint64_t{0} << (8 * (8 - common_.size()));
+      common_word_ = KeyPrefix(common_, 0);
+    }
     prefixes_.reserve(count);
     for (size_t i = 0; i < count; ++i) prefixes_.push_back(KeyPrefix(key_at(i), common_.size()));
   }
@@ -46,7 +50,7 @@ class KeySearch {
 
   Place Find(std::string_view key) const {
     if (!common_.empty()) {
-      const int order = key.substr(0, common_.size()).compare(common_);
+      const int order = CompareBegin(key);
       if (order != 0) return order < 0 ? Place{0, 0} : Place{size(), size()};
     }
     const uint64_t prefix = KeyPrefix(key, common_.size());
@@ -59,6 +63,14 @@ class KeySearch {
   }
 
  private:
+  /// What `key` begins with beside what all keys begin with; without a call where that is short.
+  int CompareBegin(std::string_view key) const {
+    if (common_.size() > 8 || key.size() < 8) {
+      return key.substr(0, common_.size()).compare(common_);
+    }
+    const uint64_t begin = KeyPrefix(key, 0) & common_mask_;
+    return begin == common_word_ ? 0 : begin < common_word_ ? -1 : 1;
+  }
   size_t CountLess(uint64_t prefix) const {
     const uint64_t* const begin = prefixes_.data();
     const auto is_less = [prefix](uint64_t other) { return other < prefix; };
@@ -66,6 +78,8 @@ class KeySearch {
   }
 
   std::string common_;              // what all keys begin with
+  uint64_t common_word_ = 0;        // the same as the first bytes of a KeyPrefix, if it fits one
+  uint64_t common_mask_ = 0;        // and the bits of it that count
   std::vector<uint64_t> prefixes_;  // KeyPrefix behind that
 };
 

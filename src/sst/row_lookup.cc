@@ -24,6 +24,8 @@ constexpr size_t kLinesAhead = 24;
 /// The same of blocks that the reader keeps, and then of their batches.
 constexpr size_t kBlocksAhead = 24;
 constexpr size_t kBatchesAhead = 12;
+/// Fewer candidates than that are sorted by comparing them.
+constexpr size_t kCountedMin = 64;
 /// Bytes of blocks that are held together, and of keys that are gathered together, about.
 constexpr int64_t kOpenBytesMax = int64_t{8} << 20;
 
@@ -54,6 +56,8 @@ class RowsLookup {
     uint32_t file;
     uint32_t block;
     int32_t row;
+    /// Orders the candidates of a file: its row there, or without a point index its block.
+    uint32_t place;
   };
   struct OpenBlock {
     const File* file;
@@ -116,7 +120,7 @@ Status RowsLookup::Add(const AskedFile& asked) {
   const uint64_t snapshot = meta.sequence_max <= query_.snapshot ? kSequenceMax : query_.snapshot;
   files_.push_back({asked.reader, rows, rows->file(), snapshot});
   for (const int64_t key : asked.keys) {
-    candidates_.push_back({.key = key, .file = file, .block = 0, .row = -1});
+    candidates_.push_back({.key = key, .file = file, .block = 0, .row = -1, .place = 0});
   }
   return Status::OK();
 }
@@ -164,6 +168,7 @@ Result<bool> RowsLookup::LocateByIndex(Candidate* candidate) const {
       if (row >= index.row_count()) return file.Damage("the point index names a row too many");
       candidate->block = file.locator().Find(row);
       candidate->row = static_cast<int32_t>(row - file.locator().FirstRow(candidate->block));
+      candidate->place = row;
       return true;
     }
     if (!index.Overflowed(line)) break;
@@ -180,7 +185,7 @@ Result<bool> RowsLookup::LocateByBounds(Candidate* candidate) const {
   const BlockIndex& blocks = file.blocks();
   const std::string_view wanted = (*query_.keys)[candidate->key];
   const int64_t block = blocks.Find(wanted);
-  candidate->block = static_cast<uint32_t>(block);
+  candidate->block = candidate->place = static_cast<uint32_t>(block);
   return block < blocks.num_blocks() && wanted >= blocks.FirstKey(block);
 }
 
@@ -193,24 +198,30 @@ void RowsLookup::SortByRow() {
 }
 
 void RowsLookup::SortByRow(const SstFile& file, std::span<Candidate> candidates) {
-  // By block first, counted and not compared, unless there are more blocks than candidates.
-  const auto blocks = static_cast<size_t>(file.blocks().num_blocks());
-  const auto by_row = [](const Candidate& a, const Candidate& b) {
-    return a.block != b.block ? a.block < b.block : a.row < b.row;
-  };
-  if (blocks > candidates.size()) {
-    std::ranges::sort(candidates, by_row);
+  if (candidates.size() < kCountedMin) {
+    std::ranges::sort(candidates, {}, &Candidate::place);
     return;
   }
-  std::vector<size_t> ends(blocks + 1);
-  for (const Candidate& candidate : candidates) ++ends[candidate.block + 1];
+  // Counted by parts of the file, as many as there are candidates; then those of a part compared.
+  const PointIndex& index = file.point_index();
+  const uint64_t places =
+      index.valid() ? index.row_count() : static_cast<uint64_t>(file.blocks().num_blocks());
+  const int shift = static_cast<int>(std::bit_width(places - 1)) -
+                    static_cast<int>(std::bit_width(candidates.size() - 1));
+  const auto part = [shift = std::max(shift, 0)](uint64_t place) { return place >> shift; };
+  std::vector<size_t> ends(part(places - 1) + 2);
+  for (const Candidate& candidate : candidates) ++ends[part(candidate.place) + 1];
   std::partial_sum(ends.begin(), ends.end(), ends.begin());
   sorted_.assign(candidates.begin(), candidates.end());
-  for (const Candidate& candidate : sorted_) candidates[ends[candidate.block]++] = candidate;
-  auto begin = candidates.begin();
-  for (size_t block = 0; block < blocks; ++block) {
-    const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(ends[block]);
-    std::ranges::sort(begin, end, {}, &Candidate::row);
+  for (const Candidate& candidate : sorted_) {
+    candidates[ends[part(candidate.place)]++] = candidate;
+  }
+  ends.pop_back();  // each is the end of those of its part now
+  size_t begin = 0;
+  for (const size_t end : ends) {
+    if (end - begin > 1) {
+      std::ranges::sort(candidates.subspan(begin, end - begin), {}, &Candidate::place);
+    }
     begin = end;
   }
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -27,12 +26,15 @@ bool IsVisible(const Found& found, uint64_t covering) {
   return found.kind != RowKind::kDelete && found.sequence >= covering;
 }
 
+/// All that `file` has, rows and tombstones, is newer than the snapshot.
+bool IsBehind(const TableFile& file, uint64_t snapshot) {
+  return file.meta().sequence_min > snapshot && file.meta().range_tombstones == 0;
+}
+
 /// The file of `run` that has to be asked for `key`, or nullptr.
 const TableFile* FileToAsk(const Run& run, std::string_view key, uint64_t snapshot) {
   const TableFile* file = run.Find(key);
-  if (file == nullptr) return nullptr;
-  const FileMeta& meta = file->meta();
-  return meta.sequence_min > snapshot && meta.range_tombstones == 0 ? nullptr : file;
+  return file == nullptr || IsBehind(*file, snapshot) ? nullptr : file;
 }
 
 uint64_t CoveringIn(const Memtable& memtable, std::string_view key, uint64_t snapshot) {
@@ -248,16 +250,23 @@ class ManyRows final : public RowSink {
 
   /// The open keys by the file of the run that may have them.
   std::vector<Asked> FilesToAsk(const marble::Run& run) const {
-    std::vector<Asked> files;
-    std::unordered_map<const TableFile*, size_t> places;
+    constexpr uint32_t kNowhere = ~uint32_t{0};
+    std::vector<Asked> asked;
+    std::vector<uint32_t> asked_of_file(run.files.size(), kNowhere);
     for (const int64_t key : open_) {
-      const TableFile* file = FileToAsk(run, keys_[key], snapshot_);
-      if (file == nullptr || IsOutdated(*file, Covering(key))) continue;
-      const auto [place, is_new] = places.try_emplace(file, files.size());
-      if (is_new) files.push_back({file, {}});
-      files[place->second].keys.push_back(key);
+      const size_t place = run.FindPlace(keys_[key]);
+      if (place == run.files.size()) continue;
+      const TableFile* const file = run.files[place].get();
+      if (IsBehind(*file, snapshot_) || IsOutdated(*file, Covering(key))) continue;
+      uint32_t& number = asked_of_file[place];
+      if (number == kNowhere) {
+        number = static_cast<uint32_t>(asked.size());
+        asked.push_back({file, {}});
+        asked.back().keys.reserve(open_.size() / run.files.size() + 1);
+      }
+      asked[number].keys.push_back(key);
     }
-    return files;
+    return asked;
   }
 
   uint64_t HashOf(int64_t key) const { return hashes_[static_cast<size_t>(key)]; }

@@ -113,14 +113,14 @@ Run::Run(std::vector<std::shared_ptr<const TableFile>> of, uint64_t number)
   });
 }
 
-const TableFile* Run::FindByKeys(std::string_view key) const {
+size_t Run::FindByKeys(std::string_view key) const {
   // The last file whose smallest key is <= key is the only one that can hold it.
   auto above = std::upper_bound(
       files.begin(), files.end(), key,
       [](std::string_view k, const auto& file) { return k < file->meta().smallest; });
-  if (above == files.begin()) return nullptr;
-  const TableFile* file = std::prev(above)->get();
-  return file->MayContain(key) ? file : nullptr;
+  if (above == files.begin()) return files.size();
+  const auto place = std::prev(above);
+  return (*place)->MayContain(key) ? static_cast<size_t>(place - files.begin()) : files.size();
 }
 
 uint64_t Version::LevelBytes(int level) const {

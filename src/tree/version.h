@@ -77,17 +77,22 @@ class Run {
   bool has_range_tombstones() const { return has_range_tombstones_; }
   /// The first file that does not end before `key`; files.size() if all do. O(log files).
   size_t FirstFrom(std::string_view key) const;
-  /// The file that may hold `key`, or nullptr. O(log files).
-  const TableFile* Find(std::string_view key) const {
+  /// The place in `files` of the one that may hold `key`; files.size() if none does. O(log files).
+  size_t FindPlace(std::string_view key) const {
     if (bounds_.size() == 0) return FindByKeys(key);
     const auto [first, behind] = bounds_.Find(key);
     if (first != behind) return FindByKeys(key);
     // Behind a smallest key and before the largest one of the same file, or between two files.
-    return first % 2 == 1 ? files[first / 2].get() : nullptr;
+    return first % 2 == 1 ? first / 2 : files.size();
+  }
+  /// That file, or nullptr.
+  const TableFile* Find(std::string_view key) const {
+    const size_t place = FindPlace(key);
+    return place == files.size() ? nullptr : files[place].get();
   }
 
  private:
-  const TableFile* FindByKeys(std::string_view key) const;
+  size_t FindByKeys(std::string_view key) const;
 
   bool has_range_tombstones_ = false;
   // Smallest and largest key of each file in turn; empty if a file has no largest key.

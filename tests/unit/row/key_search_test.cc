@@ -1,5 +1,6 @@
 #include "row/key_search.h"
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <string>
@@ -49,6 +50,24 @@ TEST(KeySearch, ComparesNoKeyWhereEightBytesTell) {
         std::pair{"tabl", size_t{0}}, std::pair{"u", size_t{3}}}) {
     EXPECT_EQ(search.Find(key).first, place) << key;
     EXPECT_EQ(search.Find(key).behind, place) << key;
+  }
+}
+
+TEST(KeySearch, WhatAllKeysBeginWithMayBeOfAnyLength) {
+  for (size_t common = 1; common <= 10; ++common) {
+    const std::string begin(common, 'm');
+    const KeySearch search = SearchOf({begin + "b", begin + "d"});
+    for (size_t size = 0; size <= 12; ++size) {
+      std::string less(size, 'm');
+      std::string greater(size, 'm');
+      if (size > 0) less[std::min(size, common) - 1] = 'a';
+      if (size > 0) greater[std::min(size, common) - 1] = 'z';
+      EXPECT_EQ(search.Find(less).behind, 0u) << common << ", " << less;
+      EXPECT_EQ(search.Find(greater).first, size > 0 ? 2u : 0u) << common << ", " << greater;
+    }
+    EXPECT_EQ(search.Find(begin).behind, 0u) << common;
+    EXPECT_EQ(search.Find(begin + "c").first, 1u) << common;
+    EXPECT_EQ(search.Find(begin + "c").behind, 1u) << common;
   }
 }
 

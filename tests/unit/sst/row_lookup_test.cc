@@ -110,29 +110,41 @@ TEST_P(ManyRowsLookup, FindsForEachOfManyKeysWhatGetRowOfItsFileFinds) {
   }
 }
 
-TEST_P(ManyRowsLookup, DecodesABlockOnceForAllItsRows) {
+TEST_P(ManyRowsLookup, DecodesABlockOnceForAllItsRowsThatAreAskedFor) {
+  constexpr int64_t kRows = 10'000;
   TableOptions options = Table();
   options.primary_key = {"id"};
   SstFixture file(
       MakeSchema({arrow::field("id", arrow::int64(), false), arrow::field("v", arrow::int64())},
                  options),
       mapped());
-  const std::shared_ptr<arrow::Array> column = Count(2000);
-  const RowBatch rows = MakeRows(
-      *file.schema, arrow::RecordBatch::Make(file.schema->stored_schema(), 2000, {column, column}));
+  const std::shared_ptr<arrow::Array> column = Count(kRows);
+  const RowBatch rows =
+      MakeRows(*file.schema,
+               arrow::RecordBatch::Make(file.schema->stored_schema(), kRows, {column, column}));
   SST_ASSERT_OK(file.Write({rows}));
   file.cache->SetCapacity(0);
   const auto reader = Get(file.Open());
-  ASSERT_GT(reader->num_blocks(), 20);
+  ASSERT_GT(reader->num_blocks(), 100);
   const std::vector<uint64_t> hashes = HashesOf(file, rows.keys);
-  std::vector<int64_t> asked;
-  for (int64_t i = 0; i < 2000; ++i) asked.push_back(i * 1237 % 2000);
-  const int64_t before = file.cache->misses();
-  FoundMany found;
-  const AskedFile files[] = {{reader.get(), asked}};
-  SST_ASSERT_OK(LookUpRows(files, {.keys = &rows.keys, .hashes = hashes}, &found));
-  EXPECT_EQ(found.rows.size(), 2000);
-  EXPECT_EQ(file.cache->misses() - before, reader->num_blocks());
+  // All rows, some of all blocks, and some of the first few.
+  for (const auto& [every, behind] : {std::pair{int64_t{1}, kRows}, {9, kRows}, {2, 128}}) {
+    std::vector<int64_t> asked;
+    for (int64_t i = 0; i < kRows; ++i) {
+      const int64_t key = i * 1237 % kRows;
+      if (key % every == 0 && key < behind) asked.push_back(key);
+    }
+    int64_t blocks = 0;
+    for (int64_t block = 0; block < reader->num_blocks(); ++block) {
+      blocks += reader->BlockFirstRow(block) < behind ? 1 : 0;
+    }
+    const int64_t before = file.cache->misses();
+    FoundMany found;
+    const AskedFile files[] = {{reader.get(), asked}};
+    SST_ASSERT_OK(LookUpRows(files, {.keys = &rows.keys, .hashes = hashes}, &found));
+    EXPECT_EQ(found.rows.size(), asked.size());
+    EXPECT_EQ(file.cache->misses() - before, blocks) << every << ", " << behind;
+  }
 }
 
 TEST(LookUpRows, KeepsBlocksOfAMappedTableForWhichTheCacheHasRoomUntilItsReaderGoes) {
