@@ -11,6 +11,7 @@
 #include "db/survey.h"
 #include "io/parent_directory.h"
 #include "log/log_format.h"
+#include "sst/sst_format.h"
 #include "tree/manifest.h"
 
 namespace marble {
@@ -59,7 +60,7 @@ arrow::Result<Dump> DumpFile(const std::string& path, const DumpOptions& options
         segment ? ParentDirectory(ParentDirectory(path)) : ParentDirectory(path);
     dump.status = DumpLogFile(fs, path, options.rows,
                               segment ? SchemasOfDatabase(fs, directory) : DumpSchemas(), &out);
-  } else if (bytes.starts_with("ARROW1") || name.ends_with(".arrow")) {
+  } else if (bytes.starts_with(kIpcMagic) || name.ends_with(".arrow")) {
     dump.status = DumpSst(fs, path, options.rows, &out);
   } else if (name == "CURRENT") {
     dump.status = DumpCurrent(bytes, path, &out);

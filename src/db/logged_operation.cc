@@ -9,6 +9,7 @@
 
 #include "base/coding.h"
 #include "sst/body_compression.h"
+#include "sst/sst_format.h"
 
 namespace marble {
 
@@ -16,7 +17,7 @@ namespace {
 
 /// Arrow allocates what compressed buffers claim to hold. We write none, but others could.
 arrow::Status CheckMessage(std::string_view message) {
-  constexpr size_t kPrefixBytes = 8;  // a marker and the length of the metadata
+  constexpr size_t kPrefixBytes = kIpcPrefixBytes;
   const size_t length = message.size() < kPrefixBytes ? 0 : LoadLittle<uint32_t>(&message[4]);
   if (message.size() < kPrefixBytes || length > message.size() - kPrefixBytes) {
     return arrow::Status::Invalid("the message of its rows is cut short");

@@ -90,7 +90,7 @@ arrow::Status BlockIndex::CheckEntry(int64_t block, int64_t data_end) const {
   const uint64_t end = is_last ? static_cast<uint64_t>(data_end) : Field(block + 1, 0);
   const uint64_t offset = Field(block, 0);
   const uint64_t body = Field(block, 8);
-  const auto metadata = LoadLittle<uint32_t>(entries_ + block * 64 + 48);
+  const uint32_t metadata = MetadataLength(block);
   // The body, and so every array, stands behind it.
   if (metadata <= 8 || metadata % 8 != 0 || metadata > std::numeric_limits<int32_t>::max()) {
     return Bad(block, "bad metadata length");
@@ -121,10 +121,10 @@ BlockEntry BlockIndex::Entry(int64_t block) const {
   BlockEntry entry;
   entry.message_offset = static_cast<int64_t>(Field(block, 0));
   entry.body_length = static_cast<int64_t>(Field(block, 8));
-  entry.metadata_length = LoadLittle<int32_t>(entries_ + block * 64 + 48);
+  entry.metadata_length = static_cast<int32_t>(MetadataLength(block));
   entry.rows = FirstRow(block + 1) - FirstRow(block);
   entry.sequence_max = Field(block, 40);
-  const auto flags = LoadLittle<uint32_t>(entries_ + block * 64 + 52);
+  const uint32_t flags = Flags(block);
   entry.unique_keys = (flags & kFlagRepeatedKeys) == 0;
   entry.has_kinds = (flags & kFlagKinds) != 0;
   return entry;

@@ -79,8 +79,8 @@ class BlockIndex {
   /// Is each row a put, and the only one of its key? (All rows of a key are in one block.)
   bool HasOnePutAKey() const { return one_put_a_key_; }
   void PrefetchEntry(int64_t block) const {
-    PrefetchLine(entries_ + block * 64);
-    PrefetchLine(entries_ + block * 64 + 64);  // where it ends
+    PrefetchLine(EntryAt(block));
+    PrefetchLine(EntryAt(block + 1));  // where it ends
   }
   std::string_view FirstKey(int64_t block) const { return Key(Field(block, 24), Field(block, 32)); }
   std::string_view LastKey(int64_t block) const {
@@ -92,10 +92,12 @@ class BlockIndex {
   int64_t bytes() const { return last_keys_.bytes(); }
 
  private:
+  const char* EntryAt(int64_t block) const { return entries_ + block * kEntryBytes; }
   uint64_t Field(int64_t block, int offset) const {
-    return LoadLittle<uint64_t>(entries_ + block * 64 + offset);
+    return LoadLittle<uint64_t>(EntryAt(block) + offset);
   }
-  uint32_t Flags(int64_t block) const { return LoadLittle<uint32_t>(entries_ + block * 64 + 52); }
+  uint32_t MetadataLength(int64_t block) const { return LoadLittle<uint32_t>(EntryAt(block) + 48); }
+  uint32_t Flags(int64_t block) const { return LoadLittle<uint32_t>(EntryAt(block) + 52); }
   std::string_view Key(uint64_t begin, uint64_t end) const { return {keys_ + begin, end - begin}; }
   arrow::Status CheckEntry(int64_t block, int64_t data_end) const;
 

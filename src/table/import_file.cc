@@ -8,6 +8,7 @@
 
 #include "db/core.h"
 #include "row/batch_ops.h"
+#include "sst/sst_format.h"
 #include "table/decoded_size.h"
 #include "table/file_format.h"
 #include "table/import_source.h"
@@ -22,10 +23,9 @@ constexpr int64_t kCommitBytes = int64_t{8} << 20;
 
 /// Is the file in the IPC file format, not a stream? The formats share the extension .arrow.
 arrow::Result<bool> HasIpcFileMagic(FileInput* input) {
-  static constexpr char kMagic[] = {'A', 'R', 'R', 'O', 'W', '1'};
-  char bytes[sizeof kMagic];
+  char bytes[kIpcMagicBytes];
   ARROW_ASSIGN_OR_RAISE(const int64_t read, input->ReadAt(0, sizeof bytes, bytes));
-  return read == sizeof bytes && std::memcmp(bytes, kMagic, sizeof bytes) == 0;
+  return read == sizeof bytes && std::memcmp(bytes, kIpcMagic, sizeof bytes) == 0;
 }
 
 /// `table`: the schema whose types values of CSV are read as. `memory`: what may be allocated for
@@ -226,7 +226,7 @@ arrow::Status Import(const std::shared_ptr<Table>& table, const std::string& pat
                                                              options.ignore_unknown_columns));
   const arrow::Status selected = source->Select(match.wanted());
   if (!selected.ok()) return selected.WithMessage(names, ": ", selected.message());
-  // Less than two of them are inserted at once: they are to go through the log.
+  // Less than two of them are inserted at once: so they go through the log, mostly.
   const int64_t share = RowLoader::ShareOf(table->database()->options().memory_budget);
   FileRows rows(std::move(source), std::move(match), schema, names,
                 std::min(kCommitBytes, share / 2));

@@ -12,6 +12,7 @@
 #include <arrow/util/checked_cast.h>
 
 #include "row/conjuncts.h"
+#include "row/key_encoding.h"
 
 namespace marble {
 namespace {
@@ -115,7 +116,7 @@ class BoundsFinder {
   /// The bytes behind all keys whose first column is encoded as `key` and before those with a
   /// larger one; nullopt if there are none.
   std::optional<std::string> Behind(std::string key) const {
-    if (codec_.is_single_binary()) return key + '\0';
+    if (codec_.is_single_binary()) return Successor(key);
     while (!key.empty() && key.back() == '\xFF') key.pop_back();
     if (key.empty()) return std::nullopt;
     ++key.back();
