@@ -1,12 +1,16 @@
 """Between what Python callers hand in and what the engine takes: sizes, rows, keys, bounds."""
 
 import re
+from collections.abc import Mapping, Set
 
 import pyarrow as pa
 import pyarrow.types as pt
 
 from marbledb._exact import exact_array, exact_cast, has_list_view
 from marbledb.errors import InvalidArgumentError, SchemaError
+
+# What can be iterated over and gives no parts of a table.
+_NO_PARTS = (Mapping, Set, str, bytes, bytearray, memoryview, pa.Table, pa.RecordBatch)
 
 _UNITS = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGT", start=1):
@@ -248,21 +252,36 @@ def _no_rows(schema):
 
 def comes_in_parts(data):
     """Whether rows of `data` come one part after the other, so that not all need be in memory."""
-    if isinstance(data, (pa.Table, pa.RecordBatch, dict, str, bytes)):
-        return False
-    if hasattr(data, "__arrow_c_stream__"):
+    if _is_stream(data):
         return True
     if isinstance(data, (list, tuple)):
         return not all(isinstance(row, dict) for row in data)
-    return hasattr(data, "__iter__") and not hasattr(data, "__arrow_c_array__")
+    if isinstance(data, _NO_PARTS) or hasattr(data, "__arrow_c_array__"):
+        return False
+    return hasattr(data, "__iter__")
 
 
 def _rows_in(parts, schema, name):
-    """Batches of each of `parts` as `batches_of` gives them."""
+    """Batches of each of `parts` as `batches_of` gives them; streams among them are not held."""
     for part in parts:
-        if isinstance(part, dict) and not all(map(_is_column, part.values())):
+        if isinstance(part, dict) and not (part and all(map(_is_column, part.values()))):
             raise TypeError("an iterable gives parts, not rows: make a list of the rows")
-        yield from batches_of(part, schema, name)
+        if _is_stream(part):
+            part = _opened(part)
+            yield from batches_of(_no_rows(part.schema), schema, name)  # they may give none
+            yield from _rows_in(part, schema, name)
+        else:
+            yield from batches_of(part, schema, name)
+
+
+def _is_stream(data):
+    is_held = isinstance(data, (pa.Table, pa.RecordBatch))
+    return not is_held and hasattr(data, "__arrow_c_stream__")
+
+
+def _opened(stream):
+    is_open = isinstance(stream, pa.RecordBatchReader)
+    return stream if is_open else _made(pa.RecordBatchReader.from_stream, stream)
 
 
 def _is_column(values):
@@ -283,13 +302,13 @@ def _adapted(given, schema):
 def reader_of(data, schema, name=None):
     """A pyarrow.RecordBatchReader of `data` for table `name` of `schema`, adapted like
     `batches_of`, part by part: of a reader, of an object that exports a stream, of an iterable of
-    anything that holds rows, or of rows themselves. What the parts raise comes through."""
+    anything that holds rows, or of rows themselves. What is raised while rows are read comes
+    through; what exports no rows of a table is a SchemaError."""
     if not comes_in_parts(data):
         return pa.RecordBatchReader.from_batches(schema, batches_of(data, schema, name))
     given = schema
-    if hasattr(data, "__arrow_c_stream__"):
-        if not isinstance(data, pa.RecordBatchReader):
-            data = _made(pa.RecordBatchReader.from_stream, data)
+    if _is_stream(data):
+        data = _opened(data)
         given = _adapted(data.schema, schema)
     return pa.RecordBatchReader.from_batches(given, _rows_in(data, schema, name))
 

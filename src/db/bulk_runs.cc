@@ -15,6 +15,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::WriteBulkRun(const TableState
                                                                 uint64_t first_row_id) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  if (table.live == nullptr) return table.Gone();
   const CallInside inside(this);
   mutex_.unlock();
   const OutputContext context = environment_.MakeOutputContext(table, {});
@@ -27,6 +28,7 @@ arrow::Result<std::vector<FileMeta>> OpenDatabase::MergeBulkRuns(
     const TableState& table, std::span<const std::vector<FileMeta>> runs) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  if (table.live == nullptr) return table.Gone();
   const CallInside inside(this);
   mutex_.unlock();
   arrow::Result<std::vector<FileMeta>> merged;

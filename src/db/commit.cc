@@ -3,7 +3,6 @@
 // does not.
 
 #include <chrono>
-#include <limits>
 #include <thread>
 
 #include <arrow/util/io_util.h>
@@ -26,8 +25,6 @@ constexpr size_t kSealedMax = 6;
 /// Runs of level 0 from which writes are slowed down, and at which they stop.
 constexpr size_t kSlowRuns = 12;
 constexpr size_t kStopRuns = 28;
-/// Rows that a memtable takes in one batch. More become files, as too many bytes do.
-constexpr int64_t kMemtableRowsMax = std::numeric_limits<int32_t>::max();
 
 /// An operation that changes nothing: it gets no sequence and no place in the log.
 bool IsEmpty(const Operation& op) {
@@ -146,10 +143,6 @@ arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
     }
     const int64_t rows = op.rows->columns->num_rows();
     const int64_t bytes = BatchBytes(*op.rows->columns);
-    if (rows > kMemtableRowsMax && rows / 8 > bytes) {
-      return arrow::Status::Invalid("a batch of ", rows, " rows that hold nothing for table '",
-                                    op.table->info.name, "': at most ", kMemtableRowsMax);
-    }
     const bool large = bytes > environment_.memtable_bytes_max() || rows > kMemtableRowsMax;
     if (op.kind != OperationKind::kInsertRows || !large) {
       ARROW_ASSIGN_OR_RAISE(payload.message, SerializeBatch(*op.rows->columns, environment_.pool));

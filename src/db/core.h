@@ -58,11 +58,13 @@ class TableState {
 };
 
 /// Names the table in errors of layers that do not know it.
+inline arrow::Status InTable(const std::string& table, const arrow::Status& status) {
+  return status.ok() ? status : status.WithMessage("table '", table, "': ", status.message());
+}
 template <typename T>
 arrow::Result<T> InTable(const std::string& table, arrow::Result<T> result) {
   if (result.ok()) return result;
-  const arrow::Status& status = result.status();
-  return status.WithMessage("table '", table, "': ", status.message());
+  return InTable(table, result.status());
 }
 
 /// Was an operation on `table` refused because the table has another schema by now? Then it is to
@@ -97,7 +99,7 @@ class DatabaseCore : public std::enable_shared_from_this<DatabaseCore> {
                                                             const SortedRows& rows,
                                                             uint64_t first_row_id) = 0;
   /// Merges such runs of a keyed table, oldest first, into one: of equal keys the row of the newest
-  /// stays. Removes the files of `runs` if it succeeds.
+  /// stays. Removes the files of `runs` if it succeeds. Refused like a commit.
   virtual arrow::Result<std::vector<FileMeta>> MergeBulkRuns(
       const TableState& table, std::span<const std::vector<FileMeta>> runs) = 0;
   /// Removes files of these that will not be committed. Once the database is closed they are left

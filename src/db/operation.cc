@@ -150,10 +150,22 @@ arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
   return arrow::Status::OK();
 }
 
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> CheckedRows(
+    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& batch) {
+  const std::string& name = table.info.name;
+  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(name, table.schema->ToStored(batch)));
+  const int64_t rows = stored->num_rows();
+  if (rows > kMemtableRowsMax && rows / 8 > BatchBytes(*stored)) {
+    return arrow::Status::Invalid("a batch of ", rows, " rows that hold nothing for table '", name,
+                                  "': at most ", kMemtableRowsMax);
+  }
+  return stored;
+}
+
 arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool, Helpers* helpers) {
-  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(table->info.name, table->schema->ToStored(batch)));
+  ARROW_ASSIGN_OR_RAISE(auto stored, CheckedRows(*table, batch));
   return PrepareStored(table, std::move(stored), pool, helpers);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -74,12 +75,19 @@ arrow::Status PrepareDelete(TableState* table, uint64_t hash_seed, std::string_v
                             Operation* op);
 arrow::Status PreparePointDeleteRange(TableState* table, std::string_view begin,
                                       std::string_view end, bool end_unbounded, Operation* op);
+/// Rows that a memtable takes in one batch. More become files, as too many bytes do.
+inline constexpr int64_t kMemtableRowsMax = std::numeric_limits<int32_t>::max();
+
+/// Checks a batch from outside and gives it stored types. Invalid, too, if it has more rows than a
+/// memtable takes and they hold nothing (null columns): its bytes would not bound the work.
+arrow::Result<std::shared_ptr<arrow::RecordBatch>> CheckedRows(
+    const TableState& table, const std::shared_ptr<arrow::RecordBatch>& batch);
 /// Checks a batch from outside and copies it, sorted by key and deduplicated (last row wins), into
 /// `pool`; of a large one `helpers` gather some of the columns.
 arrow::Result<Operation> PrepareInsert(TableState* table,
                                        const std::shared_ptr<arrow::RecordBatch>& batch,
                                        arrow::MemoryPool* pool, Helpers* helpers);
-/// The same of a batch that is checked and of the stored schema.
+/// The same of what CheckedRows gave.
 arrow::Result<Operation> PrepareStored(TableState* table,
                                        std::shared_ptr<arrow::RecordBatch> stored,
                                        arrow::MemoryPool* pool, Helpers* helpers);

@@ -36,16 +36,19 @@ RowLoader::~RowLoader() {
 }
 
 arrow::Status RowLoader::Add(const std::shared_ptr<arrow::RecordBatch>& batch, bool copy_slices) {
-  const std::string& name = table_->info.name;
-  ARROW_ASSIGN_OR_RAISE(auto stored, InTable(name, table_->schema->ToStored(batch)));
+  ARROW_ASSIGN_OR_RAISE(auto stored, CheckedRows(*table_, batch));
   if (stored->num_rows() == 0) return arrow::Status::OK();
   // Batches may have one row each.
   const int64_t bytes = BatchBytes(*stored) + BatchOverhead(stored->num_columns());
   if (copy_slices && arrow::util::TotalBufferSize(*stored) > 2 * bytes) {
-    ARROW_ASSIGN_OR_RAISE(stored, InTable(name, CopyBatch(stored, core_->pool())));
+    ARROW_ASSIGN_OR_RAISE(stored, InTable(table_->info.name, CopyBatch(stored, core_->pool())));
   }
-  if (!pending_.empty() && pending_bytes_ + bytes > run_bytes_) ARROW_RETURN_NOT_OK(FinishRun());
-  rows_ += stored->num_rows();
+  const int64_t rows = stored->num_rows();
+  const bool is_full =
+      pending_bytes_ + bytes > run_bytes_ || pending_rows_ + rows > kMemtableRowsMax;
+  if (is_full && !pending_.empty()) ARROW_RETURN_NOT_OK(FinishRun());
+  rows_ += rows;
+  pending_rows_ += rows;
   pending_.push_back(std::move(stored));
   pending_bytes_ += bytes;
   return arrow::Status::OK();
@@ -54,7 +57,7 @@ arrow::Status RowLoader::Add(const std::shared_ptr<arrow::RecordBatch>& batch, b
 arrow::Status RowLoader::AddAll(arrow::RecordBatchReader* rows) {
   // Columns that do not fit are refused though no rows may come.
   const arrow::Status fits = table_->schema->CheckFields(*rows->schema());
-  if (!fits.ok()) return fits.WithMessage("table '", table_->info.name, "': ", fits.message());
+  if (!fits.ok()) return InTable(table_->info.name, fits);
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(rows->ReadNext(&batch));
@@ -75,7 +78,7 @@ arrow::Status RowLoader::CommitPending(const WriteOptions& options) {
                                                       core_->pool(), core_->helpers()));
     operations.push_back(std::move(op));
   }
-  pending_bytes_ = 0;
+  pending_bytes_ = pending_rows_ = 0;
   if (operations.empty()) {  // a table that is gone refuses no rows as well
     Operation& none = operations.emplace_back();
     none.kind = OperationKind::kInsertRows;
@@ -115,7 +118,7 @@ arrow::Status RowLoader::FinishRun() {
       auto rows,
       InTable(table_->info.name, Gather(schema.stored_schema(), pending_, slices, core_->pool())));
   pending_.clear();
-  pending_bytes_ = 0;
+  pending_bytes_ = pending_rows_ = 0;
   SortedRows sorted;
   if (schema.is_append()) {
     sorted.columns = std::move(rows);

@@ -63,6 +63,7 @@ class RowLoader {
   const int64_t run_bytes_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> pending_;  // stored types
   int64_t pending_bytes_ = 0;
+  int64_t pending_rows_ = 0;
   int64_t rows_ = 0;
   uint64_t rows_written_ = 0;
   std::vector<Run> runs_;  // oldest first

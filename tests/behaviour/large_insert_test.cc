@@ -252,6 +252,49 @@ TEST_F(LargeInsertTest, AReaderOfOtherColumnsIsRefusedThoughItHasNoRows) {
   EXPECT_FAILS_WITH("'keyed'", keyed_->Insert(rows.get()));
 }
 
+// Their bytes would not bound the work.
+TEST_F(LargeInsertTest, RowsWithoutNumberThatHoldNothingAreRefused) {
+  const auto schema = arrow::schema({arrow::field("nothing", arrow::null())});
+  ASSERT_OK(database_->CreateTable("nothing", schema));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_.get(), "nothing"));
+  constexpr int64_t kRows = int64_t{1} << 40;
+  const auto nulls = std::make_shared<arrow::NullArray>(kRows);
+  const std::vector<BatchPtr> batches = {
+      arrow::RecordBatch::Make(schema, kRows, arrow::ArrayVector{nulls})};
+  EXPECT_FAILS_WITH("hold nothing for table 'nothing'", table->Insert(batches));
+  ASSERT_OK_AND_ASSIGN(auto rows, arrow::RecordBatchReader::Make(batches, schema));
+  EXPECT_FAILS_WITH("hold nothing for table 'nothing'", table->Insert(rows.get()));
+  ASSERT_OK_AND_ASSIGN(rows, arrow::RecordBatchReader::Make(batches, schema));
+  EXPECT_FAILS_WITH("hold nothing for table 'nothing'", BulkLoad(table, rows.get()));
+  EXPECT_EQ(*table->Count(), 0);
+}
+
+TEST_F(LargeInsertTest, BatchesOfRowsThatHoldNothingAreWrittenHoweverManyTheRowsAre) {
+  const auto schema = arrow::schema({arrow::field("nothing", arrow::null())});
+  ASSERT_OK(database_->CreateTable("nothing", schema));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_.get(), "nothing"));
+  constexpr int64_t kRows = (int64_t{1} << 31) - 1;
+  const auto nulls = std::make_shared<arrow::NullArray>(kRows);
+  const auto batch = arrow::RecordBatch::Make(schema, kRows, arrow::ArrayVector{nulls});
+  ASSERT_OK_AND_ASSIGN(const auto rows,
+                       arrow::RecordBatchReader::Make({batch, batch, batch}, schema));
+  ASSERT_OK(table->Insert(rows.get()));
+  EXPECT_EQ(*table->Count(), 3 * kRows);
+}
+
+// A long load would go on for nothing.
+TEST_F(LargeInsertTest, AReaderOfATableThatIsDroppedIsNotReadToItsEnd) {
+  int64_t read = 0;
+  MadeRows rows([&](int64_t n) -> arrow::Result<BatchPtr> {
+    if (n == 1) ARROW_RETURN_NOT_OK(database_->DropTable("keyed"));
+    read = n;
+    return n < 10 * kMany ? Batch(n) : nullptr;
+  });
+  const auto inserted = keyed_->Insert(&rows);
+  EXPECT_TRUE(IsNotFound(inserted.status())) << inserted.status().ToString();
+  EXPECT_LT(read, kMany);
+}
+
 TEST_F(LargeInsertTest, NoReaderIsRefused) {
   EXPECT_FAILS_WITH("'keyed'", keyed_->Insert(static_cast<arrow::RecordBatchReader*>(nullptr)));
 }

@@ -152,6 +152,11 @@ def test_one_column_is_no_table(table):
     for call in (table.insert, table.get, table.delete):
         with pytest.raises(marbledb.SchemaError, match="no table"):
             call(Column())
+    column = pa.chunked_array([[1]])
+    for call in (table.insert, table.bulk_load):
+        for data in (column, iter([column])):
+            with pytest.raises(marbledb.SchemaError, match="no table"):
+                call(data)
 
 
 def test_keys_in_several_batches_are_all_used(table, monkeypatch):

@@ -2,6 +2,7 @@
 
 import contextlib
 from decimal import Decimal
+from types import MappingProxyType
 
 import marbledb
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from marbledb import _convert
 
 
 def batch_of(schema, first, rows, name="n"):
@@ -146,6 +148,7 @@ def test_inserts_and_bulk_loads_take_readers_streams_and_iterables(empty, people
         rows,
         [rows[0], pa.Table.from_batches(rows[1:])],
         (part.to_pylist() for part in rows),
+        (pa.RecordBatchReader.from_batches(people_schema, [part]) for part in rows),
         table.cast(people_schema.set(1, pa.field("name", pa.large_string()))),
         table.to_pylist(),
         table.to_pydict(),
@@ -173,12 +176,14 @@ def test_a_source_of_other_columns_is_a_schema_error(empty, method):
         (pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int8()}), []), "table 'empty'"),
         ([{"id": None}], "'id'"),
         (iter([[{"id": None}]]), "'id'"),
+        (iter([pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int8()}), [])]), "'empty'"),
     ):
         with pytest.raises(marbledb.SchemaError, match=match):
             getattr(empty, method)(data)
 
 
-@pytest.mark.parametrize("data", [7, "text", b"bytes", [1, 2], [[1]], [None], np.arange(3)])
+@pytest.mark.parametrize("data", [7, "text", b"bytes", bytearray(), set(), MappingProxyType({}),
+                                  [1, 2], [[1]], [None], np.arange(3)])  # fmt: skip
 def test_what_holds_no_rows_is_a_type_error(empty, data):
     for method in (empty.insert, empty.bulk_load):
         with pytest.raises(TypeError, match="rows are Arrow data"):
@@ -186,10 +191,26 @@ def test_what_holds_no_rows_is_a_type_error(empty, data):
 
 
 @pytest.mark.parametrize("method", ["insert", "bulk_load"])
-def test_parts_that_are_rows_are_a_type_error_that_says_so(empty, method):
+@pytest.mark.parametrize("row", [{"id": 1, "name": "n", "score": 0.0}, {}])
+def test_parts_that_are_rows_are_a_type_error_that_says_so(empty, method, row):
     with pytest.raises(TypeError, match="parts, not rows"):
-        getattr(empty, method)({"id": n, "name": "n", "score": 0.0} for n in range(3))
+        getattr(empty, method)(row for _ in range(3))
     assert len(empty) == 0
+
+
+def test_of_streams_among_parts_one_batch_is_held(people_schema):
+    made = []
+
+    def batches():
+        for n in range(5):
+            made.append(n)
+            yield batch_of(people_schema, n * 10, 10)
+
+    parts = iter([pa.RecordBatchReader.from_batches(people_schema, batches())])
+    rows = _convert.reader_of(parts, people_schema)
+    while rows.read_next_batch().num_rows == 0:
+        pass
+    assert made == [0]
 
 
 @pytest.mark.parametrize("method", ["insert", "bulk_load"])
