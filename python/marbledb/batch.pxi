@@ -74,7 +74,8 @@ cdef class WriteBatch:
         self.batch.DeleteRange(<string_view> self.where(table), view(start), view(end), unbounded)
 
     def insert(self, table, data):
-        """Adds rows to a table: upsert on keyed tables. `data` as in `Table.insert`."""
+        """Adds rows to a table: upsert on keyed tables. `data` as in `Table.insert`, but in
+        one part."""
         cdef Table target = self.owner.table(table)
         # Made before `where` is asked: other threads may run meanwhile.
         cdef list batches = list(_convert.batches_of(data, target.schema, target.name))

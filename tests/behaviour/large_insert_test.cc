@@ -273,13 +273,12 @@ TEST_F(LargeInsertTest, BatchesOfRowsThatHoldNothingAreWrittenHoweverManyTheRows
   const auto schema = arrow::schema({arrow::field("nothing", arrow::null())});
   ASSERT_OK(database_->CreateTable("nothing", schema));
   ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database_.get(), "nothing"));
-  constexpr int64_t kRows = (int64_t{1} << 31) - 1;
+  constexpr int64_t kRows = (int64_t{1} << 30) + 1;  // two are more than a run takes
   const auto nulls = std::make_shared<arrow::NullArray>(kRows);
   const auto batch = arrow::RecordBatch::Make(schema, kRows, arrow::ArrayVector{nulls});
-  ASSERT_OK_AND_ASSIGN(const auto rows,
-                       arrow::RecordBatchReader::Make({batch, batch, batch}, schema));
+  ASSERT_OK_AND_ASSIGN(const auto rows, arrow::RecordBatchReader::Make({batch, batch}, schema));
   ASSERT_OK(table->Insert(rows.get()));
-  EXPECT_EQ(*table->Count(), 3 * kRows);
+  EXPECT_EQ(*table->Count(), 2 * kRows);
 }
 
 // A long load would go on for nothing.
