@@ -1,6 +1,5 @@
 // What BulkLoad promises: any amount of rows in one commit, whatever their order, and nothing at
 // all if it fails.
-#include <filesystem>
 #include <random>
 
 #include <arrow/api.h>
@@ -18,37 +17,8 @@ constexpr int64_t kBatchRows = 1000;
 
 std::vector<int64_t> BatchIds(int64_t first) { return Consecutive(first, kBatchRows); }
 
-class BulkLoadTest : public testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_OK(database_.Open());
-    ASSERT_OK(database_->CreateTable("keyed", RowSchema(), {.primary_key = {"id"}}));
-    ASSERT_OK(database_->CreateTable("append", RowSchema()));
-    ASSERT_OK(OpenTables());
-  }
-  arrow::Status OpenTables() {
-    ARROW_RETURN_NOT_OK(Table::Open(database_.get(), "keyed").Value(&keyed_));
-    return Table::Open(database_.get(), "append").Value(&append_);
-  }
-  arrow::Status Reopen() {
-    keyed_.reset();
-    append_.reset();
-    ARROW_RETURN_NOT_OK(database_.Reopen());
-    return OpenTables();
-  }
-  size_t SstFiles() const {
-    size_t files = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(database_.path() + "/sst")) {
-      files += entry.path().extension() == ".arrow" ? 1 : 0;
-    }
-    return files;
-  }
-
-  // A run is a mebibyte: some nine batches.
-  TestDatabase database_{TinyOptions()};
-  std::shared_ptr<Table> keyed_;
-  std::shared_ptr<Table> append_;
-};
+/// A run is a mebibyte: some nine batches.
+using BulkLoadTest = MadeRowsTest;
 
 TEST_F(BulkLoadTest, RowsInAnyOrderComeBackInKeyOrder) {
   constexpr int64_t kBatches = 60;

@@ -1,7 +1,6 @@
 // What Table::Insert promises of many batches and of readers: one commit, however many rows, of
 // which no more than a share of the memory budget is held; nothing if anything fails.
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <utility>
 
@@ -29,32 +28,16 @@ BatchPtr Batch(int64_t n, int64_t step = kBatchRows) {
   return RowsOf(Consecutive(n * step, kBatchRows), n);
 }
 
-class LargeInsertTest : public testing::Test {
+class LargeInsertTest : public MadeRowsTest {
  protected:
-  void SetUp() override {
-    ASSERT_OK(database_.Open());
-    ASSERT_OK(database_->CreateTable("keyed", RowSchema(), {.primary_key = {"id"}}));
-    ASSERT_OK(database_->CreateTable("append", RowSchema()));
-    ASSERT_OK(OpenTables());
+  /// `kMany` batches in "keyed", in one commit of which the log has but where they are.
+  void ExpectManyBesideTheLog() {
+    ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
+    EXPECT_LT(stats.log_bytes_written, kBatchRows * 100);
+    EXPECT_EQ(stats.commits, 1);
+    ASSERT_OK(Reopen());
+    EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
   }
-  arrow::Status OpenTables() {
-    ARROW_RETURN_NOT_OK(Table::Open(database_.get(), "keyed").Value(&keyed_));
-    return Table::Open(database_.get(), "append").Value(&append_);
-  }
-  arrow::Status Reopen() {
-    keyed_.reset();
-    append_.reset();
-    ARROW_RETURN_NOT_OK(database_.Reopen());
-    return OpenTables();
-  }
-  size_t SstFiles() const {
-    const std::filesystem::directory_iterator files(database_.path() + "/sst");
-    return static_cast<size_t>(std::distance(begin(files), end(files)));
-  }
-
-  TestDatabase database_{TinyOptions()};
-  std::shared_ptr<Table> keyed_;
-  std::shared_ptr<Table> append_;
 };
 
 /// Batches 0 to `count`, each `step` behind the last.
@@ -78,22 +61,14 @@ TEST_F(LargeInsertTest, AReaderOfManyRowsIsOneCommitThatDoesNotPassThroughTheLog
   auto rows = Rows(kMany);
   ASSERT_OK_AND_ASSIGN(const int64_t inserted, keyed_->Insert(&rows));
   EXPECT_EQ(inserted, kMany * kBatchRows);
-  ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
-  EXPECT_LT(stats.log_bytes_written, kBatchRows * 100);
-  EXPECT_EQ(stats.commits, 1);
-  ASSERT_OK(Reopen());
-  EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
+  ExpectManyBesideTheLog();
 }
 
 TEST_F(LargeInsertTest, ManyBatchesAreOneCommitThatDoesNotPassThroughTheLog) {
   std::vector<BatchPtr> batches;
   for (int64_t n = 0; n < kMany; ++n) batches.push_back(Batch(n));
   ASSERT_OK(keyed_->Insert(batches));
-  ASSERT_OK_AND_ASSIGN(const Stats stats, database_->GetStats());
-  EXPECT_LT(stats.log_bytes_written, kBatchRows * 100);
-  EXPECT_EQ(stats.commits, 1);
-  ASSERT_OK(Reopen());
-  EXPECT_EQ(*keyed_->Count(), kMany * kBatchRows);
+  ExpectManyBesideTheLog();
 }
 
 TEST_F(LargeInsertTest, OnlyAShareOfAReadersRowsIsHeld) {

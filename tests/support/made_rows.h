@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 #include <arrow/api.h>
 
 #include "support/test_database.h"
+#include "support/tiny_options.h"
 
 namespace marble::test {
 
@@ -74,5 +77,34 @@ inline std::vector<int64_t> ValuesOf(const Table& table) {
   }
   return values;
 }
+
+/// A keyed table and an append table of such rows in a database with little memory.
+class MadeRowsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(database_.Open());
+    ASSERT_OK(database_->CreateTable("keyed", RowSchema(), {.primary_key = {"id"}}));
+    ASSERT_OK(database_->CreateTable("append", RowSchema()));
+    ASSERT_OK(OpenTables());
+  }
+  arrow::Status OpenTables() {
+    ARROW_RETURN_NOT_OK(Table::Open(database_.get(), "keyed").Value(&keyed_));
+    return Table::Open(database_.get(), "append").Value(&append_);
+  }
+  arrow::Status Reopen() {
+    keyed_.reset();
+    append_.reset();
+    ARROW_RETURN_NOT_OK(database_.Reopen());
+    return OpenTables();
+  }
+  size_t SstFiles() const {
+    const std::filesystem::directory_iterator files(database_.path() + "/sst");
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
+
+  TestDatabase database_{TinyOptions()};
+  std::shared_ptr<Table> keyed_;
+  std::shared_ptr<Table> append_;
+};
 
 }  // namespace marble::test
