@@ -4,11 +4,11 @@
     tools/campaign.py [--scale 1.0] [--seed N] [--minutes 60] [LANE...]
 
 Builds nothing: `bash tools/test.sh setup build campaign` does all. Each lane runs a program of the
-release build with larger figures (docs/testing.md says what it does), cut into parts; one part more
-runs at once than there are processors. `--scale 0.1` asks for a tenth of everything. Ends with a table,
-which is in build/campaign/report.md as well, and with status 1 if any part failed or all of them took
-longer than `--minutes`; the output of each is in build/campaign/LANE-PART.log. Progress goes to the
-standard error.
+release build with larger figures (docs/testing.md says what it does), cut into parts; two parts more
+run at once than there are processors. `--scale 0.1` asks for a tenth of everything. Ends with a table,
+which is in build/campaign/report.md as well, and with status 1 if any part failed, if a lane did less
+than it was asked for, or if all of them took longer than `--minutes`, when those that still run are
+killed; the output of each is in build/campaign/LANE-PART.log. Progress goes to the standard error.
 """
 
 from __future__ import annotations
@@ -65,7 +65,13 @@ def fuzz(target: str, amount: int) -> Lane:
     )
 
 
+# Those that take long whatever the machine come first.
 LANES = (
+    Lane("planted", "tools/planted.py", "bugs caught", 36, r"planted: (\d+) of"),
+    Lane("soak", "concurrency_test", "seconds", 360, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",
+         "SoakTest.*"),
+    Lane("memory", "crash_test", "failed allocations", 20_000, r"(\d+) runs with failing",
+         "MARBLE_FAILED_ALLOCATIONS", "Scripts/FailedAllocationTest.*:OutOfMemoryTest.*", 4),
     Lane("model", "model_test", "operations", 30_000_000, r", (\d+) operations",
          "MARBLE_MODEL_OPERATIONS", "Options/ModelTest.*", 6),
     Lane("images", "crash_test", "crash images", 165_000, r"operations, (\d+) images",
@@ -80,15 +86,10 @@ LANES = (
          "PowerLossTest.*"),
     Lane("full-disk", "crash_test", "times full", 200, r": (\d+) times full",
          "MARBLE_FULL_DISK_CYCLES", "FullDiskTest.*"),
-    Lane("memory", "crash_test", "failed allocations", 20_000, r"(\d+) runs with failing",
-         "MARBLE_FAILED_ALLOCATIONS", "Scripts/FailedAllocationTest.*:OutOfMemoryTest.*", 2),
     Lane("descriptors", "behaviour_test", "rounds", 14, r" to spare: ",
          "MARBLE_DESCRIPTOR_ROUNDS", "Files/FewDescriptorsTest.*"),
     Lane("faults", "model_test", "operations", 600_000, r", (\d+) operations, ",
          "MARBLE_FAULT_OPERATIONS", "Options/FaultsModelTest.*", 2),
-    Lane("soak", "concurrency_test", "seconds", 360, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",
-         "SoakTest.*"),
-    Lane("planted", "tools/planted.py", "bugs caught", 36, r"planted: (\d+) of"),
     Lane("large", "crash_test", "MiB", 8_192, r"(\d+) MiB: ", "MARBLE_LARGE_DAMAGE_MIB",
          "LargeDamageTest.*"),
     fuzz("manifest", 3_000_000),
@@ -116,7 +117,8 @@ class Part:
     def log(self) -> Path:
         return OUTPUT / f"{self.lane.name}-{self.number}.log"
 
-    def run(self, seed: int) -> None:
+    def run(self, seed: int, deadline: float) -> None:
+        """Until it ends, or is killed at `deadline` of the monotonic clock."""
         lane = self.lane
         environment = os.environ | {"MARBLE_SEED": str(seed)}
         arguments = [scaled_runs(argument, self.scale) for argument in lane.arguments]
@@ -132,7 +134,10 @@ class Part:
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env=environment, cwd=OUTPUT,
             )  # fmt: skip
+            killer = threading.Timer(max(deadline - time.monotonic(), 0), process.kill)
+            killer.start()
             _, status, used = os.wait4(process.pid, 0)
+            killer.cancel()
         self.status = process.returncode = os.waitstatus_to_exitcode(status)
         self.seconds = used.ru_utime + used.ru_stime
         found = re.findall(lane.counted, self.log.read_text(errors="replace"))
@@ -145,23 +150,47 @@ def scaled_runs(argument: str, scale: float) -> str:
     return f"{name}={max(int(int(value) * scale), 1)}" if name == "-runs" else argument
 
 
-def report_of(parts: list[Part], seconds: float, seed: int) -> str:
+@dataclass(frozen=True)
+class Result:
+    """What became of a lane."""
+
+    lane: Lane
+    parts: list[Part]
+
+    @property
+    def asked(self) -> int:
+        return int(self.lane.amount * self.parts[0].scale) if self.lane.scales else self.lane.amount
+
+    @property
+    def done(self) -> int:
+        return sum(part.count for part in self.parts)
+
+    @property
+    def failure(self) -> str:
+        """Empty if it held."""
+        failed = [str(part.number) for part in self.parts if part.status != 0]
+        if failed:
+            return "part " + ", ".join(failed)
+        return "fewer than asked for" if self.done < self.asked else ""
+
+    def row(self) -> str:
+        minutes = sum(part.seconds for part in self.parts) / 60
+        verdict = f"FAILED: {self.failure}" if self.failure else "held"
+        return (f"| {self.lane.name} | {self.asked:,} | {self.done:,} | {self.lane.unit} "
+                f"| {minutes:.1f} | {verdict} |")  # fmt: skip
+
+
+def results_of(parts: list[Part]) -> list[Result]:
+    lanes = dict.fromkeys(part.lane for part in parts)
+    return [Result(lane, [part for part in parts if part.lane is lane]) for lane in lanes]
+
+
+def report_of(results: list[Result], seconds: float, seed: int) -> str:
     """A table, a row a lane."""
     rows = [f"seed {seed}, {os.cpu_count()} processors, {seconds / 60:.1f} minutes", "",
             "| campaign | asked for | done | of | processor minutes | result |",
             "|---|---|---|---|---|---|"]  # fmt: skip
-    for lane in dict.fromkeys(part.lane for part in parts):
-        own = [part for part in parts if part.lane is lane]
-        failed = [str(part.number) for part in own if part.status != 0]
-        done = sum(part.count for part in own)
-        asked = int(lane.amount * own[0].scale) if lane.scales else lane.amount
-        fewer = ", fewer than asked for" if done < asked else ""
-        rows.append(
-            f"| {lane.name} | {asked:,} | {done:,} | {lane.unit} "
-            f"| {sum(part.seconds for part in own) / 60:.1f} "
-            f"| {'FAILED: part ' + ', '.join(failed) if failed else 'held' + fewer} |"
-        )
-    return "\n".join(rows) + "\n"
+    return "\n".join(rows + [result.row() for result in results]) + "\n"
 
 
 def tell_progress(parts: list[Part], done: threading.Event) -> None:
@@ -180,7 +209,8 @@ def main() -> int:
                         help=f"default: all of {', '.join(lane.name for lane in LANES)}")  # fmt: skip
     parser.add_argument("--scale", type=float, default=1.0, help="part of the figures (default 1)")
     parser.add_argument("--minutes", type=float, default=60, help="the time it may take (default 60)")
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "little"))
+    seed = os.environ.get("MARBLE_SEED") or int.from_bytes(os.urandom(4), "little")
+    parser.add_argument("--seed", type=int, default=seed, help="default: MARBLE_SEED, or a new one")
     arguments = parser.parse_args()
     known = {lane.name: lane for lane in LANES}
     unknown = [name for name in arguments.lanes if name not in known]
@@ -195,21 +225,23 @@ def main() -> int:
     start = time.monotonic()
     done = threading.Event()
     threading.Thread(target=tell_progress, args=(parts, done), daemon=True).start()
-    # Parts wait for the device and for their own threads: a fifth of the processors' time.
-    with ThreadPoolExecutor(os.cpu_count() + 1) as workers:
-        list(workers.map(lambda part: part.run(arguments.seed), parts))
+    # Parts wait for the device, for their own threads, and those without memory for its return.
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as workers:
+        deadline = start + 60 * arguments.minutes
+        list(workers.map(lambda part: part.run(arguments.seed, deadline), parts))
     done.set()
     seconds = time.monotonic() - start
-    report = report_of(parts, seconds, arguments.seed)
+    results = results_of(parts)
+    report = report_of(results, seconds, arguments.seed)
     (OUTPUT / "report.md").write_text(report)
     print(report, end="")
-    failed = [part for part in parts if part.status != 0]
-    for part in failed:
-        print(f"\n{part.log}:\n" + "".join(part.log.open(errors="replace").readlines()[-20:]))
+    for part in parts:
+        if part.status != 0:
+            print(f"\n{part.log}:\n" + "".join(part.log.open(errors="replace").readlines()[-20:]))
     too_long = seconds > 60 * arguments.minutes
     if too_long:
         print(f"\nit took longer than {arguments.minutes:g} minutes")
-    return 1 if failed or too_long else 0
+    return 1 if too_long or any(result.failure for result in results) else 0
 
 
 if __name__ == "__main__":

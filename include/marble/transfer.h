@@ -20,10 +20,10 @@ namespace marble {
 /// schema, the last row of a key wins, and `options` are those of the commit at the end.
 ///
 /// Rows are collected up to an eighth of `Options::memory_budget` (1 GiB at most), sorted and
-/// written as SSTables that nothing refers to; one log record attaches them at the end. Memory: the
-/// collected batches, twice as much for sorting them, and one batch of the reader. Rows that come
-/// in key order, and those of append tables, are written once; others once more for each time that
-/// sixteen runs have to be merged. On disk up to twice the rows' size is used meanwhile.
+/// written as SSTables that nothing refers to; one log record attaches them at the end. Memory:
+/// twice the collected batches, their keys and 40 bytes a row, a batch of the reader. Rows that
+/// come in key order, and those of append tables, are written once; others once more for each time
+/// that sixteen runs have to be merged. On disk up to twice the rows' size is used meanwhile.
 ///
 /// A reader that fails, a row that is refused, a table dropped or altered (Conflict) or a database
 /// closed meanwhile: nothing is written, and the files are removed, at the latest by the next open.

@@ -186,7 +186,7 @@ cdef class Table:
 
     def bulk_load(self, data, *, sync=False, timeout=None):
         """`insert` by way of files, however few the rows, which are sorted in files beside the
-        table within an eighth of the memory budget. Returns how many there were."""
+        table, an eighth of the memory budget at a time. Returns how many there were."""
         return self.insert_parts(data, MakeWriteOptions(sync, seconds(timeout)), in_files=True)
 
     cdef int64_t insert_parts(self, data, const CWriteOptions& options, bint in_files) except -1:

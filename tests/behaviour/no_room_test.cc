@@ -86,6 +86,37 @@ TEST_F(NoRoomTest, ADiskFullOfFilesThatNothingNamesCanBeOpened) {
   for (const std::string& name : Files("/db/sst")) EXPECT_LT(name, "/db/sst/000900");
 }
 
+TEST_F(NoRoomTest, AnErrorOfTheDiskWhileLeftoversAreRemovedIsToldAndLosesNothing) {
+  // With the power the segments that were made ahead lose their headers, else they keep them.
+  for (const LossPolicy policy : {LossPolicy::kDropAll, LossPolicy::kKeepAll}) {
+    int failed = 0;
+    bool reached = true;
+    for (uint64_t nth = 1; reached; ++nth) {
+      SCOPED_TRACE("EIO at operation " + std::to_string(nth) + " of the open");
+      Release();
+      fs_ = std::make_unique<MemoryFileSystem>();
+      ASSERT_OK(Open());
+      for (int i = 0; i < 1500; ++i) ASSERT_OK(Put(i));
+      ASSERT_OK(Put(1500, /*sync=*/true));
+      fs_->LoseUnsynced(policy, nth);
+      Release();
+      fs_->ClearFaults();
+      ASSERT_OK(FillWithOrphans());
+      const uint64_t before = fs_->operations(FileOp::kAny);
+      fs_->FailNth(FileOp::kAny, nth, EIO);
+      if (!Open().ok()) ++failed;
+      reached = fs_->operations(FileOp::kAny) - before >= nth;
+      fs_->ClearFaults();
+      ASSERT_OK(Open());
+      ExpectKeys(1501);
+      for (const char* orphan : {"/db/sst/000900.arrow", "/db/sst/000901.arrow"}) {
+        EXPECT_FALSE(*fs_->Exists(orphan));
+      }
+    }
+    EXPECT_GT(failed, 20);
+  }
+}
+
 TEST_F(NoRoomTest, FilesThatOnlyTheLogNamesAreNoLeftovers) {
   const auto rows = Rows(0, 6000, "");
   int committed = 0;

@@ -6,8 +6,9 @@
 // Arrow's default pool is replaced for this whole program, by one that passes everything on except
 // in these tests.
 //
-// MARBLE_FAILED_ALLOCATIONS sets how many allocations fail, all scripts and operations together (at
-// least one each), MARBLE_SEED the seed.
+// MARBLE_FAILED_ALLOCATIONS sets how many allocations fail: so many in all scripts together, which
+// are run with other seeds until it is so many, and half of it, or all that there are, in the
+// single operations; MARBLE_SEED the seed.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -127,6 +128,22 @@ class FailedAllocationTest : public testing::TestWithParam<size_t> {
     return checker->Check(&disk, script.promise(), survives, random.OneIn(4));
   }
 
+  /// `runs`, which are spread evenly where they are fewer than twice the allocations: one fails
+  /// alone, the next with all after it. Up to the first failure; returns the runs.
+  int64_t FailEach(uint64_t seed, int64_t allocations, int64_t runs) {
+    CrashChecker checker(CrashSetting(Words(), seed));
+    for (int64_t run = 0; run < runs && !HasFailure(); ++run) {
+      const int64_t n = 1 + run * 2 * allocations / runs / 2;
+      const bool sticky = run % 2 == 0;
+      std::string what = "allocation " + std::to_string(n) + " of " + std::to_string(allocations) +
+                         (sticky ? " and all after it" : " alone");
+      const arrow::Status status = RunOne(seed, n, sticky, &checker, &what);
+      EXPECT_TRUE(status.ok()) << status.ToString() << "\nMARBLE_SEED=" << SeedOfThisRun()
+                               << ", script '" << Words() << "' with seed " << seed << ": " << what;
+    }
+    return runs;
+  }
+
   /// There is memory again: writes go on, or had ended and are refused until the next opening.
   arrow::Status GoOn(CrashScript* script) {
     arrow::Status status = script->Commit();
@@ -147,22 +164,15 @@ class FailedAllocationTest : public testing::TestWithParam<size_t> {
 };
 
 TEST_P(FailedAllocationTest, LosesNothingAcknowledgedAndTheDatabaseOpensAgain) {
-  const int64_t wanted = NumberFromEnvironment("MARBLE_FAILED_ALLOCATIONS", kFailures) / 2 /
-                         static_cast<int64_t>(kScriptCount);
-  const uint64_t seed = Mix(SeedOfThisRun() + GetParam());
-  const int64_t allocations = CountAllocations(seed);
-  ASSERT_GT(allocations, 0) << "Arrow's default pool is not ours";
-  const int64_t runs = std::clamp<int64_t>(wanted, 1, 2 * allocations);
-  CrashChecker checker(CrashSetting(Words(), seed));
-  for (int64_t run = 0; run < runs; ++run) {
-    // Spread evenly where they are fewer than the allocations.
-    const int64_t n = 1 + run * 2 * allocations / runs / 2;
-    const bool sticky = run % 2 == 0;
-    std::string what = "allocation " + std::to_string(n) + " of " + std::to_string(allocations) +
-                       (sticky ? " and all after it" : " alone");
-    const arrow::Status status = RunOne(seed, n, sticky, &checker, &what);
-    ASSERT_TRUE(status.ok()) << status.ToString() << "\nMARBLE_SEED=" << SeedOfThisRun()
-                             << ", script '" << Words() << "' with seed " << seed << ": " << what;
+  const int64_t wanted = ShareFromEnvironment("MARBLE_FAILED_ALLOCATIONS", kFailures, kScriptCount);
+  int64_t allocations = 0;
+  int64_t runs = 0;
+  for (uint64_t round = 0; runs < wanted && !HasFailure(); ++round) {
+    const uint64_t seed = Mix(SeedOfThisRun() + round * kScriptCount + GetParam());
+    const int64_t own = CountAllocations(seed);
+    ASSERT_GT(own, 0) << "Arrow's default pool is not ours";
+    allocations += own;
+    runs += FailEach(seed, own, std::min(wanted - runs, 2 * own));
   }
   std::cout << "'" << Words() << "': " << allocations << " allocations, " << runs
             << " runs with failing ones, of which " << failed_ << " failed and " << ended_

@@ -125,5 +125,24 @@ TEST(CreationCrashTest, NorIsOneWhoseManifestIsDamagedInItsFirstRecord) {
   EXPECT_FAILS_WITH("CURRENT is missing", Database::Open(kPath, OptionsOn(&disk)));
 }
 
+TEST(CreationCrashTest, NorIsOneWhoseLogIsDamagedInItsFirstRecord) {
+  MemoryFileSystem disk;
+  {
+    auto database = Database::Open(kPath, OptionsOn(&disk));
+    ASSERT_OK(database);
+    auto pairs = KeyValue::Open(*database);
+    ASSERT_OK(pairs);
+    for (const char* key : {"one", "two"}) ASSERT_OK((*pairs)->Put(key, "value", {.sync = true}));
+    disk.FailNth(FileOp::kChange, 1, EIO, /*sticky=*/true);  // it is not closed
+  }
+  disk.ClearFaults();
+  ASSERT_OK(disk.Remove("/database/CURRENT"));
+  ASSERT_OK_AND_ASSIGN(const auto segments, disk.List("/database/wal"));
+  for (const DirectoryEntry& segment : segments) {
+    ASSERT_OK(disk.Overwrite("/database/wal/" + segment.name, 100, "damage"));
+  }
+  EXPECT_FAILS_WITH("CURRENT is missing beside a log", Database::Open(kPath, OptionsOn(&disk)));
+}
+
 }  // namespace
 }  // namespace marble::test

@@ -6,11 +6,14 @@
 // MARBLE_DAMAGES sets the number of damages, MARBLE_SEED the seed.
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -28,6 +31,8 @@ namespace {
 constexpr int64_t kDamages = 2'400;
 /// So many damages of the files of one life.
 constexpr int64_t kDamagesPerLife = 150;
+/// Of the header of a log file, and of each record's.
+constexpr int64_t kLogHeaderBytes = 64;
 
 /// Each ends with a commit that vouches for all before it: nothing written later can be missed.
 constexpr const char* kScripts[] = {
@@ -47,6 +52,35 @@ std::string KindOf(const std::string& path) {
   return name.substr(0, name.find_first_of("/-"));
 }
 
+/// Where bytes begin to differ from what they were, and where that ends; of other sizes, at the
+/// end.
+std::pair<int64_t, int64_t> Changed(const std::string& before, const std::string& after) {
+  const auto size = static_cast<int64_t>(std::min(before.size(), after.size()));
+  const auto first = std::mismatch(before.begin(), before.begin() + size, after.begin()).first;
+  if (before.size() != after.size()) {
+    return {first - before.begin(), static_cast<int64_t>(before.size())};
+  }
+  const auto last = std::mismatch(before.rbegin(), before.rend(), after.rbegin()).first;
+  return {first - before.begin(), before.rend() - last};
+}
+
+/// Where each record of a log segment or manifest begins, and at last where they end
+/// (docs/formats.md).
+std::vector<int64_t> RecordsOf(const std::string& bytes) {
+  std::vector<int64_t> offsets = {kLogHeaderBytes};
+  while (offsets.back() + kLogHeaderBytes <= static_cast<int64_t>(bytes.size())) {
+    uint64_t payload;
+    uint64_t kind;
+    std::memcpy(&payload, bytes.data() + offsets.back(), sizeof payload);
+    std::memcpy(&kind, bytes.data() + offsets.back() + sizeof payload, sizeof kind);
+    if ((kind & 0xff) == 0 || payload >= bytes.size()) break;
+    constexpr int64_t kAlignment = 64;
+    const auto padded = (static_cast<int64_t>(payload) + kAlignment - 1) / kAlignment * kAlignment;
+    offsets.push_back(offsets.back() + kLogHeaderBytes + padded);
+  }
+  return offsets;
+}
+
 std::map<std::string, std::string> ByPath(const FileBytes& files) {
   return {files.begin(), files.end()};
 }
@@ -58,8 +92,9 @@ struct Life {
   std::map<std::string, std::string> foreign;  // those of another database with the same history
   CrashPromise promise;
   bool closed = false;
-  std::string last_segment;      // of the log, with its last record
-  std::set<std::string> strays;  // SSTables that nothing names
+  std::string last_segment;                 // of the log, with its last record
+  std::pair<int64_t, int64_t> last_record;  // where that begins and ends
+  std::set<std::string> strays;             // SSTables that nothing names
 };
 
 /// One damage of one file.
@@ -123,6 +158,7 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
     for (const auto& [path, bytes] : life_.files) {
       if (path.ends_with(".wal") && bytes.find(counter) != std::string::npos) {
         life_.last_segment = path;
+        FindLastRecord(bytes, counter);
       }
     }
     MemoryFileSystem fs;
@@ -134,6 +170,19 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
     for (const Finding& finding : whole->findings) {
       if (finding.kind == FindingKind::kStray) life_.strays.insert(finding.file);
     }
+  }
+
+  /// That of the last commit, which holds its number; what follows may be left of other times.
+  void FindLastRecord(const std::string& bytes, const std::string& counter) {
+    const std::vector<int64_t> records = RecordsOf(bytes);
+    for (size_t i = 0; i + 1 < records.size(); ++i) {
+      const std::string_view record(bytes.data() + records[i],
+                                    static_cast<size_t>(records[i + 1] - records[i]));
+      if (record.find(counter) != std::string_view::npos) {
+        life_.last_record = {records[i], records[i + 1]};
+      }
+    }
+    ASSERT_GT(life_.last_record.second, 0);
   }
 
   /// Every kind of file as often as every other. But where a manifest or the log ends early, what
@@ -184,14 +233,24 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
   }
 
   /// What the damaged database may hold, if it is opened.
-  CrashPromise PromiseAfter(const Harm& harm) const {
+  CrashPromise PromiseAfter(const Harm& harm, const std::string& damaged) const {
     CrashPromise promise = life_.promise;
-    // Nothing was written later than the last record of the log: its end may look as if it had
-    // never been synced.
-    if (!life_.closed && life_.files[harm.file].first == life_.last_segment) {
-      promise.acknowledged = 0;
-      promise.acknowledged_loads = 0;
+    const auto& [path, bytes] = life_.files[harm.file];
+    if (life_.closed || path != life_.last_segment) return promise;
+    // Nothing was written later than the last record of the log, which vouches for all before it:
+    // it may look as if it had never been synced, and with it what else is damaged.
+    const auto [begin, end] = life_.last_record;
+    const auto holds = [&](int64_t from, int64_t to) {
+      return static_cast<int64_t>(damaged.size()) >= to &&
+             std::equal(bytes.begin() + from, bytes.begin() + to, damaged.begin() + from);
+    };
+    if (holds(0, kLogHeaderBytes) && holds(begin, end)) return promise;
+    if (holds(0, begin)) {
+      --promise.acknowledged;
+      return promise;
     }
+    promise.acknowledged = 0;
+    promise.acknowledged_loads = 0;
     return promise;
   }
 
@@ -206,13 +265,15 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
     const auto verified = VerifyDatabase(kCrashPath, options);
     ASSERT_TRUE(verified.ok()) << verified.status().ToString();
     EXPECT_EQ(ReadDatabase(&fs, kCrashPath), damaged) << "verifying has written";
-    const arrow::Status opened =
-        checker_->CheckContent(&fs, PromiseAfter(harm), Survives::kProcessEnd, /*go_on=*/false);
-    JudgeOutcome(harm, *verified, opened);
+    const std::string& bytes = harm.way == DamageWay::kDelete ? "" : damaged[harm.file].second;
+    const arrow::Status opened = checker_->CheckContent(&fs, PromiseAfter(harm, bytes),
+                                                        Survives::kProcessEnd, /*go_on=*/false);
+    JudgeOutcome(harm, bytes, *verified, opened);
     Keep(damaged);
   }
 
-  void JudgeOutcome(const Harm& harm, const VerifyReport& report, const arrow::Status& opened) {
+  void JudgeOutcome(const Harm& harm, const std::string& damaged, const VerifyReport& report,
+                    const arrow::Status& opened) {
     const std::string& path = life_.files[harm.file].first;
     // Of two files that contradict each other, one is the finding's and the other in its words.
     // A whole file of an earlier day, and a manifest that ends early, are seen by what is missing
@@ -233,7 +294,7 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
       return;
     }
     EXPECT_TRUE(named) << "verify names others: " << report.ToText();
-    if (named && !by_what_is_missing) ExpectPlace(harm, report);
+    if (named && !by_what_is_missing) ExpectPlace(harm, damaged, report);
     // A compaction that met the damage stops the writes of whoever closes, which says why.
     const bool stopped =
         IsReadOnly(opened) && opened.message().find("corruption in") != std::string::npos;
@@ -252,25 +313,28 @@ class DamageTest : public ::testing::TestWithParam<size_t> {
     return KindOf(path) != "sst" || life_.strays.contains(path);
   }
 
-  /// Where bytes of a file were changed, a finding about it begins there or before; in an SSTable
-  /// in the same page, but for the tail, which is seen as a whole.
-  void ExpectPlace(const Harm& harm, const VerifyReport& report) const {
-    if (harm.way != DamageWay::kFlip && harm.way != DamageWay::kZero) return;
-    constexpr int64_t kSector = 512;
-    constexpr int64_t kPage = 16'384;
+  /// Where bytes of a file were changed, a finding about it begins there: in the log or a manifest
+  /// with the record, in an SSTable in the same page, but for the tail, which is seen as a whole.
+  void ExpectPlace(const Harm& harm, const std::string& damaged, const VerifyReport& report) const {
     const auto& [path, bytes] = life_.files[harm.file];
-    const auto at = static_cast<int64_t>(harm.at);
-    const bool is_sst = KindOf(path) == "sst";
-    const int64_t tail = is_sst ? SectionIn(bytes, "page_checksums").first : 0;
+    if (damaged.size() != bytes.size()) return;
+    constexpr int64_t kPage = 16'384;
+    const auto [from, to] = Changed(bytes, damaged);
+    int64_t lowest = 0;
+    if (KindOf(path) == "sst") {
+      const int64_t tail = SectionIn(bytes, "page_checksums").first;
+      lowest = to > tail ? 0 : from / kPage * kPage;
+    } else if (KindOf(path) != "CURRENT") {
+      for (const int64_t record : RecordsOf(bytes)) lowest = record <= from ? record : lowest;
+    }
     bool about_it = false;
     for (const Finding& finding : report.findings) {
       if (!finding.is_damage() || finding.file != path) continue;
       about_it = true;
-      const int64_t offset = finding.offset;
-      if (offset < 0 || offset >= at / kSector * kSector + kSector) continue;
-      if (!is_sst || at >= tail || at / kPage == offset / kPage) return;
+      if (finding.offset >= lowest && finding.offset < to) return;
     }
-    EXPECT_FALSE(about_it) << "verify names another place: " << report.ToText();
+    EXPECT_FALSE(about_it) << "verify names another place than " << from << " to " << to << ": "
+                           << report.ToText();
   }
 
   /// Leaves the damaged files behind if they were taken badly.

@@ -70,9 +70,11 @@ constexpr Fault kFaults[] = {
     {"EDQUOT of a write once", FileOp::kWrite, EDQUOT, false},
     {"EDQUOT of writes for good", FileOp::kWrite, EDQUOT, true},
     {"EMFILE of an open once", FileOp::kOpen, EMFILE, false},
+    {"EMFILE of opens for good", FileOp::kOpen, EMFILE, true},
     {"EMFILE of a creation once", FileOp::kCreate, EMFILE, false},
     {"EMFILE of creations for good", FileOp::kCreate, EMFILE, true},
     {"a short read once", FileOp::kRead, 0, false},
+    {"short reads for good", FileOp::kRead, 0, true},
     {"a sync once, pages old or new", FileOp::kSync, EIO, false, true},
     {"syncs for good, pages old or new", FileOp::kSync, EIO, true, true},
 };

@@ -1,6 +1,6 @@
 // A million random operations on a database and on an in-memory oracle at once, over option sets
 // that make every part of the engine work: tiny memtables and files, no mappings, compression, each
-// kind of point lookup, the in-memory file system.
+// kind of point lookup, the in-memory file system with a fault now and then.
 //
 // MARBLE_MODEL_OPERATIONS sets the operations of all option sets together, MARBLE_SEED the seed (a
 // failure prints it), MARBLE_TEST_DIRECTORY a folder in which the databases stay behind.
@@ -55,6 +55,7 @@ std::vector<ModelConfig> Configs() {
                      With(Compression::kLz4, PointLookup::kPointIndex, 2048)};
   memory.binary_keys = true;
   memory.in_memory = true;
+  memory.steps_per_fault = 400;  // ten times as rare as in faults_model_test.cc
   memory.table.bottom_compression = Compression::kNone;
   configs.push_back(memory);
 
@@ -90,11 +91,17 @@ TEST_P(ModelTest, AgreesWithTheOracle) {
     memory = std::make_unique<MemoryFileSystem>();
     memory->set_memory_is_scarce(config.name == "scarce_memory");
     config.options.file_system = memory.get();
+    if (config.steps_per_fault > 0) config.faulty_disk = memory.get();
   }
   const std::string where = memory != nullptr ? "/model" : directory.database();
   ModelRunner runner(config, where, seed);
   const arrow::Status status = runner.Run(operations);
   ASSERT_TRUE(status.ok()) << status.ToString() << "\nthe database is in " << where;
+  if (config.faulty_disk != nullptr) {
+    const ModelFaults& faults = runner.faults();
+    std::cout << faults.armed << " faults: " << faults.steps_failed << " operations failed, "
+              << faults.writes_ended << " ended writes until opened again" << std::endl;
+  }
   if (memory == nullptr) {
     const arrow::Status closed = runner.CloseForInspection();
     ASSERT_TRUE(closed.ok()) << closed.ToString();
