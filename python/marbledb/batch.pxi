@@ -74,11 +74,12 @@ cdef class WriteBatch:
         self.batch.DeleteRange(<string_view> self.where(table), view(start), view(end), unbounded)
 
     def insert(self, table, data):
-        """Adds rows to a table: upsert on keyed tables. `data` as in `Table.insert`, but in
-        one part."""
+        """Adds rows to a table: upsert on keyed tables. `data` as in `Table.insert`: all of
+        it is held until the commit."""
         cdef Table target = self.owner.table(table)
         # Made before `where` is asked: other threads may run meanwhile.
-        cdef list batches = list(_convert.batches_of(data, target.schema, target.name))
+        read = _convert.reader_of if _convert.comes_in_parts(data) else _convert.batches_of
+        cdef list batches = list(read(data, target.schema, target.name))
         cdef string name = self.where(table)
         for batch in batches:
             self.batch.Insert(<string_view> name, pyarrow_unwrap_batch(batch))

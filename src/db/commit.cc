@@ -32,6 +32,13 @@ bool IsEmpty(const Operation& op) {
   return op.rows != nullptr && op.rows->columns->num_rows() == 0;
 }
 
+arrow::Status CheckTables(std::span<const Operation> operations) {
+  for (const Operation& op : operations) {
+    if (op.table->live == nullptr) return op.table->Gone();
+  }
+  return arrow::Status::OK();
+}
+
 /// Its rows lie beside the record, or are a part of it, as a RowsPayload says.
 bool HasRows(const Operation& op) {
   return op.rows != nullptr || op.kind == OperationKind::kAttach;
@@ -93,6 +100,7 @@ arrow::Status OpenDatabase::CommitRows(std::span<Operation> operations,
                                        std::chrono::nanoseconds* delay) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
+  ARROW_RETURN_NOT_OK(CheckTables(operations));  // before files are written
   const CallInside inside(this);
   mutex_.unlock();
   bool reached_log = false;
@@ -124,9 +132,7 @@ arrow::Status OpenDatabase::CommitAndWait(std::span<Operation> operations,
 arrow::Status OpenDatabase::CommitNothing(std::span<Operation> operations,
                                           const WriteOptions& options) {
   ARROW_RETURN_NOT_OK(CheckWritable());
-  for (const Operation& op : operations) {
-    if (op.table->live == nullptr) return op.table->Gone();
-  }
+  ARROW_RETURN_NOT_OK(CheckTables(operations));
   return options.sync ? WaitDurable(log_->PrepareSync().position) : arrow::Status::OK();
 }
 
@@ -168,9 +174,7 @@ arrow::Status OpenDatabase::CommitLocked(std::span<Operation> operations,
                                          bool* reached_log) {
   ARROW_RETURN_NOT_OK(CheckWritable());
   ARROW_RETURN_NOT_OK(MakeRoom(operations, options));
-  for (const Operation& op : operations) {
-    if (op.table->live == nullptr) return op.table->Gone();
-  }
+  ARROW_RETURN_NOT_OK(CheckTables(operations));
   for (const Operation& op : operations.first(std::min(operations.size(), kPrefetchAhead))) {
     PrefetchPlace(op);  // while the log record is written
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include <arrow/util/byte_size.h>
 #include <arrow/util/utf8.h>
 
 #include "base/checksum.h"
@@ -155,7 +156,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> CheckedRows(
   const std::string& name = table.info.name;
   ARROW_ASSIGN_OR_RAISE(auto stored, InTable(name, table.schema->ToStored(batch)));
   const int64_t rows = stored->num_rows();
-  if (rows > kMemtableRowsMax && rows / 8 > BatchBytes(*stored)) {
+  // Not by BatchBytes, which counts elements of lists that take no memory.
+  if (rows > kMemtableRowsMax && rows / 8 > arrow::util::TotalBufferSize(*stored)) {
     return arrow::Status::Invalid("a batch of ", rows, " rows that hold nothing for table '", name,
                                   "': at most ", kMemtableRowsMax);
   }

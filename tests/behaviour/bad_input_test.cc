@@ -393,6 +393,18 @@ TEST_F(BadInputTest, MoreRowsOfNullsThanAMemtableTakesAreRefusedBeforeTheyAreLog
   EXPECT_EQ(count, 1);
 }
 
+TEST_F(BadInputTest, ListsOfNullsAreNothingTooHoweverLongTheyAre) {
+  const auto type = arrow::fixed_size_list(arrow::null(), 4);
+  const auto schema = arrow::schema({arrow::field("nothing", type)});
+  ASSERT_OK(database_->CreateTable("nulls", schema));
+  ASSERT_OK_AND_ASSIGN(const auto nulls, Table::Open(database_.get(), "nulls"));
+  constexpr int64_t kRows = int64_t{1} << 40;
+  const auto column = std::make_shared<arrow::FixedSizeListArray>(
+      type, kRows, std::make_shared<arrow::NullArray>(4 * kRows));
+  const auto batch = arrow::RecordBatch::Make(schema, kRows, arrow::ArrayVector{column});
+  EXPECT_FAILS_WITH("hold nothing for table 'nulls'", nulls->Insert(batch));
+}
+
 /// One row: a list of nulls, which take no memory.
 template <typename Lists, typename Offset>
 std::shared_ptr<arrow::RecordBatch> OneList(const std::shared_ptr<arrow::Schema>& schema,

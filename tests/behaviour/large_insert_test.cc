@@ -304,6 +304,24 @@ TEST(LargeInsertOnDiskTest, ManyBatchesAreBegunAnewWhenTheTableIsAlteredMeanwhil
   EXPECT_EQ(*table->Count(), kMany * kBatchRows);
 }
 
+TEST(LargeInsertOnDiskTest, OfATableThatIsGoneNoFileIsWritten) {
+  CallingFileSystem fs;
+  Options options = TinyOptions();
+  options.file_system = &fs;
+  TestDatabase database(options);
+  ASSERT_OK(database.Open());
+  ASSERT_OK(database->CreateTable("rows", RowSchema()));
+  ASSERT_OK_AND_ASSIGN(const auto table, Table::Open(database.get(), "rows"));
+  ASSERT_OK(database->DropTable("rows"));
+  bool wrote = false;
+  fs.call = [&] { wrote = true; };
+  const std::vector<BatchPtr> one = {RowsOf(Consecutive(0, kMany * kBatchRows), 0)};
+  auto rows = Rows(kMany);
+  EXPECT_TRUE(IsNotFound(table->Insert(one)));
+  EXPECT_TRUE(IsNotFound(table->Insert(&rows).status()));
+  EXPECT_FALSE(wrote);
+}
+
 TEST(LargeInsertOnDiskTest, ASyncedInsertSurvivesPowerLossWhole) {
   for (const int64_t count : {kFew, kMany}) {
     MemoryFileSystem fs;

@@ -436,3 +436,12 @@ def test_a_row_by_key_is_the_row_that_pyarrow_makes_of_every_type(db):
     assert table.get(2, columns=iter(["text"])) == {"text": ""}
     assert table.get({"id": 3}, columns=[]) == {}
     assert table.get(4) is None
+
+
+def test_a_write_batch_takes_rows_in_parts(db, people, people_schema):
+    rows = [pa.record_batch([[n], ["part"], [0.5]], schema=people_schema) for n in (70, 71, 72)]
+    for data in (rows, iter(rows), pa.RecordBatchReader.from_batches(people_schema, rows)):
+        people.delete_range(70)
+        with db.write_batch() as batch:
+            batch.insert("people", data)
+        assert people.get([70, 71, 72])["id"].to_pylist() == [70, 71, 72]
