@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "build/release/tests"
 OUTPUT = ROOT / "build/campaign"
+STOPPED = threading.Event()  # by the user
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ class Part:
         return OUTPUT / f"{self.lane.name}-{self.number}.log"
 
     def run(self, seed: int, deadline: float) -> None:
-        """Until it ends, or is killed at `deadline` of the monotonic clock."""
+        """Until it ends, or is killed at `deadline` of the monotonic clock; not at all after it."""
+        if time.monotonic() > deadline or STOPPED.is_set():
+            return
         lane = self.lane
         environment = os.environ | {"MARBLE_SEED": str(seed)}
         arguments = [scaled_runs(argument, self.scale) for argument in lane.arguments]
@@ -132,14 +136,14 @@ class Part:
             process = subprocess.Popen(
                 [*interpreter, str(lane.path), *arguments],
                 stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=environment, cwd=OUTPUT,
+                env=environment, cwd=OUTPUT, start_new_session=True,
             )  # fmt: skip
-            killer = threading.Timer(max(deadline - time.monotonic(), 0), process.kill)
-            killer.start()
-            _, status, used = os.wait4(process.pid, 0)
-            killer.cancel()
-        self.status = process.returncode = os.waitstatus_to_exitcode(status)
-        self.seconds = used.ru_utime + used.ru_stime
+            while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+                if time.monotonic() > deadline or STOPPED.is_set():
+                    os.killpg(process.pid, signal.SIGKILL)  # its children as well
+                time.sleep(0.1)
+        self.status = process.returncode = os.waitstatus_to_exitcode(ended[1])
+        self.seconds = ended[2].ru_utime + ended[2].ru_stime
         found = re.findall(lane.counted, self.log.read_text(errors="replace"))
         self.count = sum(map(int, found)) if "(" in lane.counted else len(found)
 
@@ -228,7 +232,11 @@ def main() -> int:
     # Parts wait for the device, for their own threads, and those without memory for its return.
     with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as workers:
         deadline = start + 60 * arguments.minutes
-        list(workers.map(lambda part: part.run(arguments.seed, deadline), parts))
+        try:
+            list(workers.map(lambda part: part.run(arguments.seed, deadline), parts))
+        except KeyboardInterrupt:
+            STOPPED.set()
+            raise
     done.set()
     seconds = time.monotonic() - start
     results = results_of(parts)
@@ -236,7 +244,7 @@ def main() -> int:
     (OUTPUT / "report.md").write_text(report)
     print(report, end="")
     for part in parts:
-        if part.status != 0:
+        if part.status not in (0, None):
             print(f"\n{part.log}:\n" + "".join(part.log.open(errors="replace").readlines()[-20:]))
     too_long = seconds > 60 * arguments.minutes
     if too_long:

@@ -100,7 +100,6 @@ arrow::Status OpenDatabase::CommitRows(std::span<Operation> operations,
                                        std::chrono::nanoseconds* delay) {
   MutexLock lock(&mutex_);
   ARROW_RETURN_NOT_OK(CheckWritable());
-  ARROW_RETURN_NOT_OK(CheckTables(operations));  // before files are written
   const CallInside inside(this);
   mutex_.unlock();
   bool reached_log = false;
@@ -154,8 +153,7 @@ arrow::Status OpenDatabase::PrepareRows(std::span<Operation> operations,
       ARROW_ASSIGN_OR_RAISE(payload.message, SerializeBatch(*op.rows->columns, environment_.pool));
       continue;
     }
-    OutputContext context = environment_.MakeOutputContext(*op.table, {});
-    ARROW_ASSIGN_OR_RAISE(payload.files, WriteBulk(*op.rows, context));
+    ARROW_ASSIGN_OR_RAISE(payload.files, WriteBulkRun(*op.table, *op.rows, /*first_row_id=*/0));
   }
   return arrow::Status::OK();
 }

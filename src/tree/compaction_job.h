@@ -66,7 +66,7 @@ void RemoveOutput(const std::vector<FileMeta>& files, FileSystem* fs, const std:
 /// insert); the commit gives them their sequence. Append tables: `first_row_id` is relative, the
 /// commit shifts it.
 arrow::Result<std::vector<FileMeta>> WriteBulk(const SortedRows& rows, const OutputContext& context,
-                                               uint64_t first_row_id = 0);
+                                               uint64_t first_row_id);
 
 /// Merges runs that WriteBulk has written for a keyed table, newest first, into one of the same
 /// kind: of equal keys the row of the newest run stays. The files' constant sequences must be the

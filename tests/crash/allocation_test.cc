@@ -132,7 +132,8 @@ class FailedAllocationTest : public testing::TestWithParam<size_t> {
   /// alone, the next with all after it. Up to the first failure; returns the runs.
   int64_t FailEach(uint64_t seed, int64_t allocations, int64_t runs) {
     CrashChecker checker(CrashSetting(Words(), seed));
-    for (int64_t run = 0; run < runs && !HasFailure(); ++run) {
+    int64_t run = 0;
+    for (; run < runs && !HasFailure(); ++run) {
       const int64_t n = 1 + run * 2 * allocations / runs / 2;
       const bool sticky = run % 2 == 0;
       std::string what = "allocation " + std::to_string(n) + " of " + std::to_string(allocations) +
@@ -141,7 +142,7 @@ class FailedAllocationTest : public testing::TestWithParam<size_t> {
       EXPECT_TRUE(status.ok()) << status.ToString() << "\nMARBLE_SEED=" << SeedOfThisRun()
                                << ", script '" << Words() << "' with seed " << seed << ": " << what;
     }
-    return runs;
+    return run;
   }
 
   /// There is memory again: writes go on, or had ended and are refused until the next opening.

@@ -46,8 +46,8 @@ class FaultsModelTest : public testing::TestWithParam<ModelConfig> {};
 
 TEST_P(FaultsModelTest, AgreesWithTheOracleWhateverFails) {
   ModelConfig config = GetParam();
-  const int64_t operations = NumberFromEnvironment("MARBLE_FAULT_OPERATIONS", kOperations) /
-                             static_cast<int64_t>(Configs().size());
+  const int64_t operations =
+      ShareFromEnvironment("MARBLE_FAULT_OPERATIONS", kOperations, Configs().size());
   MemoryFileSystem disk;
   config.options.file_system = &disk;
   config.faulty_disk = &disk;

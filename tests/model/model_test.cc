@@ -80,8 +80,8 @@ class ModelTest : public testing::TestWithParam<ModelConfig> {};
 
 TEST_P(ModelTest, AgreesWithTheOracle) {
   ModelConfig config = GetParam();
-  const int64_t operations = NumberFromEnvironment("MARBLE_MODEL_OPERATIONS", kOperations) /
-                             static_cast<int64_t>(Configs().size());
+  const int64_t operations =
+      ShareFromEnvironment("MARBLE_MODEL_OPERATIONS", kOperations, Configs().size());
   const uint64_t seed = SeedOfThisRun();
   std::cout << "MARBLE_SEED=" << seed << ", " << operations << " operations" << std::endl;
 

@@ -62,6 +62,24 @@ def test_a_part_that_hangs_is_killed_when_time_is_up(tmp_path):
     assert result.parts[0].status == -9
 
 
+def test_the_children_of_a_part_are_killed_with_it(tmp_path):
+    script = f"""
+import pathlib, subprocess, time
+child = subprocess.Popen(["sleep", "600"])
+pathlib.Path("{tmp_path}/child").write_text(str(child.pid))
+time.sleep(600)
+"""
+    run(lane_of(tmp_path, script), seconds=1.0)
+    child = Path("/proc") / (tmp_path / "child").read_text() / "stat"
+    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_part_whose_time_has_not_come_when_time_is_up_is_not_run_and_fails(tmp_path):
+    result = run(lane_of(tmp_path, "print('100 things')"), seconds=-1)
+    assert result.failure == "part 0"
+    assert result.parts[0].status is None
+
+
 def test_a_scaled_lane_asks_for_its_part_of_everything(tmp_path):
     script = "import os; print(os.environ['AMOUNT'], 'things')"
     result = run(lane_of(tmp_path, script), scale=0.1)
