@@ -228,6 +228,9 @@ def main() -> int:
     parts = [Part(lane, number, arguments.scale) for lane in lanes for number in range(lane.parts)]
     start = time.monotonic()
     done = threading.Event()
+    for ended_by in (signal.SIGTERM, signal.SIGHUP):  # as ctrl-C: parts do not live on
+        if signal.getsignal(ended_by) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(ended_by, signal.default_int_handler)
     threading.Thread(target=tell_progress, args=(parts, done), daemon=True).start()
     # Parts wait for the device, for their own threads, and those without memory for its return.
     with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as workers:

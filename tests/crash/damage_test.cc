@@ -370,9 +370,9 @@ TEST_P(DamageTest, GivesNobodyAWrongRowAndIsNamed) {
   }
   const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   std::cout << "'" << Words() << "': " << damages_ << " damages in " << time.count() << " s, "
-            << pairs_.size() << " pairs of file and way, " << unseen_
-            << " of them of what means nothing or has nothing behind it, MARBLE_SEED="
-            << SeedOfThisRun() << std::endl;
+            << unseen_ << " of them of what means nothing or has nothing behind it, "
+            << pairs_.size() << " pairs of file and way, MARBLE_SEED=" << SeedOfThisRun()
+            << std::endl;
 }
 
 INSTANTIATE_TEST_SUITE_P(Scripts, DamageTest, testing::Range<size_t>(0, std::size(kScripts)));
