@@ -78,8 +78,7 @@ cdef class WriteBatch:
         it is held until the commit."""
         cdef Table target = self.owner.table(table)
         # Made before `where` is asked: other threads may run meanwhile.
-        read = _convert.reader_of if _convert.comes_in_parts(data) else _convert.batches_of
-        cdef list batches = list(read(data, target.schema, target.name))
+        cdef list batches = list(_convert.reader_of(data, target.schema, target.name))
         cdef string name = self.where(table)
         for batch in batches:
             self.batch.Insert(<string_view> name, pyarrow_unwrap_batch(batch))

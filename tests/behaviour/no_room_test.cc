@@ -98,9 +98,7 @@ TEST_F(NoRoomTest, AnErrorOfTheDiskWhileLeftoversAreRemovedIsToldAndLosesNothing
       ASSERT_OK(Open());
       for (int i = 0; i < 1500; ++i) ASSERT_OK(Put(i));
       ASSERT_OK(Put(1500, /*sync=*/true));
-      fs_->LoseUnsynced(policy, nth);
-      Release();
-      fs_->ClearFaults();
+      LosePower(nth, policy);
       ASSERT_OK(FillWithOrphans());
       const uint64_t before = fs_->operations(FileOp::kAny);
       fs_->FailNth(FileOp::kAny, nth, EIO);

@@ -32,10 +32,10 @@ class SmallDatabaseTest : public testing::Test {
     kv_.reset();
     db_.reset();
   }
-  /// The process "dies": what it did not sync is lost, its handles are useless. The disk is sound
-  /// afterwards.
-  void LosePower(uint64_t seed = 1) {
-    fs_->LoseUnsynced(LossPolicy::kDropAll, seed);
+  /// The process "dies": what it did not sync is lost as `policy` has it, its handles are useless.
+  /// The disk is sound afterwards.
+  void LosePower(uint64_t seed = 1, LossPolicy policy = LossPolicy::kDropAll) {
+    fs_->LoseUnsynced(policy, seed);
     Release();
     fs_->ClearFaults();
   }
