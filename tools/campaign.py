@@ -70,7 +70,7 @@ def fuzz(target: str, amount: int) -> Lane:
 # Those that take long whatever the machine come first.
 LANES = (
     Lane("planted", "tools/planted.py", "bugs caught", 36, r"planted: (\d+) of"),
-    Lane("soak", "concurrency_test", "seconds", 360, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",
+    Lane("soak", "concurrency_test", "seconds", 600, r", (\d+) seconds", "MARBLE_SOAK_SECONDS",
          "SoakTest.*"),
     Lane("memory", "crash_test", "failed allocations", 20_000, r"(\d+) runs with failing",
          "MARBLE_FAILED_ALLOCATIONS", "Scripts/FailedAllocationTest.*:OutOfMemoryTest.*", 4),
