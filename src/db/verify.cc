@@ -217,9 +217,10 @@ class DatabaseVerifier {
     Finding finding;
     finding.kind = FindingKind::kCutTail;
     finding.file = LogDirectory(survey_.directory);
-    finding.what = std::to_string(bytes) +
-                   " bytes of records at the end were not synced before a crash and are dropped by"
-                   " the next open";
+    finding.what =
+        std::to_string(bytes) +
+        " bytes of records at the end were not synced before a crash: the next open drops"
+        " those that are not in files";
     Add(std::move(finding));
   }
 
