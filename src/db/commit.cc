@@ -272,7 +272,6 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
                                             uint64_t sequence, uint64_t segment) {
   const bool is_long =
       static_cast<int64_t>(record_.payload_bytes()) > Environment::kMemtableBytesMost / 4;
-  const uint64_t commit_end = sequence + record_.count() - 1;
   bool sealed = false;
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& op = operations[i];
@@ -290,7 +289,6 @@ arrow::Status OpenDatabase::ApplyOperations(std::span<Operation> operations,
       work_.notify_all();
     } else {
       if (table->active().first_segment == 0) table->active().first_segment = segment;
-      table->active().commit_end = commit_end;
       const uint64_t first_row_id = op.rows != nullptr ? payloads[i].first_row_id : 0;
       ARROW_RETURN_NOT_OK(ApplyOperation(op, sequence, first_row_id, table));
       if (IsOverfull(op, is_long, *table->active().memtable)) {

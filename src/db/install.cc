@@ -32,9 +32,6 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   pending_ = {};
   pending_files_ = {};
   pending_segment_ = 0;
-  // Schemas change outside of the log, and what is pending has rows in no memtable.
-  const bool needs_log = pending_segment != 0 || !edit.altered.empty() ||
-                         (flushed != nullptr && !tables_.FilesHoldCommitsOf(*flushed));
   VersionEdit record = pending;
   record.Append(edit);
   const uint64_t last_sequence = last_sequence_.load();
@@ -55,8 +52,7 @@ arrow::Status OpenDatabase::Install(VersionEdit edit, LiveTable* table, const Me
   const uint64_t log_start = tables_.OldestSegmentNeeded(log_->last_nameable(), flushed);
   record.log_start = log_start;
   record.log_first_sequence = log_->FirstSequenceFrom(log_start);
-  arrow::Status status = SyncForEdit(log_start, needs_log);
-  if (status.ok()) status = WriteEdit(&record);
+  arrow::Status status = WriteEdit(&record);
   if (status.ok()) {
     std::shared_ptr<const TableView> replaced;
     if (table != nullptr) {
@@ -107,29 +103,12 @@ void OpenDatabase::KeepUnnamedFiles(const VersionEdit& edit) {
   }
 }
 
-arrow::Status OpenDatabase::SyncForEdit(uint64_t log_start, bool needs_log) {
-  if (needs_log) {
-    // A power cut could otherwise keep one table's half of a commit, or a commit without one before
-    // it.
-    const LogPosition end = log_->PrepareSync().position;
-    ARROW_RETURN_NOT_OK(log_->RollIfReady());
-    return WaitDurable(end, SyncScope::kSegment);
-  }
-  if (log_start == log_->current_segment() && !log_->HasSynced(log_start)) {
-    ARROW_RETURN_NOT_OK(log_->RollIfReady());
-  }
-  while (!log_->HasSynced(log_start)) {
-    ARROW_RETURN_NOT_OK(write_error_);
-    if (sync_running_) {
-      progress_.wait(mutex_);
-    } else {
-      RunSync(log_->PrepareSyncOf(log_start));
-    }
-  }
-  return write_error_;
-}
-
 arrow::Status OpenDatabase::WriteEdit(VersionEdit* record) {
+  // What the edit says of the log must be true of the device first: a power cut could otherwise
+  // keep one table's half of a commit.
+  const LogPosition end = log_->PrepareSync().position;
+  ARROW_RETURN_NOT_OK(log_->RollIfReady());
+  ARROW_RETURN_NOT_OK(WaitDurable(end, SyncScope::kSegment));
   record->durable_through = log_->durable_through();
   ManifestState next = manifest_state_;
   ARROW_RETURN_NOT_OK(next.Apply(*record));

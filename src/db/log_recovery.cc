@@ -74,7 +74,6 @@ class LogRecovery {
     result_.bytes += static_cast<int64_t>(stop.offset);
     ARROW_ASSIGN_OR_RAISE(bool follows, NextSegmentContinues(needed, i));
     if (follows) return false;
-    result_.last_segment = stop.segment;
     ARROW_RETURN_NOT_OK(Judge(stop, reader.get(), needed, i + 1));
     return true;
   }
@@ -108,11 +107,10 @@ class LogRecovery {
   arrow::Status Judge(const LogPosition& stop, LogReader* reader,
                       const std::vector<uint64_t>& needed, size_t next) {
     LogPosition durable = manifest_.durable_through;
+    ARROW_ASSIGN_OR_RAISE(int64_t torn, reader->TornBytes(stop.offset, result_.last_sequence));
+    uint64_t end = stop.offset + static_cast<uint64_t>(torn);
     // Not result_.last_sequence: files may hold what comes later in the log.
     const uint64_t last = next_sequence_ == 0 ? 0 : next_sequence_ - 1;
-    ARROW_ASSIGN_OR_RAISE(
-        int64_t torn, reader->TornBytes(stop.offset, last == 0 ? manifest_.last_sequence : last));
-    uint64_t end = stop.offset + static_cast<uint64_t>(torn);
     ARROW_RETURN_NOT_OK(RaiseDurable(reader, stop.offset, last, &durable, &end));
     result_.cut_bytes += static_cast<int64_t>(end - stop.offset);
     const bool nothing_behind = end == stop.offset;  // in the segment of `stop`

@@ -27,7 +27,6 @@ struct LogRecoveryResult {
   int64_t bytes = 0;               // of their segments, up to the last record of each
   int64_t cut_bytes = 0;           // of the records behind the place where the log was cut
   bool may_only_read = false;      // a newer version asks this one not to write
-  uint64_t last_segment = 0;       // the one that the log ends in
   uint64_t highest_segment = 0;    // number of the newest segment present; 0 if none
   std::vector<uint64_t> segments;  // all segment numbers present, ascending
 };

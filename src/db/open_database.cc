@@ -220,8 +220,8 @@ arrow::Status OpenDatabase::Flush() {
   const CallInside inside(this);
   const LogPosition end = log_->PrepareSync().position;
   ARROW_RETURN_NOT_OK(FlushAll(nullptr));
-  // What memtables had is in files now. The edit for attached files, which are in none, may wait
-  // for room.
+  // An edit syncs the log first, but that of attached files, which are in no memtable, may wait for
+  // room.
   return WaitDurable(end);
 }
 

@@ -97,9 +97,8 @@ class OpenDatabase : public DatabaseCore {
   arrow::Status OpenFiles(const std::string& given, const Options& options);
   arrow::Status CreateFresh() MARBLE_REQUIRES(mutex_);
   arrow::Status LoadExisting() MARBLE_REQUIRES(mutex_);
-  /// Of a read-only open beside a writer: the log may have had rows of schemas that were not known,
-  /// or may have been written over.
-  arrow::Status CheckNothingHasMoved() MARBLE_REQUIRES(mutex_);
+  /// Of a read-only open beside a writer: the log may have rows of schemas that were not known.
+  arrow::Status CheckSchemasAreStill() MARBLE_REQUIRES(mutex_);
   arrow::Status AddTables() MARBLE_REQUIRES(mutex_);
   arrow::Status Replay() MARBLE_REQUIRES(mutex_);
   /// A put or delete of the log that waits for its place in the memtable to be fetched.
@@ -308,10 +307,6 @@ class OpenDatabase : public DatabaseCore {
   /// changes versions.
   arrow::Status Install(VersionEdit edit, LiveTable* table, const Memtable* flushed)
       MARBLE_REQUIRES(mutex_);
-  /// What an edit says of the log has to be true of the device first: `log_start` is there, and if
-  /// the edit `needs_log`, because commits that it names a part of are not all in files, so is all
-  /// that was appended.
-  arrow::Status SyncForEdit(uint64_t log_start, bool needs_log) MARBLE_REQUIRES(mutex_);
   arrow::Status WriteEdit(VersionEdit* record) MARBLE_REQUIRES(mutex_);
   /// After an edit that failed: what it would have added goes with the next one that succeeds.
   void KeepUnnamedFiles(const VersionEdit& edit) MARBLE_REQUIRES(mutex_);

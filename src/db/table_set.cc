@@ -1,7 +1,6 @@
 #include "db/table_set.h"
 
 #include <algorithm>
-#include <limits>
 
 #include <marble/error.h>
 
@@ -218,21 +217,6 @@ uint64_t TableSet::FlushedSequence(const LiveTable& table, uint64_t last_sequenc
     return slot.memtable->sequence_min() - 1;
   }
   return last_sequence;
-}
-
-bool TableSet::FilesHoldCommitsOf(const Memtable& flushed) const {
-  uint64_t commit_end = 0;
-  uint64_t first_elsewhere = std::numeric_limits<uint64_t>::max();
-  for (const auto& [id, table] : tables_) {
-    for (const MemtableSlot& slot : table->memtables) {
-      if (slot.memtable.get() == &flushed) {
-        commit_end = slot.commit_end;
-      } else if (!slot.memtable->empty()) {
-        first_elsewhere = std::min(first_elsewhere, slot.memtable->sequence_min());
-      }
-    }
-  }
-  return commit_end < first_elsewhere;
 }
 
 uint64_t TableSet::OldestSegmentNeeded(uint64_t current, const Memtable* flushed) const {

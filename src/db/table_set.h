@@ -25,9 +25,6 @@ namespace marble {
 struct MemtableSlot {
   std::shared_ptr<Memtable> memtable;
   uint64_t first_segment = 0;  // 0 while empty
-  /// Last sequence of the last commit that has a row in it. That commit's other rows may be
-  /// elsewhere.
-  uint64_t commit_end = 0;
   bool flushing = false;
 };
 
@@ -109,9 +106,6 @@ class TableSet {
   /// Every operation of the table up to this sequence is in its files.
   static uint64_t FlushedSequence(const LiveTable& table, uint64_t last_sequence,
                                   const Memtable* flushed = nullptr);
-  /// Is all of the commits that have a row in `flushed`, and of those before them, in files once
-  /// it is? Of what is in no memtable the manifest has to know.
-  bool FilesHoldCommitsOf(const Memtable& flushed) const;
   /// The oldest log segment that holds a row of a memtable; `current` if none does.
   uint64_t OldestSegmentNeeded(uint64_t current, const Memtable* flushed) const;
   int64_t MemtableBytes() const;

@@ -217,10 +217,9 @@ class DatabaseVerifier {
     Finding finding;
     finding.kind = FindingKind::kCutTail;
     finding.file = LogDirectory(survey_.directory);
-    finding.what =
-        std::to_string(bytes) +
-        " bytes of records at the end were not synced before a crash: the next open drops"
-        " those that are not in files";
+    finding.what = std::to_string(bytes) +
+                   " bytes of records at the end were not synced before a crash and are dropped by"
+                   " the next open";
     Add(std::move(finding));
   }
 

@@ -93,19 +93,6 @@ WriteAheadLog::SyncTarget WriteAheadLog::PrepareSync(uint64_t last) const {
     const bool fresh = segment->position().offset == kLogHeaderBytes && target.position.segment > 0;
     if (!fresh) target.position = segment->position();
   }
-  MARBLE_CHECK(!target.segments.empty());
-  return target;
-}
-
-WriteAheadLog::SyncTarget WriteAheadLog::PrepareSyncOf(uint64_t segment) const {
-  SyncTarget target;
-  target.written = current();
-  target.directory = directory_dirty_;
-  target.alone = true;
-  for (const auto& live : segments_) {
-    if (live->number() == segment) target.segments.push_back(live);
-  }
-  MARBLE_CHECK(!target.segments.empty());
   return target;
 }
 
@@ -119,14 +106,10 @@ arrow::Status WriteAheadLog::Sync(const SyncTarget& target) const {
 }
 
 void WriteAheadLog::MarkSynced(const SyncTarget& target) {
-  if (target.alone) {
-    synced_alone_ = target.segments.back()->number();
-  } else {
-    if (target.position > durable_through_) durable_through_ = target.position;
-    synced_segment_ = std::max(synced_segment_, target.segments.back()->number());
-  }
+  if (target.position > durable_through_) durable_through_ = target.position;
+  synced_segment_ = std::max(synced_segment_, target.segments.back()->number());
   // A segment started since then dirtied the directory again.
-  if (target.directory && target.written == current()) directory_dirty_ = false;
+  if (target.directory && target.segments.back() == current()) directory_dirty_ = false;
 }
 
 uint64_t WriteAheadLog::FirstSequenceFrom(uint64_t segment) const {

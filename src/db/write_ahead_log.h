@@ -48,14 +48,11 @@ class WriteAheadLog {
     std::shared_ptr<SegmentWriter> written;                // the log's last one
     LogPosition position;
     bool directory = false;  // segments were created or renamed since the last sync
-    bool alone = false;      // one segment, not what comes before it
   };
   /// Everything appended so far.
   SyncTarget PrepareSync() const { return PrepareSync(current()->number()); }
   /// Everything appended up to the end of `segment`.
   SyncTarget PrepareSync(uint64_t segment) const;
-  /// One segment, which is live: where the log begins once what comes before it is in files.
-  SyncTarget PrepareSyncOf(uint64_t segment) const;
   /// Needs no lock. Old segments are synced before their successors.
   arrow::Status Sync(const SyncTarget& target) const;
   void MarkSynced(const SyncTarget& target);
@@ -88,10 +85,6 @@ class WriteAheadLog {
 
   LogPosition position() const { return current()->position(); }
   const LogPosition& durable_through() const { return durable_through_; }
-  /// Is the segment on the device, with all that was in it at some moment?
-  bool HasSynced(uint64_t segment) const {
-    return segment <= synced_segment_ || segment == synced_alone_;
-  }
   uint64_t current_segment() const { return current()->number(); }
   /// The last segment that the manifest may name as the first to be replayed: one without a record
   /// may not have reached the device, unless it was synced.
@@ -119,8 +112,7 @@ class WriteAheadLog {
   uint64_t next_sequence_ = 0;                           // of the next record
   int rolls_ = 0;                                        // as many as matter
   LogPosition durable_through_;
-  uint64_t synced_segment_ = 0;  // the last one that a sync included, as all before it
-  uint64_t synced_alone_ = 0;    // the last one that was synced by itself
+  uint64_t synced_segment_ = 0;  // the last one that a sync included
   bool directory_dirty_ = false;
   int64_t bytes_appended_ = 0;
   int64_t recent_bytes_ = 0;  // appended lately,
